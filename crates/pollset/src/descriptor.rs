@@ -1,0 +1,37 @@
+use std::os::fd::{AsRawFd, RawFd};
+
+/// What names a descriptor: a number, or a reference to anything that has one.
+///
+/// This is the Rust form of "an integer, or an object with a `fileno()` method". It is
+/// implemented for [`RawFd`] and for `&T` where `T` is [`AsRawFd`], which sockets, files, pipes,
+/// standard streams, [`OwnedFd`](std::os::fd::OwnedFd), [`BorrowedFd`](std::os::fd::BorrowedFd)
+/// and [`Waker`](crate::Waker) are.
+///
+/// ```
+/// use std::net::TcpListener;
+/// use std::os::fd::AsRawFd;
+/// use pollset::{PollFlags, PollSet};
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let set = PollSet::new();
+/// set.register(&listener, PollFlags::IN)?;
+/// set.register(listener.as_raw_fd(), PollFlags::IN)?; // the same descriptor again
+/// assert_eq!(set.len(), 1);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub trait Descriptor {
+    /// The number.
+    fn number(self) -> RawFd;
+}
+
+impl Descriptor for RawFd {
+    fn number(self) -> RawFd {
+        self
+    }
+}
+
+impl<T: AsRawFd + ?Sized> Descriptor for &T {
+    fn number(self) -> RawFd {
+        self.as_raw_fd()
+    }
+}

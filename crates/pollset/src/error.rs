@@ -1,0 +1,76 @@
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::os::fd::RawFd;
+
+/// The descriptor that was to be unregistered is not registered.
+///
+/// Returned by [`PollSet::unregister`](crate::PollSet::unregister). It becomes an
+/// [`io::Error`] of kind [`NotFound`](io::ErrorKind::NotFound) under `?`.
+///
+/// ```
+/// use pollset::{NotRegistered, PollSet};
+///
+/// let set = PollSet::new();
+/// assert_eq!(set.unregister(7), Err(NotRegistered { fd: 7 }));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NotRegistered {
+    /// The number that is not registered.
+    pub fd: RawFd,
+}
+
+impl fmt::Display for NotRegistered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "file descriptor {} is not registered", self.fd)
+    }
+}
+
+impl Error for NotRegistered {}
+
+impl From<NotRegistered> for io::Error {
+    fn from(error: NotRegistered) -> Self {
+        io::Error::new(io::ErrorKind::NotFound, error)
+    }
+}
+
+/// Another wait on the same set is in progress.
+///
+/// Found inside the [`io::Error`] of kind [`ResourceBusy`](io::ErrorKind::ResourceBusy) that the
+/// second of two concurrent [`poll`](crate::PollSet::poll) calls returns.
+///
+/// ```
+/// use std::{thread, time::Duration};
+/// use pollset::{ConcurrentPoll, PollFlags, PollSet, Waker};
+///
+/// let set = PollSet::new();
+/// let waker = Waker::new()?;
+/// set.register(&waker, PollFlags::IN)?;
+/// thread::scope(|scope| {
+///     scope.spawn(|| while set.poll(None).is_err() {});
+///     let error = loop {
+///         if let Err(error) = set.poll(Duration::ZERO) {
+///             break error;
+///         }
+///     };
+///     assert!(error.get_ref().is_some_and(|inner| inner.is::<ConcurrentPoll>()));
+///     waker.wake()
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConcurrentPoll;
+
+impl fmt::Display for ConcurrentPoll {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("concurrent poll() invocation")
+    }
+}
+
+impl Error for ConcurrentPoll {}
+
+impl From<ConcurrentPoll> for io::Error {
+    fn from(error: ConcurrentPoll) -> Self {
+        io::Error::new(io::ErrorKind::ResourceBusy, error)
+    }
+}

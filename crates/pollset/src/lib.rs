@@ -1,0 +1,111 @@
+//! Polling objects: ask a set of file descriptors which of them are ready.
+//!
+//! A [`PollSet`] does what Python's [`select.poll`] documents: [`register`](PollSet::register)
+//! descriptors with the events that each is watched for, [`modify`](PollSet::modify) and
+//! [`unregister`](PollSet::unregister) them, and [`poll`](PollSet::poll) for those that have
+//! events or errors to report. It is made for network servers that serve many clients at the
+//! same time, and for programs that ask about three descriptors once.
+//!
+//! [`select.poll`]: https://docs.python.org/3/library/select.html#polling-objects
+//!
+//! # An echo server
+//!
+//! ```
+//! use std::collections::HashMap;
+//! use std::io::{Read, Write};
+//! use std::net::TcpListener;
+//! use std::os::fd::AsRawFd;
+//! use pollset::{PollFlags, PollSet};
+//!
+//! fn serve(listener: TcpListener) -> std::io::Result<()> {
+//!     let set = PollSet::new();
+//!     set.register(&listener, PollFlags::IN)?;
+//!     let mut clients = HashMap::new();
+//!     loop {
+//!         for event in set.poll(None)? {
+//!             if event.is_for(&listener) {
+//!                 let (client, _) = listener.accept()?;
+//!                 set.register(&client, PollFlags::IN)?;
+//!                 clients.insert(client.as_raw_fd(), client);
+//!             } else if let Some(client) = clients.get_mut(&event.fd) {
+//!                 let mut buffer = [0; 4096];
+//!                 let done = match client.read(&mut buffer) {
+//!                     Ok(0) | Err(_) => true,
+//!                     Ok(count) => client.write_all(&buffer[..count]).is_err(),
+//!                 };
+//!                 if done {
+//!                     set.unregister(event.fd)?;
+//!                     clients.remove(&event.fd);
+//!                 }
+//!             }
+//!         }
+//!     }
+//! }
+//! # let listener = TcpListener::bind("127.0.0.1:0")?;
+//! # let address = listener.local_addr()?;
+//! # std::thread::spawn(|| serve(listener));
+//! # let mut client = std::net::TcpStream::connect(address)?;
+//! # client.write_all(b"hello")?;
+//! # let mut answer = [0; 5];
+//! # client.read_exact(&mut answer)?;
+//! # assert_eq!(&answer, b"hello");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # What is here
+//!
+//! | | |
+//! |---|---|
+//! | [`PollSet`] | the polling object |
+//! | [`PollFlags`] | events: what to watch for, and what is reported |
+//! | [`Event`] | one ready descriptor |
+//! | [`Descriptor`] | what can be registered: numbers, and whatever has one |
+//! | [`Timeout`] | none, a duration, or a deadline |
+//! | [`Waker`] | ends a wait from another thread |
+//! | [`NotRegistered`], [`ConcurrentPoll`] | the errors that are not the system's |
+//!
+//! # What is guaranteed, and what isn't
+//!
+//! - **Every ready descriptor, in registration order, at every wait.** Level-triggered: what stays
+//!   ready is reported again, and nothing needs to be re-armed.
+//! - **Whatever `poll(2)` accepts**: sockets, pipes, terminals, regular files, directories,
+//!   devices, other polling descriptors, numbers that are not open.
+//! - **Never early**: a wait with nothing to report takes at least as long as asked. How late it
+//!   is, is up to the system.
+//! - **Signals** don't shorten a wait, unless the caller
+//!   [asks for that](PollSet::poll_interruptible).
+//! - *Not* guaranteed: that a descriptor is still ready when you get to it. Another thread or
+//!   process may have read it empty, and Linux may drop a datagram with a wrong checksum after it
+//!   was reported. Use non-blocking descriptors.
+//! - *Not* guaranteed: that closing a descriptor in another thread ends a wait.
+//! - *Not* done: reading, writing, closing or changing any descriptor.
+//!
+//! # Portability
+//!
+//! Unix. Built for every Unix that [`rustix`] supports, and tested on Linux.
+
+#![deny(unsafe_code)]
+
+#[cfg(not(unix))]
+compile_error!("pollset needs a Unix system: it is built on poll(2)");
+
+mod descriptor;
+mod engine;
+mod error;
+mod event;
+mod flags;
+mod loan;
+mod registrations;
+mod set;
+mod sys;
+mod timeout;
+mod wait;
+mod waker;
+
+pub use descriptor::Descriptor;
+pub use error::{ConcurrentPoll, NotRegistered};
+pub use event::Event;
+pub use flags::PollFlags;
+pub use set::PollSet;
+pub use timeout::Timeout;
+pub use waker::Waker;

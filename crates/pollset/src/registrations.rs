@@ -1,0 +1,220 @@
+//! What is registered: the descriptors, in registration order, and the mask of each.
+//!
+//! Every registration has a *slot*, and the order of the slots is the order of registration.
+//! Engines keep their own arrays by slot number. They are not told of each change: they come for
+//! all of them at the start of a wait, through [`Registrations::take_changes`].
+
+use std::os::fd::RawFd;
+
+use hashbrown::HashTable;
+use smallvec::SmallVec;
+
+use crate::PollFlags;
+
+/// Up to this many slots are found by looking at each, and live inside the object.
+pub const SMALL: usize = 8;
+
+/// The number in a slot whose descriptor was unregistered. poll(2) passes over it.
+const VACANT: RawFd = -1;
+
+#[derive(Clone, Copy)]
+struct Slot {
+    fd: RawFd,
+    events: PollFlags,
+    /// Listed in [`Registrations::changed`].
+    changed: bool,
+}
+
+pub struct Registrations {
+    slots: SmallVec<[Slot; SMALL]>,
+    /// The slot of each descriptor. In use while there are more than [`SMALL`] slots.
+    index: HashTable<u32>,
+    vacant: usize,
+    /// The slots below this one are those that the engine saw last, but for the changed ones.
+    seen: usize,
+    /// The slots below `seen` that have changed since.
+    changed: Vec<u32>,
+}
+
+impl Registrations {
+    pub const fn new() -> Self {
+        Self {
+            slots: SmallVec::new_const(),
+            index: HashTable::new(),
+            vacant: 0,
+            seen: 0,
+            changed: Vec::new(),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.vacant
+    }
+
+    /// Whether unregistering has left slots without a descriptor.
+    pub fn has_vacant(&self) -> bool {
+        self.vacant > 0
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (RawFd, PollFlags)> + '_ {
+        self.slots
+            .iter()
+            .filter(|slot| slot.fd != VACANT)
+            .map(|slot| (slot.fd, slot.events))
+    }
+
+    pub fn interest(&self, fd: RawFd) -> Option<PollFlags> {
+        self.find(fd).map(|slot| self.slots[slot].events)
+    }
+
+    /// `fd` must not be negative.
+    pub fn register(&mut self, fd: RawFd, events: PollFlags) {
+        match self.find(fd) {
+            Some(slot) => self.set_events(slot, events),
+            None => self.push(Slot {
+                fd,
+                events,
+                changed: false,
+            }),
+        }
+    }
+
+    /// False if `fd` is not registered.
+    pub fn modify(&mut self, fd: RawFd, events: PollFlags) -> bool {
+        let found = self.find(fd);
+        if let Some(slot) = found {
+            self.set_events(slot, events);
+        }
+        found.is_some()
+    }
+
+    /// False if `fd` is not registered.
+    pub fn unregister(&mut self, fd: RawFd) -> bool {
+        let found = self.find(fd);
+        if let Some(slot) = found {
+            self.remove(slot);
+        }
+        found.is_some()
+    }
+
+    /// Closes the gaps that unregistering has left. Takes time in proportion to the slots.
+    pub fn compact(&mut self) {
+        let first_gap = self.slots.iter().position(|slot| slot.fd == VACANT);
+        let Some(first_gap) = first_gap else { return };
+        self.slots.retain(|slot| slot.fd != VACANT);
+        self.vacant = 0;
+        self.seen = self.seen.min(first_gap);
+        self.rebuild_index();
+    }
+
+    /// Brings an engine's `entries`, one a slot, up to date; `entry` makes one.
+    ///
+    /// Slots are renumbered only above the place that `entries` is first cut to, so those that
+    /// stay are still the entries of the same slots.
+    pub fn take_changes<T>(
+        &mut self,
+        entries: &mut SmallVec<[T; SMALL]>,
+        entry: impl Fn(RawFd, PollFlags) -> T,
+    ) {
+        entries.truncate(self.seen);
+        let kept = entries.len();
+        for number in self.changed.drain(..).map(|number| number as usize) {
+            if number < kept {
+                let slot = &mut self.slots[number];
+                slot.changed = false;
+                entries[number] = entry(slot.fd, slot.events);
+            }
+        }
+        for slot in &mut self.slots[kept..] {
+            slot.changed = false;
+            entries.push(entry(slot.fd, slot.events));
+        }
+        self.seen = self.slots.len();
+    }
+
+    fn find(&self, fd: RawFd) -> Option<usize> {
+        if fd == VACANT {
+            None
+        } else if self.slots.len() <= SMALL {
+            self.slots.iter().position(|slot| slot.fd == fd)
+        } else {
+            let is_it = |&slot: &u32| self.slots[slot as usize].fd == fd;
+            self.index.find(hash(fd), is_it).map(|&slot| slot as usize)
+        }
+    }
+
+    fn push(&mut self, slot: Slot) {
+        let number = self.slots.len();
+        self.slots.push(slot);
+        if number > SMALL {
+            let rehash = |&slot: &u32| hash(self.slots[slot as usize].fd);
+            self.index
+                .insert_unique(hash(slot.fd), number as u32, rehash);
+        } else if number == SMALL {
+            self.rebuild_index();
+        }
+    }
+
+    fn set_events(&mut self, slot: usize, events: PollFlags) {
+        self.slots[slot].events = events;
+        self.mark_changed(slot);
+    }
+
+    fn remove(&mut self, slot: usize) {
+        if self.slots.len() <= SMALL {
+            self.slots.remove(slot);
+            self.seen = self.seen.min(slot);
+            return;
+        }
+        let fd = self.slots[slot].fd;
+        if let Ok(entry) = self
+            .index
+            .find_entry(hash(fd), |&number| number as usize == slot)
+        {
+            entry.remove();
+        }
+        self.slots[slot].fd = VACANT;
+        self.vacant += 1;
+        self.mark_changed(slot);
+        self.drop_vacant_tail();
+        if self.vacant > self.slots.len() / 2 {
+            self.compact();
+        }
+    }
+
+    fn drop_vacant_tail(&mut self) {
+        while self.slots.last().is_some_and(|slot| slot.fd == VACANT) {
+            self.slots.pop();
+            self.vacant -= 1;
+        }
+        self.seen = self.seen.min(self.slots.len());
+    }
+
+    fn mark_changed(&mut self, slot: usize) {
+        if slot < self.seen && !self.slots[slot].changed {
+            self.slots[slot].changed = true;
+            self.changed.push(slot as u32);
+        }
+    }
+
+    fn rebuild_index(&mut self) {
+        self.index.clear();
+        if self.slots.len() <= SMALL {
+            return;
+        }
+        let rehash = |&slot: &u32| hash(self.slots[slot as usize].fd);
+        for (number, slot) in self.slots.iter().enumerate() {
+            if slot.fd != VACANT {
+                self.index
+                    .insert_unique(hash(slot.fd), number as u32, rehash);
+            }
+        }
+    }
+}
+
+/// Fibonacci hashing. The kernel chooses descriptor numbers, not an attacker, and gives out the
+/// lowest that is free; the shift keeps regular gaps between them from colliding.
+fn hash(fd: RawFd) -> u64 {
+    let product = (fd as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    product ^ (product >> 32)
+}

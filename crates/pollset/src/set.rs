@@ -1,0 +1,429 @@
+use std::fmt;
+use std::io;
+use std::ops::ControlFlow;
+use std::os::fd::RawFd;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::io::Errno;
+
+use crate::loan::LoanCell;
+use crate::registrations::Registrations;
+use crate::wait::Wait;
+use crate::{ConcurrentPoll, Descriptor, Event, NotRegistered, PollFlags, Timeout};
+
+/// A polling object: a set of file descriptors, each with the events that it is watched for, that
+/// can be asked which of them are ready.
+///
+/// Readiness is *level-triggered*: a descriptor is reported by every wait for as long as it stays
+/// ready. One wait reports every ready descriptor, in the order of registration.
+///
+/// # Changing the set
+///
+/// [`register`](Self::register), [`modify`](Self::modify) and [`unregister`](Self::unregister)
+/// take `&self`, never make a system call, and take constant time on average at any size. They
+/// may be called at any time: inside the loop over the results, and from other threads while one
+/// waits. What is changed during a wait counts from the next wait on; the wait in progress is
+/// neither woken nor altered, and may still report a descriptor that was unregistered meanwhile.
+/// Use a [`Waker`](crate::Waker) to end it.
+///
+/// # Numbers, not handles
+///
+/// A set stores descriptor numbers. It neither owns nor borrows what is behind them, so a
+/// connection can be dropped while the set lives; unregister it first. A number that is not open
+/// can be registered, and is reported as [`NVAL`](PollFlags::NVAL); one that was closed and opened
+/// again stands for the new file. A new set holds no descriptor and makes no system call.
+///
+/// # Forking
+///
+/// A forked child has its own copy of the set, which works even if another thread was waiting on
+/// it at the time of the fork; neither process sees the other's changes. (As everything in a
+/// child of a process with several threads, this is safe only if no other thread was in the middle
+/// of *changing* the set.)
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::time::Duration;
+/// use pollset::{PollFlags, PollSet};
+///
+/// let (mut reader, mut writer) = std::io::pipe()?;
+/// let set = PollSet::new();
+/// set.register(&reader, PollFlags::IN)?;
+/// assert!(set.poll(Duration::from_millis(1))?.is_empty()); // timed out
+///
+/// writer.write_all(b"hello")?;
+/// drop(writer);
+/// for event in set.poll(None)? {
+///     assert!(event.is_for(&reader));
+///     assert_eq!(event.revents, PollFlags::IN | PollFlags::HUP);
+///     let mut text = String::new();
+///     reader.read_to_string(&mut text)?;
+///     assert_eq!(text, "hello");
+///     set.unregister(&reader)?;
+/// }
+/// assert!(set.is_empty());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct PollSet {
+    registrations: Mutex<Registrations>,
+    /// The registrations have changed since the last wait began. Written with the lock held.
+    changed: AtomicBool,
+    wait: LoanCell<Wait>,
+}
+
+impl PollSet {
+    /// Makes an empty set. Neither allocates nor makes a system call.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            registrations: Mutex::new(Registrations::new()),
+            changed: AtomicBool::new(false),
+            wait: LoanCell::new(Wait::new()),
+        }
+    }
+
+    /// Watches `fd` for `events`. If it is registered, replaces its mask, and it keeps its place.
+    ///
+    /// The kernel isn't asked, so a number that is not open is no error. An empty mask is allowed:
+    /// errors and hang-ups are still reported.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the number is negative.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pollset::{PollFlags, PollSet};
+    ///
+    /// let set = PollSet::new();
+    /// set.register(0, PollFlags::DEFAULT)?;
+    /// set.register(&std::io::stdin(), PollFlags::IN)?;
+    /// assert_eq!(set.interest(0), Some(PollFlags::IN));
+    ///
+    /// let error = set.register(-1, PollFlags::IN).unwrap_err();
+    /// assert_eq!(error.to_string(), "file descriptor cannot be a negative integer (-1)");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn register(&self, fd: impl Descriptor, events: PollFlags) -> io::Result<()> {
+        let fd = not_negative(fd.number())?;
+        self.change(|registrations| registrations.register(fd, events));
+        Ok(())
+    }
+
+    /// Watches the registered `fd` for `events` instead.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](io::ErrorKind::NotFound), with the system's `ENOENT`, if `fd` is not
+    /// registered; [`InvalidInput`](io::ErrorKind::InvalidInput) if it is negative.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pollset::{PollFlags, PollSet};
+    ///
+    /// let set = PollSet::new();
+    /// set.register(0, PollFlags::IN)?;
+    /// set.modify(0, PollFlags::IN | PollFlags::PRI)?;
+    /// assert_eq!(set.modify(1, PollFlags::OUT).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn modify(&self, fd: impl Descriptor, events: PollFlags) -> io::Result<()> {
+        let fd = not_negative(fd.number())?;
+        let found = self.change(|registrations| registrations.modify(fd, events));
+        if found {
+            Ok(())
+        } else {
+            Err(Errno::NOENT.into())
+        }
+    }
+
+    /// Stops watching `fd`. Do this before the descriptor is closed.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRegistered`] if it is not registered.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pollset::{NotRegistered, PollFlags, PollSet};
+    ///
+    /// let set = PollSet::new();
+    /// set.register(0, PollFlags::IN)?;
+    /// assert_eq!(set.unregister(0), Ok(()));
+    /// assert_eq!(set.unregister(0), Err(NotRegistered { fd: 0 }));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn unregister(&self, fd: impl Descriptor) -> Result<(), NotRegistered> {
+        let fd = fd.number();
+        let found = self.change(|registrations| registrations.unregister(fd));
+        if found {
+            Ok(())
+        } else {
+            Err(NotRegistered { fd })
+        }
+    }
+
+    /// Waits until a descriptor is ready or the time is up, and returns every ready one, in
+    /// registration order. An empty list means that the time was up.
+    ///
+    /// Signals don't end the wait: it goes on with what is left of the timeout. With nothing
+    /// registered it sleeps, and without a timeout that is for ever.
+    ///
+    /// # Errors
+    ///
+    /// The set stays usable after each of them.
+    ///
+    /// - [`ResourceBusy`](io::ErrorKind::ResourceBusy), with [`ConcurrentPoll`] inside: another
+    ///   thread is waiting on this set.
+    /// - [`InvalidInput`](io::ErrorKind::InvalidInput) (`EINVAL`): more descriptors are registered
+    ///   than the process may open (`RLIMIT_NOFILE`).
+    /// - [`OutOfMemory`](io::ErrorKind::OutOfMemory) (`ENOMEM`): the kernel has no memory.
+    ///
+    /// # Portability
+    ///
+    /// Works with every descriptor that the system's `poll(2)` works with. That of macOS doesn't
+    /// work with devices such as `/dev/tty` and `/dev/null`, for which it reports
+    /// [`NVAL`](PollFlags::NVAL).
+    ///
+    /// # References
+    ///
+    /// [POSIX](https://pubs.opengroup.org/onlinepubs/9799919799/functions/poll.html),
+    /// [Linux](https://man7.org/linux/man-pages/man2/poll.2.html),
+    /// [Python](https://docs.python.org/3/library/select.html#polling-objects)
+    ///
+    /// # Examples
+    ///
+    /// See [`PollSet`] for a loop over the results and [`Timeout`] for all that can be given.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pollset::{Event, PollFlags, PollSet};
+    ///
+    /// let set = PollSet::new();
+    /// set.register(i32::MAX, PollFlags::IN)?; // a number that is not open
+    /// let events = set.poll(Duration::from_secs(1))?;
+    /// assert_eq!(events, [Event { fd: i32::MAX, revents: PollFlags::NVAL }]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn poll(&self, timeout: impl Into<Timeout>) -> io::Result<Vec<Event>> {
+        let mut events = Vec::new();
+        self.poll_into(&mut events, timeout)?;
+        Ok(events)
+    }
+
+    /// Like [`poll`](Self::poll), into a list that the caller keeps: it is cleared first, and once
+    /// it has room for the events of one wait, waits allocate nothing.
+    ///
+    /// Returns how many events there are. After an error the list is empty.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`poll`](Self::poll).
+    ///
+    /// # Examples
+    ///
+    /// A server closes connections and accepts new ones inside the loop over the events:
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use std::io::{Read, Write};
+    /// use std::net::{TcpListener, TcpStream};
+    /// use std::os::fd::AsRawFd;
+    /// use pollset::{PollFlags, PollSet};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let mut client = TcpStream::connect(listener.local_addr()?)?;
+    /// client.write_all(b"bye")?;
+    /// drop(client);
+    ///
+    /// let set = PollSet::new();
+    /// set.register(&listener, PollFlags::IN)?;
+    /// let mut connections = HashMap::new();
+    /// let mut events = Vec::new();
+    /// let mut served = 0;
+    /// while served < 1 {
+    ///     set.poll_into(&mut events, None)?;
+    ///     for event in &events {
+    ///         if event.is_for(&listener) {
+    ///             let (connection, _) = listener.accept()?;
+    ///             set.register(&connection, PollFlags::IN)?;
+    ///             connections.insert(connection.as_raw_fd(), connection);
+    ///         } else if (&connections[&event.fd]).read(&mut [0; 1024])? == 0 {
+    ///             set.unregister(event.fd)?;
+    ///             connections.remove(&event.fd); // closes it
+    ///             served += 1;
+    ///         }
+    ///     }
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn poll_into(
+        &self,
+        events: &mut Vec<Event>,
+        timeout: impl Into<Timeout>,
+    ) -> io::Result<usize> {
+        self.poll_interruptible(events, timeout, || ControlFlow::Continue(()))
+    }
+
+    /// Like [`poll_into`](Self::poll_into), but each time that a signal interrupts the wait,
+    /// `on_interrupt` decides whether it goes on.
+    ///
+    /// It is called on the waiting thread, outside the signal handler, so it may do anything,
+    /// changing this set included; but a wait on this set inside it is a [`ConcurrentPoll`].
+    ///
+    /// A signal that comes just before the wait begins doesn't interrupt it. A program that must
+    /// not miss one has its handler write to a descriptor that is registered, such as a
+    /// [`Waker`](crate::Waker)'s.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`poll`](Self::poll), and [`Interrupted`](io::ErrorKind::Interrupted) if
+    /// `on_interrupt` returned [`ControlFlow::Break`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    /// use std::time::Duration;
+    /// use pollset::PollSet;
+    ///
+    /// static STOP: AtomicBool = AtomicBool::new(false); // set by a signal handler
+    ///
+    /// let set = PollSet::new();
+    /// let mut events = Vec::new();
+    /// let timeout = Duration::from_millis(1);
+    /// let outcome = set.poll_interruptible(&mut events, timeout, || {
+    ///     if STOP.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    /// });
+    /// assert_eq!(outcome?, 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn poll_interruptible(
+        &self,
+        events: &mut Vec<Event>,
+        timeout: impl Into<Timeout>,
+        mut on_interrupt: impl FnMut() -> ControlFlow<()>,
+    ) -> io::Result<usize> {
+        events.clear();
+        let timeout = timeout.into();
+        // What a wait works with is taken out of the object, so that nothing that happens to the
+        // set meanwhile can touch the memory that the kernel writes to.
+        let outcome = self.wait.lend(Wait::new, |wait| {
+            if self.changed.load(Acquire) || wait.is_new() {
+                self.apply_changes(wait, &mut self.lock());
+            }
+            let ready = match wait.run(timeout, &mut on_interrupt) {
+                Err(error) if self.has_room_to_compact(&error) => {
+                    self.compact(wait);
+                    wait.run(timeout, &mut on_interrupt)
+                }
+                answer => answer,
+            }?;
+            events.extend(wait.events(ready));
+            Ok(ready)
+        });
+        outcome.ok_or(ConcurrentPoll)?
+    }
+
+    /// How many descriptors are registered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether nothing is registered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether `fd` is registered.
+    #[must_use]
+    pub fn contains(&self, fd: impl Descriptor) -> bool {
+        self.interest(fd).is_some()
+    }
+
+    /// The events that `fd` is watched for, as given; `None` if it is not registered.
+    #[must_use]
+    pub fn interest(&self, fd: impl Descriptor) -> Option<PollFlags> {
+        self.lock().interest(fd.number())
+    }
+
+    /// The registered descriptors and their masks, in registration order, as they are now.
+    ///
+    /// This copies them, so the set may be changed while iterating.
+    ///
+    /// ```
+    /// use pollset::{PollFlags, PollSet};
+    ///
+    /// let set = PollSet::new();
+    /// set.register(2, PollFlags::OUT)?;
+    /// set.register(0, PollFlags::IN)?;
+    /// for (fd, _) in set.iter() {
+    ///     set.modify(fd, PollFlags::empty())?;
+    /// }
+    /// assert!(set.iter().eq([(2, PollFlags::empty()), (0, PollFlags::empty())]));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (RawFd, PollFlags)> + use<> {
+        let copy: Vec<_> = self.lock().iter().collect();
+        copy.into_iter()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Registrations> {
+        self.registrations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut Registrations) -> R) -> R {
+        let mut registrations = self.lock();
+        self.changed.store(true, Release);
+        change(&mut registrations)
+    }
+
+    fn apply_changes(&self, wait: &mut Wait, registrations: &mut Registrations) {
+        self.changed.store(false, Release);
+        wait.apply_changes(registrations);
+    }
+
+    /// The kernel refuses more entries than the process may have descriptors, and counts the
+    /// vacant ones, too.
+    fn has_room_to_compact(&self, error: &io::Error) -> bool {
+        Errno::from_io_error(error) == Some(Errno::INVAL) && self.lock().has_vacant()
+    }
+
+    fn compact(&self, wait: &mut Wait) {
+        let mut registrations = self.lock();
+        registrations.compact();
+        self.apply_changes(wait, &mut registrations);
+    }
+}
+
+impl Default for PollSet {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for PollSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PollSet ")?;
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+fn not_negative(fd: RawFd) -> io::Result<RawFd> {
+    if fd < 0 {
+        let message = format!("file descriptor cannot be a negative integer ({fd})");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    Ok(fd)
+}

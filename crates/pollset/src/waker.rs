@@ -1,0 +1,95 @@
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use crate::sys::Wake;
+
+/// Wakes a wait from another thread.
+///
+/// A waker is a descriptor like any other: register it for [`IN`](crate::PollFlags::IN), and it
+/// is reported once somebody has called [`wake`](Self::wake), by every wait until
+/// [`clear`](Self::clear) is called. So a wake given before the wait is not lost, and any number
+/// of wakes before a `clear` count as one.
+///
+/// Clear first, then look for what the wake was about: in this order a wake that comes in between
+/// causes one look too many, never one too few.
+///
+/// ```
+/// use std::sync::mpsc;
+/// use pollset::{PollFlags, PollSet, Waker};
+///
+/// let set = PollSet::new();
+/// let waker = Waker::new()?;
+/// set.register(&waker, PollFlags::IN)?;
+///
+/// let (sender, receiver) = mpsc::channel();
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| {
+///         sender.send("news").unwrap();
+///         waker.wake()
+///     });
+///     for event in set.poll(None)? {
+///         if event.is_for(&waker) {
+///             waker.clear()?;
+///             assert_eq!(receiver.try_recv(), Ok("news"));
+///         }
+///     }
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Portability
+///
+/// An `eventfd(2)` on Linux, a non-blocking pipe elsewhere; closed on `exec`. A forked child
+/// shares it with its parent: a wake in either is seen by both.
+pub struct Waker(Wake);
+
+impl Waker {
+    /// Makes one, with nothing to report yet.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, when it is out of descriptors (`EMFILE`, `ENFILE`) or of memory.
+    pub fn new() -> io::Result<Self> {
+        Wake::new().map(Self)
+    }
+
+    /// Makes it ready, until it is cleared. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// None that a program in order can see: only those of `write(2)` on an open descriptor.
+    pub fn wake(&self) -> io::Result<()> {
+        self.0.set()
+    }
+
+    /// Takes all wakes so far. No error, and no blocking, if there was none.
+    ///
+    /// # Errors
+    ///
+    /// None that a program in order can see: only those of `read(2)` on an open descriptor.
+    pub fn clear(&self) -> io::Result<()> {
+        self.0.clear()
+    }
+}
+
+impl AsFd for Waker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.fd()
+    }
+}
+
+impl AsRawFd for Waker {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.fd().as_raw_fd()
+    }
+}
+
+impl fmt::Debug for Waker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waker")
+            .field("fd", &self.as_raw_fd())
+            .finish()
+    }
+}
