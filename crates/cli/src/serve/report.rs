@@ -1,0 +1,61 @@
+//! What the crowd tells the server's process, one JSON object a line.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Report {
+    Connecting {
+        connected: usize,
+    },
+    Talking {
+        connected: usize,
+        messages_per_second: f64,
+        round_trip: RoundTrip,
+    },
+    Done(Verdict),
+}
+
+/// How it went, as the clients saw it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Verdict {
+    pub connected: usize,
+    pub active: usize,
+    pub talked_for: Duration,
+    /// Messages of the active clients that came back intact.
+    pub messages: u64,
+    pub round_trip: RoundTrip,
+    /// Messages, those of the roll call included, that came back changed.
+    pub corrupted: u64,
+    /// Messages, those of the roll call included, that didn't come back.
+    pub lost: u64,
+    /// Clients whose connection failed, and why the first of them did.
+    pub dropped: usize,
+    pub first_failure: Option<String>,
+}
+
+impl Verdict {
+    pub fn is_flawless(&self) -> bool {
+        self.corrupted == 0 && self.lost == 0 && self.dropped == 0
+    }
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct RoundTrip {
+    pub median: Duration,
+    pub percentile_99: Duration,
+    pub longest: Duration,
+}
+
+impl From<&Histogram<u64>> for RoundTrip {
+    fn from(nanoseconds: &Histogram<u64>) -> Self {
+        let quantile = |q| Duration::from_nanos(nanoseconds.value_at_quantile(q));
+        Self {
+            median: quantile(0.5),
+            percentile_99: quantile(0.99),
+            longest: quantile(1.0),
+        }
+    }
+}

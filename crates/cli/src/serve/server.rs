@@ -1,0 +1,151 @@
+//! The echo server: a single thread, and one wait for all clients.
+
+use std::collections::HashMap;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::{Duration, Instant};
+
+use pollset::{Event, PollFlags, PollSet};
+
+use super::client::{CHUNK, Client, Next};
+
+/// Connections that may wait to be accepted; the system lowers it to what it allows.
+const BACKLOG: i32 = 4096;
+/// Connections accepted before the other clients are looked at again.
+const ACCEPT_AT_ONCE: usize = 64;
+/// How long no connection is accepted when the system has no descriptor or memory for one.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+pub struct Server {
+    set: PollSet,
+    listener: TcpListener,
+    accepts_again: Option<Instant>,
+    clients: HashMap<RawFd, Client>,
+    events: Vec<Event>,
+    buffer: Box<[u8; CHUNK]>,
+    pub counts: Counts,
+}
+
+#[derive(Clone, Copy, Default)]
+pub struct Counts {
+    pub accepted: u64,
+    /// Clients that were lost to an error, such as a reset.
+    pub failed: u64,
+    pub echoed_bytes: u64,
+    /// Times that a connection had to wait because there was no descriptor or memory for it.
+    pub accept_pauses: u64,
+}
+
+impl Server {
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        rustix::net::listen(&listener, BACKLOG)?;
+        listener.set_nonblocking(true)?;
+        let set = PollSet::new();
+        set.register(&listener, PollFlags::IN)?;
+        Ok(Self {
+            set,
+            listener,
+            accepts_again: None,
+            clients: HashMap::new(),
+            events: Vec::new(),
+            buffer: Box::new([0; CHUNK]),
+            counts: Counts::default(),
+        })
+    }
+
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    pub fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Has [`turn`](Self::turn) report when there is something to read from `source`, too.
+    pub fn watch(&self, source: &impl AsRawFd) -> io::Result<()> {
+        self.set.register(source, PollFlags::IN)
+    }
+
+    /// Waits once, until `deadline` at the latest, and serves whoever is ready. Returns the
+    /// numbers of the watched sources that are ready.
+    pub fn turn(&mut self, deadline: Instant) -> io::Result<Vec<RawFd>> {
+        let deadline = self.accepts_again.into_iter().fold(deadline, Instant::min);
+        let mut events = std::mem::take(&mut self.events);
+        self.set.poll_into(&mut events, deadline)?;
+
+        let mut others = Vec::new();
+        for event in &events {
+            if event.is_for(&self.listener) {
+                self.accept()?;
+            } else if self.clients.contains_key(&event.fd) {
+                self.serve(event.fd)?;
+            } else {
+                others.push(event.fd);
+            }
+        }
+        self.events = events;
+        if self
+            .accepts_again
+            .is_some_and(|again| Instant::now() >= again)
+        {
+            self.accepts_again = None;
+            self.set.register(&self.listener, PollFlags::IN)?;
+        }
+        Ok(others)
+    }
+
+    fn accept(&mut self) -> io::Result<()> {
+        for _ in 0..ACCEPT_AT_ONCE {
+            match self.listener.accept() {
+                Ok((stream, _)) => self.add(stream)?,
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => break,
+                    // This one is gone already; there may be others.
+                    ErrorKind::ConnectionAborted | ErrorKind::Interrupted => {}
+                    _ => return self.pause_accepting(),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves new connections to the system for a while. The listener would stay ready, and keep
+    /// the server from waiting.
+    fn pause_accepting(&mut self) -> io::Result<()> {
+        self.counts.accept_pauses += 1;
+        self.accepts_again = Some(Instant::now() + ACCEPT_PAUSE);
+        Ok(self.set.unregister(&self.listener)?)
+    }
+
+    fn add(&mut self, stream: TcpStream) -> io::Result<()> {
+        self.counts.accepted += 1;
+        let Ok(client) = Client::new(stream) else {
+            self.counts.failed += 1;
+            return Ok(());
+        };
+        self.set.register(client.stream(), PollFlags::IN)?;
+        self.clients.insert(client.stream().as_raw_fd(), client);
+        Ok(())
+    }
+
+    fn serve(&mut self, fd: RawFd) -> io::Result<()> {
+        let Some(client) = self.clients.get_mut(&fd) else {
+            return Ok(());
+        };
+        match client.echo(&mut self.buffer) {
+            Ok((echoed, next)) => {
+                self.counts.echoed_bytes += echoed as u64;
+                match next {
+                    Next::WaitFor(events) => return self.set.modify(fd, events),
+                    Next::Close => {}
+                }
+            }
+            Err(_) => self.counts.failed += 1,
+        }
+        self.set.unregister(fd)?;
+        self.clients.remove(&fd);
+        Ok(())
+    }
+}
