@@ -1,0 +1,266 @@
+//! `pollset wait` from a real shell.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::{Command, Output};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Runs a script in which `wait` is `pollset wait`, in a new empty folder.
+fn sh(script: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let pollset = env!("CARGO_BIN_EXE_pollset");
+    Command::new("sh")
+        .args([
+            "-c",
+            &format!("wait() {{ '{pollset}' wait \"$@\"; }}\n{script}"),
+        ])
+        .current_dir(folder.path())
+        .output()
+        .unwrap()
+}
+
+#[track_caller]
+fn assert_prints(script: &str, expected: &str) {
+    let output = sh(script);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        expected,
+        "{output:?}"
+    );
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[track_caller]
+fn assert_times_out(script: &str, stderr: &str) {
+    let output = sh(script);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), stderr);
+}
+
+#[track_caller]
+fn assert_misuse(script: &str, advice: &str) {
+    let output = sh(script);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains(advice),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn data_in_a_pipe_is_reported() {
+    assert_prints("(sleep 0.2; echo hi; sleep 1) | wait 0:in", "0 in\n");
+}
+
+#[test]
+fn the_end_of_a_pipe_is_reported() {
+    assert_prints("true | { sleep 0.2; wait 0; }", "0 hup\n");
+}
+
+#[test]
+fn nothing_is_read_from_what_is_watched() {
+    assert_prints("echo hi | { wait 0 >&2; cat; }", "hi\n");
+}
+
+#[test]
+fn every_ready_target_has_its_line_in_the_order_given() {
+    assert_prints(
+        "mkfifo a b c; exec 3<>a 4<>b 5<>c; echo x >&3; echo x >&5; wait 5 4 3:in,out",
+        "5 in\n3 in,out\n",
+    );
+}
+
+#[test]
+fn nothing_in_time_is_exit_status_1_and_never_early() {
+    let start = Instant::now();
+    assert_times_out("mkfifo a; exec 3<>a; wait --timeout 300ms 3", "");
+    assert!(start.elapsed() >= Duration::from_millis(300));
+}
+
+#[test]
+fn timeout_0_only_asks() {
+    assert_times_out("mkfifo a; exec 3<>a; wait --timeout 0 3", "");
+    assert_prints(
+        "mkfifo a; exec 3<>a; echo x >&3; wait --timeout 0 3",
+        "3 in\n",
+    );
+}
+
+#[test]
+fn a_fifo_can_be_named_by_its_path() {
+    assert_prints(
+        "mkfifo a; (sleep 0.2; exec >a; echo hi; sleep 1) & wait --timeout 9s ./a",
+        "./a in\n",
+    );
+}
+
+#[test]
+fn a_path_with_a_colon_ends_with_one_more() {
+    assert_prints("echo hi >a:in; wait a:in:", "a:in in\n");
+    assert_prints("echo hi >a:in; wait a:in:out", "a:in out\n");
+}
+
+#[test]
+fn a_fifo_is_writable_once_somebody_reads_from_it() {
+    assert_prints(
+        "mkfifo a; (sleep 0.3; cat a >b) & wait --timeout 9s a:out",
+        "a out\n",
+    );
+    assert_times_out(
+        "mkfifo a; wait --timeout 300ms a:out",
+        "pollset: a: nobody reads from it\n",
+    );
+}
+
+#[test]
+fn a_regular_file_is_always_ready() {
+    assert_prints("echo hi >a; wait a:in,pri,out", "a in,out\n");
+}
+
+#[test]
+fn json_has_an_object_a_line() {
+    assert_prints(
+        "mkfifo a; exec 3<>a; echo hi >&3; wait --json 3:in,out",
+        "{\"target\":\"3\",\"events\":[\"in\",\"out\"]}\n",
+    );
+}
+
+#[test]
+fn a_closed_descriptor_is_misuse() {
+    assert_misuse("wait 7", "descriptor 7 is not open");
+}
+
+#[test]
+fn a_descriptor_named_twice_is_misuse() {
+    assert_misuse("wait 0:in 0:out", "named twice; join its events: 0:in,out");
+}
+
+#[test]
+fn what_is_wrong_on_the_command_line_is_answered_with_what_to_type() {
+    assert_misuse("wait", "TARGET");
+    assert_misuse("wait 0:readable", "there are in, pri, out");
+    assert_misuse("wait --timeout 5 0", "5s for seconds, 5ms for milliseconds");
+    assert_misuse("wait tcp:localhost", "tcp:HOST:PORT");
+    assert_misuse("wait ./nothing-here", "can't open ./nothing-here");
+}
+
+#[test]
+fn a_tcp_service_is_ready_when_it_accepts() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    assert_prints(
+        &format!("wait tcp:localhost:{port}"),
+        &format!("tcp:localhost:{port} out\n"),
+    );
+}
+
+#[test]
+fn a_tcp_service_that_speaks_first_can_be_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        client.write_all(b"220 ready\r\n").unwrap();
+        client.read(&mut [0])
+    });
+    assert_prints(
+        &format!("wait tcp:127.0.0.1:{port}:in"),
+        &format!("tcp:127.0.0.1:{port} in\n"),
+    );
+}
+
+/// A port on which nobody listens.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+#[test]
+fn a_tcp_service_that_refuses_is_tried_again() {
+    let port = free_port();
+    let up_later = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(500));
+        TcpListener::bind(("127.0.0.1", port))
+            .unwrap()
+            .accept()
+            .unwrap();
+    });
+    assert_prints(
+        &format!("wait --timeout 20s tcp:127.0.0.1:{port}"),
+        &format!("tcp:127.0.0.1:{port} out\n"),
+    );
+    up_later.join().unwrap();
+}
+
+#[test]
+fn a_tcp_service_that_refuses_until_the_end_is_named() {
+    let port = free_port();
+    assert_times_out(
+        &format!("wait --timeout 300ms tcp:127.0.0.1:{port}"),
+        &format!("pollset: tcp:127.0.0.1:{port}: Connection refused (os error 111)\n"),
+    );
+}
+
+#[test]
+fn a_host_that_has_no_address_does_not_outlast_the_timeout() {
+    let output = sh("wait --timeout 300ms tcp:no-such-host.invalid:80");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
+#[test]
+fn a_ready_target_does_not_wait_for_one_that_is_not_there_yet() {
+    let port = free_port();
+    assert_prints(
+        &format!("mkfifo a; exec 3<>a; echo hi >&3; wait tcp:127.0.0.1:{port} 3"),
+        "3 in\n",
+    );
+}
+
+#[test]
+fn follow_reports_each_change_once_until_all_have_hung_up() {
+    assert_prints(
+        "(sleep 0.3; echo a; sleep 0.3; echo b; sleep 0.3) | wait --follow 0",
+        "0 in\n0 in,hup\n",
+    );
+}
+
+#[test]
+fn follow_reports_again_what_was_read_and_written_again() {
+    assert_prints(
+        "mkfifo a; exec 3<>a
+         wait --follow --timeout 2s 3 >lines &
+         for word in one two; do
+             sleep 0.3; echo $word >&3; sleep 0.3; read -r answer <&3
+         done
+         while kill -0 $! 2>/dev/null; do sleep 0.1; done; cat lines",
+        "3 in\n3 in\n",
+    );
+}
+
+#[test]
+fn follow_ends_at_the_timeout() {
+    assert_prints(
+        "mkfifo a; exec 3<>a; echo x >&3; wait --follow --timeout 300ms 3",
+        "3 in\n",
+    );
+    assert_times_out("mkfifo a; exec 3<>a; wait --follow --timeout 300ms 3", "");
+}
+
+#[test]
+fn follow_ends_quietly_when_nobody_reads_its_lines() {
+    let output = sh("mkfifo a b; exec 3<>a 4<>b
+         (sleep 0.3; echo x >&3; sleep 0.3; echo x >&4) &
+         { wait --follow 3 4; echo $? >status; } | head -n 1; cat status");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "3 in\n0\n",
+        "{output:?}"
+    );
+    assert!(output.stderr.is_empty(), "{output:?}");
+}

@@ -1,0 +1,35 @@
+#!/bin/sh
+# Everything that must hold: format, lints, documentation, and the tests, once with each set of
+# system calls. Needs Rust and a C compiler.
+set -eu
+cd "$(dirname "$0")"
+
+say() { printf '\n== %s\n' "$*"; }
+
+if cargo fmt --version >/dev/null 2>&1; then
+    say "format"
+    cargo fmt --all --check
+else
+    say "format: SKIPPED, this Rust comes without rustfmt"
+fi
+
+if cargo clippy --version >/dev/null 2>&1; then
+    say "lints"
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    RUSTFLAGS="--cfg pollset_portable" CARGO_TARGET_DIR=target/portable \
+        cargo clippy --package pollset --all-targets --locked -- -D warnings
+else
+    say "lints: SKIPPED, this Rust comes without clippy"
+fi
+
+say "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+say "tests"
+cargo test --workspace --locked
+
+say "tests of the library on the system calls that every Unix has"
+RUSTFLAGS="--cfg pollset_portable" RUSTDOCFLAGS="--cfg pollset_portable" \
+    CARGO_TARGET_DIR=target/portable cargo test --package pollset --locked
+
+say "all is well"
