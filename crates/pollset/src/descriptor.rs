@@ -1,11 +1,11 @@
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 /// What names a descriptor: a number, or a reference to anything that has one.
 ///
 /// This is the Rust form of "an integer, or an object with a `fileno()` method". It is
-/// implemented for [`RawFd`] and for `&T` where `T` is [`AsRawFd`], which sockets, files, pipes,
-/// standard streams, [`OwnedFd`](std::os::fd::OwnedFd), [`BorrowedFd`](std::os::fd::BorrowedFd)
-/// and [`Waker`](crate::Waker) are.
+/// implemented for [`RawFd`], for [`BorrowedFd`], and for `&T` where `T` is [`AsRawFd`], as
+/// sockets, files, pipes, standard streams, [`OwnedFd`](std::os::fd::OwnedFd) and
+/// [`Waker`](crate::Waker) are.
 ///
 /// ```
 /// use std::net::TcpListener;
@@ -27,6 +27,12 @@ pub trait Descriptor {
 impl Descriptor for RawFd {
     fn number(self) -> RawFd {
         self
+    }
+}
+
+impl Descriptor for BorrowedFd<'_> {
+    fn number(self) -> RawFd {
+        self.as_raw_fd()
     }
 }
 

@@ -95,6 +95,7 @@ mod error;
 mod event;
 mod flags;
 mod loan;
+mod lock;
 mod registrations;
 mod set;
 mod sys;
@@ -109,3 +110,7 @@ pub use flags::PollFlags;
 pub use set::PollSet;
 pub use timeout::Timeout;
 pub use waker::Waker;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

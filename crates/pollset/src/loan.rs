@@ -9,17 +9,17 @@
 
 use std::cell::UnsafeCell;
 use std::mem::{ManuallyDrop, MaybeUninit};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crate::sys::process_generation;
 
 /// The value is in the cell.
-const HOME: u64 = 0;
+const HOME: u32 = 0;
 
 pub struct LoanCell<T> {
     /// [`HOME`], or the generation of the process that has the value on loan.
-    borrower: AtomicU64,
+    borrower: AtomicU32,
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
@@ -30,7 +30,7 @@ unsafe impl<T: Send> Sync for LoanCell<T> {}
 impl<T> LoanCell<T> {
     pub const fn new(value: T) -> Self {
         Self {
-            borrower: AtomicU64::new(HOME),
+            borrower: AtomicU32::new(HOME),
             value: UnsafeCell::new(MaybeUninit::new(value)),
         }
     }
@@ -88,7 +88,7 @@ impl<T> Drop for LoanCell<T> {
 /// Brings the value home when dropped, after a panic, too.
 struct Loan<'a, T> {
     cell: &'a LoanCell<T>,
-    generation: u64,
+    generation: u32,
     value: ManuallyDrop<T>,
 }
 

@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 use std::os::fd::RawFd;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Release};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 
 use crate::loan::LoanCell;
+use crate::lock::{Guard, Lock};
 use crate::registrations::Registrations;
 use crate::wait::Wait;
 use crate::{ConcurrentPoll, Descriptor, Event, NotRegistered, PollFlags, Timeout};
@@ -68,7 +68,7 @@ use crate::{ConcurrentPoll, Descriptor, Event, NotRegistered, PollFlags, Timeout
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct PollSet {
-    registrations: Mutex<Registrations>,
+    registrations: Lock<Registrations>,
     /// The registrations have changed since the last wait began. Written with the lock held.
     changed: AtomicBool,
     wait: LoanCell<Wait>,
@@ -79,7 +79,7 @@ impl PollSet {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            registrations: Mutex::new(Registrations::new()),
+            registrations: Lock::new(Registrations::new()),
             changed: AtomicBool::new(false),
             wait: LoanCell::new(Wait::new()),
         }
@@ -377,10 +377,8 @@ impl PollSet {
         copy.into_iter()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Registrations> {
-        self.registrations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Guard<'_, Registrations> {
+        self.registrations.lock()
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut Registrations) -> R) -> R {

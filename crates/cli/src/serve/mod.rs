@@ -8,7 +8,7 @@ mod report;
 mod server;
 mod talker;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
@@ -58,17 +58,17 @@ pub struct Args {
     /// Serve anyone on this address, such as 127.0.0.1:7007, until SIGINT or SIGTERM
     #[arg(short, long, value_name = "ADDR")]
     #[arg(conflicts_with_all = ["clients", "active", "duration", "size"])]
-    listen: Option<SocketAddr>,
+    listen: Option<String>,
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
-    match args.listen {
+    match &args.listen {
         Some(address) => serve_anyone(address),
         None => serve_crowd(args),
     }
 }
 
-fn serve_anyone(address: SocketAddr) -> Result<ExitCode> {
+fn serve_anyone(address: &str) -> Result<ExitCode> {
     let room = rlimit::increase_nofile_limit(u64::MAX)?.saturating_sub(OTHER_DESCRIPTORS);
     let mut server = Server::bind(address).with_context(|| format!("can't listen on {address}"))?;
     let stop = stop_signals()?;
@@ -100,7 +100,7 @@ fn serve_crowd(args: &Args) -> Result<ExitCode> {
         args.clients
     );
     make_room_for(args.clients)?;
-    let mut server = Server::bind((Ipv4Addr::LOCALHOST, 0).into()).context("can't listen")?;
+    let mut server = Server::bind((Ipv4Addr::LOCALHOST, 0)).context("can't listen")?;
     let stop = stop_signals()?;
     server.watch(&stop)?;
     let mut crowd = CrowdProcess::start(

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
@@ -46,12 +46,12 @@ impl Wake {
 ///
 /// The kernel wipes the page that holds it in a forked child (`MADV_WIPEONFORK`, Linux 4.14), so
 /// that a fork is noticed without a system call, however it was done.
-pub fn process_generation() -> u64 {
-    static GENERATION: OnceLock<Option<&'static AtomicU64>> = OnceLock::new();
-    static LAST: AtomicU64 = AtomicU64::new(0);
+pub fn process_generation() -> u32 {
+    static GENERATION: OnceLock<Option<&'static AtomicU32>> = OnceLock::new();
+    static LAST: AtomicU32 = AtomicU32::new(0);
 
     match GENERATION.get_or_init(wiped_on_fork) {
-        None => rustix::process::getpid().as_raw_nonzero().get() as u64,
+        None => rustix::process::getpid().as_raw_nonzero().get() as u32,
         Some(generation) => match generation.load(Relaxed) {
             0 => {
                 let new = LAST.fetch_add(1, Relaxed) + 1;
@@ -65,8 +65,8 @@ pub fn process_generation() -> u64 {
 }
 
 /// A word that is 0, and is set to 0 again in every forked child. `None` where the kernel can't.
-fn wiped_on_fork() -> Option<&'static AtomicU64> {
-    const SIZE: usize = size_of::<AtomicU64>();
+fn wiped_on_fork() -> Option<&'static AtomicU32> {
+    const SIZE: usize = size_of::<AtomicU32>();
     // SAFETY: a new mapping at an address that the kernel chooses touches no memory in use. It is
     // at least SIZE bytes, aligned to a page and zeroed by the kernel, now and in every forked
     // child. It is never unmapped once a reference is given out, so that may live for ever.
@@ -74,7 +74,7 @@ fn wiped_on_fork() -> Option<&'static AtomicU64> {
         let read_write = ProtFlags::READ | ProtFlags::WRITE;
         let word = mmap_anonymous(ptr::null_mut(), SIZE, read_write, MapFlags::PRIVATE).ok()?;
         match madvise(word, SIZE, Advice::LinuxWipeOnFork) {
-            Ok(()) => Some(&*word.cast::<AtomicU64>()),
+            Ok(()) => Some(&*word.cast::<AtomicU32>()),
             Err(_) => {
                 let _ = munmap(word, SIZE);
                 None

@@ -45,6 +45,6 @@ impl Wake {
 }
 
 /// A number that is not 0 and differs between a process and its ancestors.
-pub fn process_generation() -> u64 {
-    rustix::process::getpid().as_raw_nonzero().get() as u64
+pub fn process_generation() -> u32 {
+    rustix::process::getpid().as_raw_nonzero().get() as u32
 }

@@ -1,0 +1,276 @@
+//! Forked children, which have a copy of the set.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use pollset::{PollFlags, PollSet, Waker};
+
+use crate::util::oracle::assert_agrees;
+use crate::util::process::{Child, Side, alone, end_with};
+use crate::util::signal::Alarm;
+use crate::util::wait::{assert_busy, while_waiting};
+use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds, set_of, set_of_never_opened};
+
+#[test]
+fn a_child_has_the_registrations() {
+    alone(|| {
+        for size in [0, 1, 8, 9, 100] {
+            let set = set_of_never_opened(size);
+            let before: Vec<_> = set.iter().collect();
+            let child = Child::run(|| {
+                assert!(set.iter().eq(before));
+                assert_eq!(assert_agrees(&set).len(), size as usize);
+            });
+            child.join();
+        }
+    });
+}
+
+#[test]
+fn the_parent_does_not_see_what_the_child_changes() {
+    alone(|| {
+        for polled_before in [false, true] {
+            let set = set_of_never_opened(20);
+            if polled_before {
+                assert_agrees(&set);
+            }
+            let before: Vec<_> = set.iter().collect();
+            let child = Child::run(|| {
+                for i in 0..15 {
+                    set.unregister(NEVER_OPENED + i).unwrap();
+                }
+                set.register(i32::MAX, PollFlags::OUT).unwrap();
+                assert_eq!(assert_agrees(&set).len(), 6);
+            });
+            child.join();
+            assert!(set.iter().eq(before));
+            assert_eq!(assert_agrees(&set).len(), 20);
+        }
+    });
+}
+
+#[test]
+fn the_child_does_not_see_what_the_parent_changes() {
+    alone(|| {
+        let set = set_of_never_opened(20);
+        let (go, changed) = kinds::pipe();
+        let child = Child::run(|| {
+            let parent = set_of([&go], PollFlags::IN);
+            assert_eq!(parent.poll(LONG).unwrap(), [event(&go, PollFlags::IN)]);
+            assert_eq!(assert_agrees(&set).len(), 20);
+        });
+        for i in 0..20 {
+            set.unregister(NEVER_OPENED + i).unwrap();
+        }
+        assert_eq!(assert_agrees(&set), []);
+        changed.write(b"go").unwrap();
+        child.join();
+    });
+}
+
+#[test]
+fn changes_made_before_the_fork_and_not_yet_waited_for_are_in_both() {
+    alone(|| {
+        let set = set_of_never_opened(20);
+        assert_agrees(&set);
+        set.unregister(NEVER_OPENED).unwrap();
+        set.modify(NEVER_OPENED + 1, PollFlags::OUT).unwrap();
+        set.register(i32::MAX, PollFlags::OUT).unwrap();
+        Child::run(|| assert_eq!(assert_agrees(&set).len(), 20)).join();
+        assert_eq!(assert_agrees(&set).len(), 20);
+    });
+}
+
+#[test]
+fn a_child_forked_while_another_thread_waits_can_poll() {
+    alone(|| {
+        let waker = Waker::new().unwrap();
+        let fds: Vec<_> = (0..12).map(|_| kinds::event_counter(0)).collect();
+        let set = set_of(&fds, PollFlags::IN);
+        set.register(&waker, PollFlags::IN).unwrap();
+        let events = while_waiting(&set, LONG, || {
+            let child = Child::run(|| {
+                let open = kinds::event_counter(1);
+                for count in 0..50 {
+                    assert_eq!(set.len(), 13 + usize::from(count > 0));
+                    set.register(&open, PollFlags::IN).unwrap();
+                    assert_eq!(assert_agrees(&set), [event(&open, PollFlags::IN)]);
+                }
+            });
+            child.join();
+            assert_busy(set.poll(NOW));
+            waker.wake().unwrap();
+        });
+        assert_eq!(events.unwrap(), [event(&waker, PollFlags::IN)]);
+    });
+}
+
+#[test]
+fn a_child_forked_while_another_thread_waits_refuses_a_second_poll_of_its_own() {
+    alone(|| {
+        let waker = Waker::new().unwrap();
+        let set = set_of([&waker], PollFlags::IN);
+        let events = while_waiting(&set, LONG, || {
+            let child = Child::run(|| {
+                // A waker of its own: the other is its parent's, too.
+                let waker = Waker::new().unwrap();
+                set.register(&waker, PollFlags::IN).unwrap();
+                let events = while_waiting(&set, LONG, || {
+                    assert_busy(set.poll(NOW));
+                    waker.wake().unwrap();
+                });
+                assert_eq!(events.unwrap(), [event(&waker, PollFlags::IN)]);
+            });
+            child.join();
+            waker.wake().unwrap();
+        });
+        assert_eq!(events.unwrap(), [event(&waker, PollFlags::IN)]);
+    });
+}
+
+#[test]
+fn changes_during_a_wait_are_in_the_child_forked_then() {
+    alone(|| {
+        let waker = Waker::new().unwrap();
+        let set = set_of_never_opened(0);
+        set.register(&waker, PollFlags::IN).unwrap();
+        let events = while_waiting(&set, LONG, || {
+            for i in 0..30 {
+                set.register(NEVER_OPENED + i, PollFlags::IN).unwrap();
+            }
+            set.unregister(NEVER_OPENED + 3).unwrap();
+            Child::run(|| assert_eq!(assert_agrees(&set).len(), 29)).join();
+            waker.wake().unwrap();
+        });
+        assert_eq!(events.unwrap().len(), 1);
+        assert_eq!(assert_agrees(&set).len(), 30);
+    });
+}
+
+#[test]
+fn a_child_forked_in_the_callback_can_poll_there_and_afterwards() {
+    alone(|| {
+        let counter = kinds::event_counter(0);
+        let set = set_of([&counter], PollFlags::IN);
+        for polls_in_callback in [false, true] {
+            let _alarm = Alarm::every(Duration::from_millis(1));
+            let mut child = None;
+            let mut is_child = false;
+            let outcome = set.poll_interruptible(&mut Vec::new(), LONG, || {
+                match Side::fork() {
+                    Side::Parent(forked) => child = Some(forked),
+                    Side::Child => is_child = true,
+                }
+                if is_child && polls_in_callback {
+                    let ready = kinds::event_counter(1);
+                    set.register(&ready, PollFlags::IN).unwrap();
+                    for _ in 0..3 {
+                        assert_eq!(assert_agrees(&set), [event(&ready, PollFlags::IN)]);
+                    }
+                    set.unregister(&ready).unwrap();
+                }
+                ControlFlow::Break(())
+            });
+            let check = || {
+                assert_eq!(outcome.unwrap_err().kind(), std::io::ErrorKind::Interrupted);
+                for _ in 0..3 {
+                    assert!(set.iter().eq([(counter.number(), PollFlags::IN)]));
+                    assert_eq!(assert_agrees(&set), []);
+                    set.register(NEVER_OPENED, PollFlags::IN).unwrap();
+                    assert_eq!(assert_agrees(&set).len(), 1);
+                    set.unregister(NEVER_OPENED).unwrap();
+                }
+            };
+            if is_child {
+                end_with(check);
+            }
+            child.unwrap().join();
+            check();
+        }
+    });
+}
+
+#[test]
+fn a_wait_goes_on_in_the_child_that_was_forked_in_its_callback() {
+    alone(|| {
+        let counter = kinds::event_counter(0);
+        let set = set_of([&counter], PollFlags::IN);
+        let alarm = Alarm::after(Duration::from_millis(1));
+        let mut child = None;
+        let mut is_child = false;
+        let outcome = set.poll_interruptible(&mut Vec::new(), LONG, || {
+            match Side::fork() {
+                Side::Parent(forked) => child = Some(forked),
+                Side::Child => is_child = true,
+            }
+            counter.increment();
+            ControlFlow::Continue(())
+        });
+        let check = || {
+            assert_eq!(outcome.unwrap(), 1);
+            assert_eq!(set.poll(NOW).unwrap(), [event(&counter, PollFlags::IN)]);
+        };
+        if is_child {
+            end_with(check);
+        }
+        child.unwrap().join();
+        check();
+        drop(alarm);
+    });
+}
+
+fn descend(set: &PollSet, generations: i32) {
+    set.register(NEVER_OPENED + generations, PollFlags::IN)
+        .unwrap();
+    let before = assert_agrees(set).len();
+    if generations > 0 {
+        Child::run(|| descend(set, generations - 1)).join();
+    }
+    assert_eq!(assert_agrees(set).len(), before);
+}
+
+#[test]
+fn twenty_generations_of_children_can_poll() {
+    alone(|| descend(&PollSet::new(), 20));
+}
+
+#[test]
+fn twenty_generations_can_be_forked_each_during_a_wait() {
+    fn descend_waiting(set: &PollSet, generations: i32) {
+        let counter = kinds::event_counter(0);
+        set.register(&counter, PollFlags::IN).unwrap();
+        let events = while_waiting(set, LONG, || {
+            if generations > 0 {
+                Child::run(|| descend_waiting(set, generations - 1)).join();
+            }
+            counter.increment();
+        });
+        assert_eq!(events.unwrap(), [event(&counter, PollFlags::IN)]);
+        set.unregister(&counter).unwrap();
+    }
+    alone(|| descend_waiting(&PollSet::new(), 20));
+}
+
+#[test]
+fn a_set_can_be_dropped_in_the_child_and_used_in_the_parent() {
+    alone(|| {
+        let waker = Waker::new().unwrap();
+        let mut set = Some(set_of([&waker], PollFlags::IN));
+        assert_agrees(set.as_ref().unwrap());
+        Child::run(|| drop(set.take())).join();
+        let set = set.unwrap();
+        waker.wake().unwrap();
+        assert_eq!(assert_agrees(&set), [event(&waker, PollFlags::IN)]);
+    });
+}
+
+#[test]
+fn a_waker_is_shared_with_the_child() {
+    alone(|| {
+        let waker = Waker::new().unwrap();
+        let set = set_of([&waker], PollFlags::IN);
+        let child = Child::run(|| waker.wake().unwrap());
+        assert_eq!(set.poll(LONG).unwrap(), [event(&waker, PollFlags::IN)]);
+        child.join();
+    });
+}

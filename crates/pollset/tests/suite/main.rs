@@ -1,0 +1,21 @@
+//! What a polling object promises, on Linux, with the kernel's own `poll(2)` as the judge.
+//!
+//! One module an idea. Every test owns the descriptor numbers that it uses, so that they run side
+//! by side; those that fork or change a limit of the process run in a process of their own.
+
+#![cfg(target_os = "linux")]
+
+mod allocations;
+mod closing;
+mod descriptors;
+mod fork;
+mod limits;
+mod oracle;
+mod programs;
+mod registering;
+mod results;
+mod signals;
+mod threads;
+mod timeouts;
+mod util;
+mod waker;

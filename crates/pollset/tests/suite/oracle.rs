@@ -1,0 +1,40 @@
+//! Any set of any descriptors: the same answer as the kernel's.
+
+use pollset::{PollFlags, PollSet};
+use proptest::prelude::*;
+
+use crate::util::kinds::{Kind, make};
+use crate::util::oracle::assert_agrees;
+use crate::util::{cases, masks, set_of};
+
+#[test]
+fn every_kind_of_descriptor_is_answered_as_the_kernel_answers_it() {
+    for kind in Kind::ALL {
+        for mask in [PollFlags::DEFAULT, PollFlags::all(), PollFlags::empty()] {
+            assert_agrees(&set_of(&make(kind), mask));
+        }
+    }
+}
+
+fn kinds() -> impl Strategy<Value = Vec<(Kind, PollFlags, PollFlags)>> {
+    let kind = prop::sample::select(&Kind::ALL);
+    prop::collection::vec((kind, masks(), masks()), 0..40)
+}
+
+proptest! {
+    #![proptest_config(cases(300))]
+
+    #[test]
+    fn any_set_of_any_kinds_is_answered_as_the_kernel_answers_it(kinds in kinds()) {
+        let set = PollSet::new();
+        let mut open = Vec::new();
+        for (kind, mask, mask_of_rest) in kinds {
+            let fds = make(kind);
+            for (i, fd) in fds.iter().enumerate() {
+                set.register(fd, if i == 0 { mask } else { mask_of_rest }).unwrap();
+            }
+            open.push(fds);
+        }
+        assert_agrees(&set);
+    }
+}

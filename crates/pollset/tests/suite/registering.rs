@@ -1,0 +1,403 @@
+//! `register`, `modify`, `unregister`, and what can be asked about the registrations.
+
+use std::io;
+
+use pollset::{NotRegistered, PollFlags, PollSet};
+use proptest::prelude::*;
+
+use crate::util::fd::Fd;
+use crate::util::kinds;
+use crate::util::oracle::{assert_agrees, assert_answers_for, kernel_poll};
+use crate::util::{NEVER_OPENED, NOW, cases, masks, set_of};
+
+const HUGE: [i32; 5] = [i32::MAX, i32::MAX - 1, i32::MAX / 2, 1 << 30, 1 << 24];
+
+fn assert_registered(set: &PollSet, expected: &[(i32, PollFlags)]) {
+    assert_eq!(set.iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn the_default_mask_is_in_pri_and_out() {
+    let expected = libc::POLLIN | libc::POLLPRI | libc::POLLOUT;
+    assert_eq!(PollFlags::DEFAULT.bits(), expected as u16);
+}
+
+#[test]
+fn the_flags_have_the_values_of_the_system() {
+    use PollFlags as F;
+    let values = [
+        (F::IN, libc::POLLIN),
+        (F::PRI, libc::POLLPRI),
+        (F::OUT, libc::POLLOUT),
+        (F::ERR, libc::POLLERR),
+        (F::HUP, libc::POLLHUP),
+        (F::NVAL, libc::POLLNVAL),
+        (F::RDNORM, libc::POLLRDNORM),
+        (F::RDBAND, libc::POLLRDBAND),
+        (F::WRNORM, libc::POLLWRNORM),
+        (F::WRBAND, libc::POLLWRBAND),
+        (F::RDHUP, libc::POLLRDHUP),
+    ];
+    for (flag, value) in values {
+        assert_eq!(flag.bits(), value as u16, "{flag}");
+    }
+}
+
+#[test]
+fn a_new_set_is_empty() {
+    let set = PollSet::new();
+    assert!(set.is_empty());
+    assert_eq!(set.len(), 0);
+    assert_eq!(set.iter().next(), None);
+}
+
+#[test]
+fn what_is_registered_can_be_asked_for() {
+    let set = PollSet::default();
+    set.register(NEVER_OPENED, PollFlags::IN).unwrap();
+    assert!(!set.is_empty());
+    assert!(set.contains(NEVER_OPENED));
+    assert!(!set.contains(NEVER_OPENED + 1));
+    assert_eq!(set.interest(NEVER_OPENED), Some(PollFlags::IN));
+    assert_eq!(set.interest(NEVER_OPENED + 1), None);
+}
+
+#[test]
+fn an_object_stands_for_its_number() {
+    let fd = kinds::event_counter(1);
+    let set = PollSet::new();
+    set.register(&fd, PollFlags::IN).unwrap();
+    assert!(set.contains(fd.number()));
+    set.modify(fd.number(), PollFlags::OUT).unwrap();
+    assert_eq!(set.interest(&fd), Some(PollFlags::OUT));
+    set.unregister(&fd).unwrap();
+    assert!(set.is_empty());
+}
+
+#[test]
+fn registering_again_replaces_the_mask() {
+    let set = PollSet::new();
+    set.register(NEVER_OPENED, PollFlags::IN).unwrap();
+    set.register(NEVER_OPENED, PollFlags::OUT).unwrap();
+    assert_registered(&set, &[(NEVER_OPENED, PollFlags::OUT)]);
+}
+
+#[test]
+fn registering_again_and_modifying_keep_the_place() {
+    let fds = [Fd::closed(), Fd::closed(), Fd::closed()];
+    let set = set_of(&fds, PollFlags::IN);
+    set.register(&fds[0], PollFlags::OUT).unwrap();
+    set.modify(&fds[1], PollFlags::PRI).unwrap();
+    let [a, b, c] = fds.each_ref().map(Fd::number);
+    assert_registered(
+        &set,
+        &[(a, PollFlags::OUT), (b, PollFlags::PRI), (c, PollFlags::IN)],
+    );
+    assert_agrees(&set);
+}
+
+#[test]
+fn unregistering_and_registering_move_to_the_end() {
+    let fds = [Fd::closed(), Fd::closed(), Fd::closed()];
+    let set = set_of(&fds, PollFlags::IN);
+    set.unregister(&fds[0]).unwrap();
+    set.register(&fds[0], PollFlags::IN).unwrap();
+    let reported = set.poll(NOW).unwrap();
+    let expected = [&fds[1], &fds[2], &fds[0]].map(Fd::number);
+    assert!(reported.iter().map(|event| event.fd).eq(expected));
+}
+
+#[test]
+fn modifying_an_unknown_descriptor_is_enoent_and_adds_nothing() {
+    let set = PollSet::new();
+    let error = set.modify(NEVER_OPENED, PollFlags::IN).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+    assert!(set.is_empty());
+    assert_eq!(set.poll(NOW).unwrap(), []);
+}
+
+#[test]
+fn unregistering_an_unknown_descriptor_names_it() {
+    let set = set_of(&[Fd::closed()], PollFlags::IN);
+    let error = set.unregister(NEVER_OPENED).unwrap_err();
+    assert_eq!(error, NotRegistered { fd: NEVER_OPENED });
+    assert!(error.to_string().contains(&NEVER_OPENED.to_string()));
+    assert_eq!(set.len(), 1);
+}
+
+#[test]
+fn not_registered_becomes_an_io_error_that_keeps_it() {
+    let error = io::Error::from(NotRegistered { fd: 7 });
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    let inner = error.get_ref().unwrap().downcast_ref();
+    assert_eq!(inner, Some(&NotRegistered { fd: 7 }));
+}
+
+#[test]
+fn what_was_unregistered_is_unknown() {
+    let set = set_of(&[Fd::closed()], PollFlags::IN);
+    let (fd, _) = set.iter().next().unwrap();
+    set.unregister(fd).unwrap();
+    assert_eq!(set.unregister(fd), Err(NotRegistered { fd }));
+    let error = set.modify(fd, PollFlags::IN).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+}
+
+#[test]
+fn a_negative_number_is_refused_by_register_and_modify() {
+    let set = PollSet::new();
+    for fd in [-1, -2, i32::MIN] {
+        for error in [
+            set.register(fd, PollFlags::IN),
+            set.modify(fd, PollFlags::IN),
+        ] {
+            let error = error.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            let message = format!("file descriptor cannot be a negative integer ({fd})");
+            assert_eq!(error.to_string(), message);
+        }
+    }
+    assert!(set.is_empty());
+}
+
+#[test]
+fn a_negative_number_is_never_registered() {
+    // Enough to leave gaps behind when some are unregistered.
+    let fds: Vec<_> = (0..20).map(|i| NEVER_OPENED + i).collect();
+    let set = set_of_numbers(&fds);
+    for fd in &fds[3..9] {
+        set.unregister(*fd).unwrap();
+    }
+    for fd in [-1, -2, i32::MIN] {
+        assert_eq!(set.unregister(fd), Err(NotRegistered { fd }));
+        assert!(!set.contains(fd));
+    }
+    assert_eq!(set.len(), 14);
+}
+
+fn set_of_numbers(fds: &[i32]) -> PollSet {
+    let set = PollSet::new();
+    for &fd in fds {
+        set.register(fd, PollFlags::IN).unwrap();
+    }
+    set
+}
+
+#[test]
+fn huge_numbers_are_registered_and_reported_as_not_open() {
+    let set = set_of_numbers(&HUGE);
+    let expected: Vec<_> = HUGE.iter().map(|&fd| (fd, PollFlags::NVAL)).collect();
+    let reported = set.poll(NOW).unwrap();
+    let reported: Vec<_> = reported
+        .iter()
+        .map(|event| (event.fd, event.revents))
+        .collect();
+    assert_eq!(reported, expected);
+    assert_agrees(&set);
+}
+
+#[test]
+fn huge_numbers_cost_no_memory() {
+    let cost = allocation_counter::measure(|| {
+        let set = set_of_numbers(&HUGE);
+        for step in 1..100 {
+            set.register(step * (i32::MAX / 100), PollFlags::IN)
+                .unwrap();
+        }
+    });
+    assert!(cost.bytes_max < 64 * 1024, "{} bytes", cost.bytes_max);
+}
+
+#[test]
+fn every_mask_is_kept_as_given() {
+    let set = PollSet::new();
+    for bits in 0..=u16::MAX {
+        let mask = PollFlags::from_bits_retain(bits);
+        set.register(NEVER_OPENED, mask).unwrap();
+        assert_eq!(set.interest(NEVER_OPENED), Some(mask));
+    }
+}
+
+#[test]
+fn every_mask_is_answered_as_the_kernel_answers_it() {
+    let (socket, peer) = kinds::socket_pair();
+    peer.write(b"data").unwrap();
+    kinds::shut_down_writing(&peer);
+    let (hung_up, _) = kinds::pipe();
+    let fds = [
+        socket,
+        hung_up,
+        kinds::regular_file(),
+        kinds::event_counter(1),
+        Fd::closed(),
+    ];
+    let set = set_of(&fds, PollFlags::empty());
+    for bits in 0..=u16::MAX {
+        let mask = PollFlags::from_bits_retain(bits);
+        let asked = fds.each_ref().map(|fd| (fd.number(), mask));
+        for fd in &fds {
+            set.modify(fd, mask).unwrap();
+        }
+        assert_eq!(
+            set.poll(NOW).unwrap(),
+            kernel_poll(&asked),
+            "mask {bits:#x}"
+        );
+    }
+}
+
+#[test]
+fn twenty_thousand_numbers_that_are_not_open_can_be_registered() {
+    let numbers: Vec<_> = (0..20_000).map(|i| NEVER_OPENED + 7 * i).collect();
+    let set = set_of_numbers(&numbers);
+    for &fd in &numbers {
+        set.modify(fd, PollFlags::OUT).unwrap();
+    }
+    assert_eq!(set.len(), 20_000);
+    for &fd in numbers.iter().step_by(2) {
+        set.unregister(fd).unwrap();
+    }
+    let left: Vec<_> = numbers
+        .iter()
+        .skip(1)
+        .step_by(2)
+        .map(|&fd| (fd, PollFlags::OUT))
+        .collect();
+    assert_registered(&set, &left);
+    for &fd in numbers.iter().skip(1).step_by(2) {
+        set.unregister(fd).unwrap();
+    }
+    assert!(set.is_empty());
+}
+
+#[test]
+fn iterating_is_over_a_copy() {
+    let set = set_of_numbers(&HUGE);
+    for (fd, _) in set.iter() {
+        set.unregister(fd).unwrap();
+    }
+    assert!(set.is_empty());
+}
+
+#[test]
+fn debug_shows_numbers_and_masks_in_order() {
+    let set = PollSet::new();
+    set.register(2, PollFlags::IN | PollFlags::OUT).unwrap();
+    set.register(0, PollFlags::empty()).unwrap();
+    assert_eq!(format!("{set:?}"), "PollSet {2: IN | OUT, 0: (none)}");
+}
+
+#[test]
+fn a_set_that_shrinks_from_many_to_none_stays_exact() {
+    let fds: Vec<_> = (0..40).map(|_| Fd::closed()).collect();
+    for stride in [1, 7, 11, 39] {
+        let set = set_of(&fds, PollFlags::IN);
+        for step in 0..fds.len() {
+            set.unregister(&fds[step * stride % fds.len()]).unwrap();
+            assert_eq!(assert_agrees(&set).len(), fds.len() - step - 1);
+        }
+    }
+}
+
+/// Something done to a set. The second number chooses a descriptor from a pool.
+#[derive(Clone, Debug)]
+enum Step {
+    Register(usize, PollFlags),
+    Modify(usize, PollFlags),
+    Unregister(usize),
+    UnregisterRun(usize, usize),
+    Poll,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        8 => (any::<usize>(), masks()).prop_map(|(i, mask)| Step::Register(i, mask)),
+        3 => (any::<usize>(), masks()).prop_map(|(i, mask)| Step::Modify(i, mask)),
+        5 => any::<usize>().prop_map(Step::Unregister),
+        1 => (any::<usize>(), 0..30_usize).prop_map(|(i, run)| Step::UnregisterRun(i, run)),
+        3 => Just(Step::Poll),
+    ];
+    prop::collection::vec(step, 0..300)
+}
+
+/// Numbers that are not open: few, sequential, far apart, colliding in their lower bits, huge.
+fn pools() -> impl Strategy<Value = Vec<i32>> {
+    let sequence = |from: i32, step: i32| {
+        (1..150_i32).prop_map(move |count| (0..count).map(|i| from + i * step).collect())
+    };
+    prop_oneof![
+        (1..16_i32).prop_map(|count| (0..count).map(|i| NEVER_OPENED + i).collect()),
+        sequence(NEVER_OPENED, 1),
+        sequence(NEVER_OPENED, 4096),
+        sequence(i32::MAX, -1),
+        sequence(1 << 24, 1 << 23),
+    ]
+}
+
+/// A list, searched from its start: too simple to be wrong.
+#[derive(Default)]
+struct Model(Vec<(i32, PollFlags)>);
+
+impl Model {
+    fn find(&mut self, fd: i32) -> Option<&mut (i32, PollFlags)> {
+        self.0.iter_mut().find(|(known, _)| *known == fd)
+    }
+
+    fn register(&mut self, fd: i32, mask: PollFlags) {
+        if !self.modify(fd, mask) {
+            self.0.push((fd, mask));
+        }
+    }
+
+    fn modify(&mut self, fd: i32, mask: PollFlags) -> bool {
+        self.find(fd).map(|entry| entry.1 = mask).is_some()
+    }
+
+    fn unregister(&mut self, fd: i32) -> bool {
+        let known = self.find(fd).is_some();
+        self.0.retain(|(other, _)| *other != fd);
+        known
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(500))]
+
+    #[test]
+    fn any_changes_leave_what_a_plain_list_would_hold(pool in pools(), steps in steps()) {
+        let set = PollSet::new();
+        let mut model = Model::default();
+        let at = |i: usize| pool[i % pool.len()];
+        for step in steps {
+            match step {
+                Step::Register(i, mask) => {
+                    set.register(at(i), mask).unwrap();
+                    model.register(at(i), mask);
+                }
+                Step::Modify(i, mask) => {
+                    let modified = set.modify(at(i), mask).is_ok();
+                    prop_assert_eq!(modified, model.modify(at(i), mask));
+                }
+                Step::Unregister(i) => {
+                    let unregistered = set.unregister(at(i)).is_ok();
+                    prop_assert_eq!(unregistered, model.unregister(at(i)));
+                }
+                Step::UnregisterRun(i, run) => {
+                    for fd in (0..run).map(|offset| at((i % pool.len()) + offset)) {
+                        prop_assert_eq!(set.unregister(fd).is_ok(), model.unregister(fd));
+                    }
+                }
+                Step::Poll => {
+                    assert_answers_for(&set, &model.0);
+                }
+            }
+            prop_assert_eq!(set.len(), model.0.len());
+        }
+        for &fd in &pool {
+            let expected = model.find(fd).map(|entry| entry.1);
+            prop_assert_eq!(set.interest(fd), expected);
+        }
+        prop_assert_eq!(set.iter().collect::<Vec<_>>(), model.0.clone());
+        assert_answers_for(&set, &model.0);
+    }
+}

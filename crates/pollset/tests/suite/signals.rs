@@ -1,0 +1,245 @@
+//! Signals that arrive during a wait.
+
+use std::io::ErrorKind;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pollset::{PollFlags, PollSet, Timeout, Waker};
+
+use crate::util::fd::Fd;
+use crate::util::oracle::assert_agrees;
+use crate::util::signal::{Alarm, Thread, handled};
+use crate::util::wait::assert_busy;
+use crate::util::{LONG, NOW, event, kinds, set_of};
+
+const GO_ON: ControlFlow<()> = ControlFlow::Continue(());
+const STOP: ControlFlow<()> = ControlFlow::Break(());
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+fn idle_set() -> (PollSet, Fd) {
+    let fd = kinds::event_counter(0);
+    (set_of([&fd], PollFlags::IN), fd)
+}
+
+#[test]
+fn signals_do_not_shorten_a_wait() {
+    let (set, _fd) = idle_set();
+    let before = handled();
+    let _alarm = Alarm::every(Duration::from_micros(200));
+    for timeout in [MILLISECOND, 20 * MILLISECOND, 100 * MILLISECOND] {
+        let start = Instant::now();
+        assert_eq!(set.poll(timeout).unwrap(), []);
+        assert!(start.elapsed() >= timeout, "{:?}", start.elapsed());
+        let start = Instant::now();
+        assert_eq!(set.poll(start + timeout).unwrap(), []);
+        assert!(start.elapsed() >= timeout, "{:?}", start.elapsed());
+    }
+    assert!(handled() > before, "no signal came");
+}
+
+#[test]
+fn signals_do_not_start_a_wait_over() {
+    let (set, _fd) = idle_set();
+    let _alarm = Alarm::every(MILLISECOND);
+    let wait = |timeout: Timeout| {
+        let mut interrupts = 0;
+        let outcome = set.poll_interruptible(&mut Vec::new(), timeout, || {
+            interrupts += 1;
+            // A wait that starts over at each would go on for as long as they come.
+            if interrupts == 5_000 { STOP } else { GO_ON }
+        });
+        assert_eq!(outcome.expect("it should have ended long ago"), 0);
+        interrupts
+    };
+    assert!(wait(Timeout::After(50 * MILLISECOND)) > 0, "no signal came");
+    wait(Timeout::At(Instant::now() + 50 * MILLISECOND));
+}
+
+#[test]
+fn signals_do_not_shorten_the_wait_of_an_empty_set() {
+    let _alarm = Alarm::every(MILLISECOND);
+    let start = Instant::now();
+    assert_eq!(PollSet::new().poll(20 * MILLISECOND).unwrap(), []);
+    assert!(start.elapsed() >= 20 * MILLISECOND);
+}
+
+#[test]
+fn signals_do_not_disturb_questions_without_a_wait() {
+    let (set, fd) = idle_set();
+    let _alarm = Alarm::every(Duration::from_micros(50));
+    let before = handled();
+    while handled() < before + 100 {
+        assert_eq!(set.poll(NOW).unwrap(), []);
+    }
+    fd.increment();
+    while handled() < before + 200 {
+        assert_eq!(set.poll(NOW).unwrap(), [event(&fd, PollFlags::IN)]);
+    }
+}
+
+#[test]
+fn a_thread_signalled_many_times_still_sees_what_becomes_ready() {
+    let waker = Waker::new().unwrap();
+    let set = set_of([&waker], PollFlags::IN);
+    let waiting = Thread::current();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..1_000 {
+                waiting.interrupt();
+                thread::sleep(Duration::from_micros(10));
+            }
+            waker.wake().unwrap();
+        });
+        assert_eq!(set.poll(LONG).unwrap(), [event(&waker, PollFlags::IN)]);
+    });
+}
+
+#[test]
+fn each_interrupt_is_told_to_the_caller() {
+    let (set, _fd) = idle_set();
+    let before = handled();
+    let _alarm = Alarm::every(MILLISECOND);
+    let mut calls = 0;
+    let outcome = set.poll_interruptible(&mut Vec::new(), LONG, || {
+        calls += 1;
+        if calls == 10 { STOP } else { GO_ON }
+    });
+    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Interrupted);
+    assert_eq!(calls, 10);
+    assert!(handled() >= before + 10);
+}
+
+#[test]
+fn nobody_is_told_of_an_interrupt_without_a_signal() {
+    let (set, fd) = idle_set();
+    let no_signal = || unreachable!("no signal was sent");
+    let mut events = Vec::new();
+    for timeout in [NOW, MILLISECOND] {
+        assert_eq!(
+            set.poll_interruptible(&mut events, timeout, no_signal)
+                .unwrap(),
+            0
+        );
+    }
+    fd.increment();
+    assert_eq!(
+        set.poll_interruptible(&mut events, None, no_signal)
+            .unwrap(),
+        1
+    );
+    assert_eq!(events, [event(&fd, PollFlags::IN)]);
+}
+
+#[test]
+fn a_caller_who_breaks_gets_interrupted_and_a_usable_set() {
+    let (set, fd) = idle_set();
+    let _alarm = Alarm::every(MILLISECOND);
+    for timeout in [Timeout::Never, LONG.into(), (Instant::now() + LONG).into()] {
+        let mut events = vec![event(&fd, PollFlags::ERR)];
+        let error = set
+            .poll_interruptible(&mut events, timeout, || STOP)
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Interrupted);
+        assert_eq!(events, []);
+        assert_eq!(set.poll(NOW).unwrap(), []);
+    }
+    fd.increment();
+    assert_eq!(assert_agrees(&set), [event(&fd, PollFlags::IN)]);
+}
+
+/// Waits until a signal has come, does `act`, and lets the wait go on.
+fn on_first_interrupt(set: &PollSet, timeout: impl Into<Timeout>, act: impl FnOnce()) -> Vec<i32> {
+    let _alarm = Alarm::every(MILLISECOND);
+    let mut act = Some(act);
+    let mut events = Vec::new();
+    let outcome = set.poll_interruptible(&mut events, timeout, || {
+        if let Some(act) = act.take() {
+            act();
+        }
+        GO_ON
+    });
+    assert_eq!(outcome.unwrap(), events.len());
+    events.iter().map(|event| event.fd).collect()
+}
+
+#[test]
+fn the_set_may_be_changed_in_the_callback() {
+    let (set, fd) = idle_set();
+    let new = kinds::event_counter(1);
+    let reported = on_first_interrupt(&set, 10 * MILLISECOND, || {
+        set.register(&new, PollFlags::IN).unwrap();
+        set.unregister(&fd).unwrap();
+    });
+    assert_eq!(reported, [], "changes count from the next wait");
+    assert_eq!(assert_agrees(&set), [event(&new, PollFlags::IN)]);
+}
+
+#[test]
+fn a_second_poll_inside_the_callback_is_an_error() {
+    let (set, fd) = idle_set();
+    let reported = on_first_interrupt(&set, LONG, || {
+        for timeout in [None, Some(NOW), Some(MILLISECOND)] {
+            assert_busy(set.poll(timeout));
+        }
+        fd.increment();
+    });
+    assert_eq!(reported, [fd.number()]);
+}
+
+#[test]
+fn another_set_may_be_polled_inside_the_callback() {
+    let (set, fd) = idle_set();
+    let reported = on_first_interrupt(&set, LONG, || {
+        fd.increment();
+        assert_agrees(&set_of([&fd], PollFlags::IN));
+    });
+    assert_eq!(reported, [fd.number()]);
+}
+
+#[test]
+fn what_became_ready_in_the_callback_is_reported_although_the_time_is_up() {
+    let (set, fd) = idle_set();
+    for _ in 0..5 {
+        let reported = on_first_interrupt(&set, 5 * MILLISECOND, || {
+            thread::sleep(10 * MILLISECOND);
+            fd.increment();
+        });
+        assert_eq!(reported, [fd.number()]);
+        fd.drain();
+    }
+}
+
+#[test]
+fn a_callback_that_panics_leaves_the_set_usable() {
+    let (set, fd) = idle_set();
+    for _ in 0..3 {
+        let _alarm = Alarm::every(MILLISECOND);
+        let mut events = vec![event(&fd, PollFlags::ERR)];
+        let wait = AssertUnwindSafe(|| {
+            let outcome = set.poll_interruptible(&mut events, None, || {
+                std::panic::resume_unwind(Box::new("from the callback"))
+            });
+            drop(outcome);
+        });
+        let panic = catch_unwind(wait).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"from the callback"));
+        assert_eq!(set.poll(NOW).unwrap(), []);
+    }
+    fd.increment();
+    assert_eq!(assert_agrees(&set), [event(&fd, PollFlags::IN)]);
+    set.unregister(&fd).unwrap();
+    assert_eq!(assert_agrees(&set), []);
+}
+
+#[test]
+fn one_signal_does_not_end_a_wait() {
+    let (set, _fd) = idle_set();
+    let before = handled();
+    let _alarm = Alarm::after(5 * MILLISECOND);
+    let start = Instant::now();
+    assert_eq!(set.poll(30 * MILLISECOND).unwrap(), []);
+    assert!(start.elapsed() >= 30 * MILLISECOND);
+    assert_eq!(handled(), before + 1);
+}

@@ -1,0 +1,76 @@
+//! What the tests share.
+
+pub mod fd;
+pub mod kinds;
+pub mod number;
+pub mod oracle;
+pub mod process;
+pub mod signal;
+pub mod wait;
+
+use pollset::{Event, PollFlags, PollSet};
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+/// Longer than any wait that a descriptor or another thread ends.
+pub const LONG: Duration = Duration::from_secs(30);
+
+pub const NOW: Duration = Duration::ZERO;
+
+/// Higher than any number that is open.
+pub const NEVER_OPENED: RawFd = 1 << 30;
+
+pub fn event(fd: &impl AsRawFd, revents: PollFlags) -> Event {
+    let fd = fd.as_raw_fd();
+    Event { fd, revents }
+}
+
+pub fn set_of<'a, T: AsRawFd + 'a>(
+    fds: impl IntoIterator<Item = &'a T>,
+    mask: PollFlags,
+) -> PollSet {
+    let set = PollSet::new();
+    for fd in fds {
+        set.register(fd, mask).unwrap();
+    }
+    set
+}
+
+/// All of it is ready, to say that it is not open.
+pub fn set_of_never_opened(count: i32) -> PollSet {
+    let set = PollSet::new();
+    for i in 0..count {
+        set.register(NEVER_OPENED + i, PollFlags::IN).unwrap();
+    }
+    set
+}
+
+/// `PROPTEST_CASES` overrides the number of cases.
+pub fn cases(cases: u32) -> Config {
+    let asked = std::env::var("PROPTEST_CASES");
+    Config {
+        cases: asked.map_or(cases, |count| count.parse().unwrap()),
+        failure_persistence: None,
+        ..Config::default()
+    }
+}
+
+/// Masks as programs use them, and any others.
+pub fn masks() -> impl Strategy<Value = PollFlags> {
+    use PollFlags as F;
+    let usual = prop::sample::select(vec![
+        F::DEFAULT,
+        F::IN,
+        F::OUT,
+        F::IN | F::OUT,
+        F::IN | F::RDHUP,
+        F::PRI,
+        F::empty(),
+    ]);
+    prop_oneof![
+        3 => usual,
+        1 => any::<u16>().prop_map(PollFlags::from_bits_retain),
+    ]
+}

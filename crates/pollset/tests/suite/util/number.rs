@@ -1,0 +1,72 @@
+//! Descriptor numbers that belong to one test.
+//!
+//! The kernel gives out the lowest number that is free. These are high, and each has one owner at
+//! a time, so none is ever opened by chance: a test knows what is behind its numbers, also while
+//! they are closed and other tests open and close theirs.
+
+use std::os::fd::RawFd;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+pub struct Number(RawFd);
+
+impl Number {
+    pub fn take() -> Self {
+        let mut pool = pool();
+        let recycled = pool.free.pop();
+        Self(recycled.unwrap_or_else(|| pool.next_unused().expect("too few descriptors")))
+    }
+
+    pub fn get(&self) -> RawFd {
+        self.0
+    }
+}
+
+impl Drop for Number {
+    fn drop(&mut self) {
+        pool().free.push(self.0);
+    }
+}
+
+/// Whether a test that needs `count` descriptors can have them. If not, it says so.
+pub fn enough_for(count: usize) -> bool {
+    let pool = pool();
+    let left = (pool.limit - pool.next).max(0) as usize + pool.free.len();
+    drop(pool);
+    let enough = left >= count;
+    if !enough {
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        eprintln!("SKIPPED: {test} needs {count} descriptors, and only {left} are left");
+    }
+    enough
+}
+
+struct Pool {
+    free: Vec<RawFd>,
+    next: RawFd,
+    limit: RawFd,
+}
+
+impl Pool {
+    fn next_unused(&mut self) -> Option<RawFd> {
+        let number = self.next;
+        self.next += 1;
+        (number < self.limit).then_some(number)
+    }
+}
+
+fn pool() -> MutexGuard<'static, Pool> {
+    static POOL: LazyLock<Mutex<Pool>> = LazyLock::new(|| {
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        setrlimit(Resource::Nofile, limit).unwrap();
+        let limit = limit.current.map_or(1 << 20, |limit| limit.min(1 << 20)) as RawFd;
+        Mutex::new(Pool {
+            free: Vec::new(),
+            next: (limit / 4).min(3000),
+            limit,
+        })
+    });
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,83 @@
+//! The judge: the kernel's `poll(2)`, called bare.
+
+use std::os::fd::{AsRawFd, RawFd};
+
+use pollset::{Event, PollFlags, PollSet};
+
+use super::NOW;
+
+/// What `poll(2)` answers at once, in the order given.
+pub fn kernel_poll(entries: &[(RawFd, PollFlags)]) -> Vec<Event> {
+    let mut array = array_of(entries);
+    let ready = kernel_wait(&mut array, 0);
+    assert!(ready >= 0, "{}", std::io::Error::last_os_error());
+    let events = array.iter().filter(|entry| entry.revents != 0);
+    let events = events.map(|entry| Event {
+        fd: entry.fd,
+        revents: PollFlags::from_bits_retain(entry.revents as u16),
+    });
+    events.collect()
+}
+
+pub fn array_of(entries: &[(RawFd, PollFlags)]) -> Vec<libc::pollfd> {
+    let entries = entries.iter().map(|&(fd, mask)| libc::pollfd {
+        fd,
+        events: mask.bits() as i16,
+        revents: 0,
+    });
+    entries.collect()
+}
+
+pub fn kernel_wait(array: &mut [libc::pollfd], milliseconds: i32) -> i32 {
+    // SAFETY: the pointer and the length are those of a slice that is ours until this returns.
+    unsafe {
+        libc::poll(
+            array.as_mut_ptr(),
+            array.len() as libc::nfds_t,
+            milliseconds,
+        )
+    }
+}
+
+/// Waits until the kernel's answer about `fd`, cut to `among`, is `revents`: what goes through
+/// the network stack may take a moment.
+pub fn until_kernel_reports(fd: &impl AsRawFd, among: PollFlags, revents: PollFlags) {
+    let answer = || {
+        let events = kernel_poll(&[(fd.as_raw_fd(), among)]);
+        events
+            .first()
+            .map_or(PollFlags::empty(), |event| event.revents & among)
+    };
+    while answer() != revents {
+        std::thread::yield_now();
+    }
+}
+
+/// The set answers what the kernel answers about its registrations, waiting or not.
+#[track_caller]
+pub fn assert_agrees(set: &PollSet) -> Vec<Event> {
+    let registered: Vec<_> = set.iter().collect();
+    assert_answers_for(set, &registered)
+}
+
+/// The set answers what the kernel answers about `registered`, waiting or not.
+#[track_caller]
+pub fn assert_answers_for(set: &PollSet, registered: &[(RawFd, PollFlags)]) -> Vec<Event> {
+    loop {
+        let before = kernel_poll(registered);
+        let asked = set.poll(NOW).unwrap();
+        let unchanged = || before == kernel_poll(registered);
+        if asked != before && !unchanged() {
+            continue; // something was still on its way through the kernel
+        }
+        assert_eq!(asked, before, "without waiting");
+        if !before.is_empty() {
+            let waited = set.poll(None).unwrap();
+            if waited != before && !unchanged() {
+                continue;
+            }
+            assert_eq!(waited, before, "waiting");
+        }
+        return before;
+    }
+}
