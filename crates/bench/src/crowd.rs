@@ -9,10 +9,7 @@ pub struct Crowd(Vec<(UnixStream, UnixStream)>);
 
 impl Crowd {
     pub fn new(size: usize) -> io::Result<Self> {
-        (0..size)
-            .map(|_| UnixStream::pair())
-            .collect::<Result<_, _>>()
-            .map(Self)
+        (0..size).map(|_| UnixStream::pair()).collect::<Result<_, _>>().map(Self)
     }
 
     pub fn say_something(&mut self, member: usize) -> io::Result<()> {
@@ -24,11 +21,7 @@ impl Crowd {
     }
 
     pub fn pollfds(&self) -> Vec<libc::pollfd> {
-        let entry = |fd| libc::pollfd {
-            fd,
-            events: libc::POLLIN,
-            revents: 0,
-        };
+        let entry = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
         self.numbers().map(entry).collect()
     }
 }

@@ -12,12 +12,7 @@ use crate::wait::bare_poll;
 /// A new object, a few descriptors, one question, drop.
 pub fn ask_once_and_drop() -> Result<()> {
     let mut table = Table::new();
-    table.set_header([
-        "new, ask n once, drop; ns",
-        "libc::poll(0)",
-        "PollSet",
-        "ratio",
-    ]);
+    table.set_header(["new, ask n once, drop; ns", "libc::poll(0)", "PollSet", "ratio"]);
     for n in [1, 3, 8] {
         let mut crowd = Crowd::new(n)?;
         crowd.say_something(n / 2)?;
@@ -25,17 +20,9 @@ pub fn ask_once_and_drop() -> Result<()> {
         let mut events = Vec::new();
         let [bare, ours] = in_turn([
             &mut || {
-                let mut entries = [libc::pollfd {
-                    fd: -1,
-                    events: 0,
-                    revents: 0,
-                }; 8];
+                let mut entries = [libc::pollfd { fd: -1, events: 0, revents: 0 }; 8];
                 for (entry, &fd) in entries.iter_mut().zip(&numbers) {
-                    *entry = libc::pollfd {
-                        fd,
-                        events: libc::POLLIN,
-                        revents: 0,
-                    };
+                    *entry = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
                 }
                 assert_eq!(bare_poll(&mut entries[..n], 0), 1);
                 black_box(&entries);

@@ -21,7 +21,8 @@ bitflags! {
     /// | [`ERR`](Self::ERR) | writing end: no reader is left | an error is pending | never |
     ///
     /// [`ERR`](Self::ERR), [`HUP`](Self::HUP) and [`NVAL`](Self::NVAL) are reported whether
-    /// asked for or not.
+    /// asked for or not. A few regular files of `/proc` and `/sys` are different: they report
+    /// [`PRI`](Self::PRI) and [`ERR`](Self::ERR) when their text has changed.
     ///
     /// Both [`Display`](fmt::Display) and [`Debug`](fmt::Debug) write the names:
     ///
@@ -69,8 +70,21 @@ bitflags! {
 }
 
 impl PollFlags {
-    /// `IN | PRI | OUT`: what `select.poll` watches for where no mask is given.
+    /// `IN | PRI | OUT`: the mask of `select.poll` where none is given. Also that of
+    /// [`PollFlags::default`].
+    ///
+    /// ```
+    /// use pollset::PollFlags;
+    ///
+    /// assert_eq!(PollFlags::default(), PollFlags::IN | PollFlags::PRI | PollFlags::OUT);
+    /// ```
     pub const DEFAULT: Self = Self::IN.union(Self::PRI).union(Self::OUT);
+}
+
+impl Default for PollFlags {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
 }
 
 impl fmt::Display for PollFlags {

@@ -89,6 +89,8 @@
 #[cfg(not(unix))]
 compile_error!("pollset needs a Unix system: it is built on poll(2)");
 
+mod builder;
+mod choice;
 mod descriptor;
 mod engine;
 mod error;
@@ -98,16 +100,19 @@ mod loan;
 mod lock;
 mod registrations;
 mod set;
+mod stats;
 mod sys;
 mod timeout;
 mod wait;
 mod waker;
 
+pub use builder::{Builder, Engine};
 pub use descriptor::Descriptor;
 pub use error::{ConcurrentPoll, NotRegistered};
 pub use event::Event;
 pub use flags::PollFlags;
 pub use set::PollSet;
+pub use stats::Stats;
 pub use timeout::Timeout;
 pub use waker::Waker;
 

@@ -29,10 +29,7 @@ unsafe impl<T: Send> Sync for LoanCell<T> {}
 
 impl<T> LoanCell<T> {
     pub const fn new(value: T) -> Self {
-        Self {
-            borrower: AtomicU32::new(HOME),
-            value: UnsafeCell::new(MaybeUninit::new(value)),
-        }
+        Self { borrower: AtomicU32::new(HOME), value: UnsafeCell::new(MaybeUninit::new(value)) }
     }
 
     /// Takes the value out while `work` runs; after a fork, one that `start_over` makes may take its
@@ -44,30 +41,17 @@ impl<T> LoanCell<T> {
         work: impl FnOnce(&mut T) -> R,
     ) -> Option<R> {
         let generation = process_generation();
-        let mut loan = match self
-            .borrower
-            .compare_exchange(HOME, generation, Acquire, Relaxed)
-        {
+        let mut loan = match self.borrower.compare_exchange(HOME, generation, Acquire, Relaxed) {
             Ok(_) => {
                 // SAFETY: the value was HOME, so it is initialised, and this thread is the only
                 // one that has changed `borrower`; so it is moved out once, and Acquire makes
                 // visible what the last borrower wrote.
                 let value = unsafe { (*self.value.get()).assume_init_read() };
-                Loan {
-                    cell: self,
-                    generation,
-                    value: ManuallyDrop::new(value),
-                }
+                Loan { cell: self, generation, value: ManuallyDrop::new(value) }
             }
             Err(other) if other != generation => {
-                self.borrower
-                    .compare_exchange(other, generation, Acquire, Relaxed)
-                    .ok()?;
-                Loan {
-                    cell: self,
-                    generation,
-                    value: ManuallyDrop::new(start_over()),
-                }
+                self.borrower.compare_exchange(other, generation, Acquire, Relaxed).ok()?;
+                Loan { cell: self, generation, value: ManuallyDrop::new(start_over()) }
             }
             Err(_) => return None,
         };

@@ -1,47 +1,81 @@
 #![allow(unsafe_code)]
 
-//! A lock for sections of a few nanoseconds.
+//! A lock for short sections, which a forked child does not inherit.
 //!
-//! Taking and releasing it is one atomic operation; those of `std::sync::Mutex` are two, 8 ns each,
-//! and a new set that is asked once and dropped pays for several. In return, whoever finds it held
-//! can't be woken: it looks again, soon at first, then after yielding, at last after sleeping, so
-//! that the holder gets to run whatever their priorities are.
+//! Taking and releasing it is one atomic operation, against the two of `std::sync::Mutex` (8 ns
+//! each): a new set that is asked once and dropped pays for several. In return, whoever finds it
+//! held can't be woken; it looks again, soon at first, then after yielding, at last after
+//! sleeping, so that the holder gets to run whatever their priorities are.
+//!
+//! A child may be forked while another thread holds the lock, and that thread doesn't exist in the
+//! child. What it was doing decides what is left: nothing has changed, or only what can be made
+//! anew, and then the child takes the lock over. Only if it was [`Changing`](Use::Changing) the
+//! value is the lock lost, like every other lock in such a child.
 
 use std::cell::UnsafeCell;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::thread;
 use std::time::Duration;
 
+use crate::sys::process_generation;
+
 pub struct Lock<T> {
-    held: AtomicBool,
+    /// [`FREE`], or the generation of the process of the holder and what it does.
+    holder: AtomicU32,
     value: UnsafeCell<T>,
 }
+
+/// What the lock is taken for.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Use {
+    /// Nothing is changed.
+    Reading = 1,
+    /// What is changed can be made anew.
+    Taking = 2,
+    Changing = 3,
+}
+
+const FREE: u32 = 0;
+const USE_BITS: u32 = 2;
 
 // SAFETY: a shared lock gives `&mut T` to one thread at a time, for which `T: Send` is enough.
 unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
     pub const fn new(value: T) -> Self {
-        Self {
-            held: AtomicBool::new(false),
-            value: UnsafeCell::new(value),
-        }
+        Self { holder: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
     }
 
+    /// Takes the lock. If it is taken over from the process that this one was forked from,
+    /// `recover` makes anew what its holder may have left half done.
     #[inline]
-    pub fn lock(&self) -> Guard<'_, T> {
-        if self.held.swap(true, Acquire) {
-            self.lock_contended();
+    pub fn lock(&self, purpose: Use, recover: impl FnOnce(&mut T)) -> Guard<'_, T> {
+        let holder = process_generation() << USE_BITS | purpose as u32;
+        if self.holder.compare_exchange(FREE, holder, Acquire, Relaxed).is_err()
+            && self.lock_contended(holder) == Left::HalfDone
+        {
+            let mut guard = Guard { lock: self, not_shared: PhantomData };
+            recover(&mut guard);
+            return guard;
         }
-        Guard { lock: self }
+        Guard { lock: self, not_shared: PhantomData }
     }
 
     #[cold]
-    fn lock_contended(&self) {
+    fn lock_contended(&self, holder: u32) -> Left {
         let mut attempts = 0u32;
-        while self.held.load(Relaxed) || self.held.swap(true, Acquire) {
+        loop {
+            let other = self.holder.load(Relaxed);
+            let is_gone = other != FREE && other >> USE_BITS != holder >> USE_BITS;
+            let is_lost = other & Use::Changing as u32 == Use::Changing as u32;
+            if (other == FREE || is_gone && !is_lost)
+                && self.holder.compare_exchange(other, holder, Acquire, Relaxed).is_ok()
+            {
+                return if is_gone { Left::HalfDone } else { Left::Whole };
+            }
             match attempts {
                 0..100 => std::hint::spin_loop(),
                 100..120 => thread::yield_now(),
@@ -52,14 +86,23 @@ impl<T> Lock<T> {
     }
 }
 
+/// How the last holder has left the value.
+#[derive(PartialEq)]
+enum Left {
+    Whole,
+    HalfDone,
+}
+
 pub struct Guard<'a, T> {
     lock: &'a Lock<T>,
+    /// Neither `Send` nor `Sync`.
+    not_shared: PhantomData<*mut T>,
 }
 
 impl<T> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.lock.held.store(false, Release);
+        self.lock.holder.store(FREE, Release);
     }
 }
 
@@ -68,7 +111,8 @@ impl<T> Deref for Guard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: this guard is the only one, from the swap that returned false until its drop.
+        // SAFETY: this guard is the only one, from the exchange that succeeded until its drop, and
+        // it stays on its thread.
         unsafe { &*self.lock.value.get() }
     }
 }
@@ -85,36 +129,57 @@ impl<T> DerefMut for Guard<'_, T> {
 mod tests {
     use super::*;
 
+    fn change<T>(lock: &Lock<T>) -> Guard<'_, T> {
+        lock.lock(Use::Changing, |_| panic!("it was not taken over"))
+    }
+
     #[test]
     fn nothing_is_lost_under_contention() {
         let count = Lock::new(0);
         thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| (0..100_000).for_each(|_| *count.lock() += 1));
+                scope.spawn(|| (0..100_000).for_each(|_| *change(&count) += 1));
             }
         });
-        assert_eq!(*count.lock(), 400_000);
+        assert_eq!(*change(&count), 400_000);
     }
 
     #[test]
     fn a_section_that_panics_releases_it() {
         let lock = Lock::new(0);
         let section = std::panic::AssertUnwindSafe(|| {
-            *lock.lock() = 1;
+            *change(&lock) = 1;
             panic!("in the section")
         });
         assert!(std::panic::catch_unwind(section).is_err());
-        assert_eq!(*lock.lock(), 1);
+        assert_eq!(*change(&lock), 1);
     }
 
     #[test]
     fn who_waits_long_gets_it_in_the_end() {
         let lock = Lock::new(());
-        let held = lock.lock();
+        let held = change(&lock);
         thread::scope(|scope| {
-            scope.spawn(|| drop(lock.lock()));
+            scope.spawn(|| drop(change(&lock)));
             thread::sleep(Duration::from_millis(20));
             drop(held);
         });
+    }
+
+    /// As in a child, for which the holder's generation is that of its parent.
+    fn held_by_parent(purpose: Use) -> Lock<i32> {
+        let parent = process_generation() + 1;
+        let lock = Lock::new(0);
+        lock.holder.store(parent << USE_BITS | purpose as u32, Relaxed);
+        lock
+    }
+
+    #[test]
+    fn a_child_takes_it_over_and_recovers() {
+        for purpose in [Use::Reading, Use::Taking] {
+            let lock = held_by_parent(purpose);
+            assert_eq!(*lock.lock(Use::Changing, |value| *value = 7), 7);
+            assert_eq!(*change(&lock), 7);
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! What is registered: the descriptors, in registration order, and the mask of each.
 //!
 //! Every registration has a *slot*, and the order of the slots is the order of registration.
-//! Engines keep their own arrays by slot number. They are not told of each change: they come for
-//! all of them at the start of a wait, through [`Registrations::take_changes`].
+//! Engines keep their own arrays by slot number. They are not told of each change: at the start of a
+//! wait, [`Registrations::take_changes`] has all of them.
 
 use std::os::fd::RawFd;
 
@@ -17,12 +17,25 @@ pub const SMALL: usize = 8;
 /// The number in a slot whose descriptor was unregistered. poll(2) passes over it.
 const VACANT: RawFd = -1;
 
+/// No engine keeps anything under a key for this slot.
+pub const NO_KEY: u32 = u32::MAX;
+
 #[derive(Clone, Copy)]
-struct Slot {
-    fd: RawFd,
-    events: PollFlags,
+pub struct Slot {
+    pub fd: RawFd,
+    /// Under which the epoll engine knows it. Unlike the number of the slot, it stays the same.
+    pub key: u32,
+    pub events: PollFlags,
+    /// Registered, not just modified, since the engines have seen it.
+    pub is_news: bool,
     /// Listed in [`Registrations::changed`].
     changed: bool,
+}
+
+impl Slot {
+    pub fn is_vacant(&self) -> bool {
+        self.fd == VACANT
+    }
 }
 
 pub struct Registrations {
@@ -34,6 +47,8 @@ pub struct Registrations {
     seen: usize,
     /// The slots below `seen` that have changed since.
     changed: Vec<u32>,
+    /// The keys of unregistered slots, which the epoll engine doesn't know yet.
+    departed: Vec<u32>,
 }
 
 impl Registrations {
@@ -44,6 +59,7 @@ impl Registrations {
             vacant: 0,
             seen: 0,
             changed: Vec::new(),
+            departed: Vec::new(),
         }
     }
 
@@ -57,10 +73,7 @@ impl Registrations {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (RawFd, PollFlags)> + '_ {
-        self.slots
-            .iter()
-            .filter(|slot| slot.fd != VACANT)
-            .map(|slot| (slot.fd, slot.events))
+        self.slots.iter().filter(|slot| slot.fd != VACANT).map(|slot| (slot.fd, slot.events))
     }
 
     pub fn interest(&self, fd: RawFd) -> Option<PollFlags> {
@@ -70,12 +83,11 @@ impl Registrations {
     /// `fd` must not be negative.
     pub fn register(&mut self, fd: RawFd, events: PollFlags) {
         match self.find(fd) {
-            Some(slot) => self.set_events(slot, events),
-            None => self.push(Slot {
-                fd,
-                events,
-                changed: false,
-            }),
+            Some(slot) => {
+                self.slots[slot].is_news = true;
+                self.set_events(slot, events);
+            }
+            None => self.push(Slot { fd, key: NO_KEY, events, is_news: true, changed: false }),
         }
     }
 
@@ -90,11 +102,46 @@ impl Registrations {
 
     /// False if `fd` is not registered.
     pub fn unregister(&mut self, fd: RawFd) -> bool {
-        let found = self.find(fd);
-        if let Some(slot) = found {
-            self.remove(slot);
+        let Some(slot) = self.find(fd) else {
+            return false;
+        };
+        let key = self.slots[slot].key;
+        if key != NO_KEY {
+            self.departed.push(key);
         }
-        found.is_some()
+        self.remove(slot);
+        true
+    }
+
+    /// Moves the keys of unregistered slots to `departed`, which is empty.
+    pub fn take_departed(&mut self, departed: &mut Vec<u32>) {
+        std::mem::swap(&mut self.departed, departed);
+    }
+
+    pub fn has_departed(&self) -> bool {
+        !self.departed.is_empty()
+    }
+
+    /// Makes all keys void, and shows every slot to `visit`.
+    pub fn assign_keys(&mut self, mut visit: impl FnMut(usize, &mut Slot)) {
+        self.departed.clear();
+        for (number, slot) in self.slots.iter_mut().enumerate() {
+            slot.key = NO_KEY;
+            visit(number, slot);
+        }
+    }
+
+    /// In a forked child, makes anew what a thread that doesn't exist there may have left half done
+    /// in taking changes: the engines start over.
+    pub fn start_over(&mut self) {
+        self.seen = 0;
+        // They may be half swapped with others, and are not to be freed.
+        std::mem::forget(std::mem::take(&mut self.changed));
+        std::mem::forget(std::mem::take(&mut self.departed));
+        for slot in &mut self.slots {
+            slot.changed = false;
+            slot.key = NO_KEY;
+        }
     }
 
     /// Closes the gaps that unregistering has left. Takes time in proportion to the slots.
@@ -107,27 +154,23 @@ impl Registrations {
         self.rebuild_index();
     }
 
-    /// Brings an engine's `entries`, one a slot, up to date; `entry` makes one.
-    ///
-    /// Slots are renumbered only above the place that `entries` is first cut to, so those that
-    /// stay are still the entries of the same slots.
-    pub fn take_changes<T>(
-        &mut self,
-        entries: &mut SmallVec<[T; SMALL]>,
-        entry: impl Fn(RawFd, PollFlags) -> T,
-    ) {
-        entries.truncate(self.seen);
-        let kept = entries.len();
+    /// How many slots have the numbers that they had when the engines saw them last.
+    pub fn seen(&self) -> usize {
+        self.seen
+    }
+
+    /// Shows `visit` the slots that have changed, for engines that have kept their entries of the
+    /// first `kept` slots; those above are shown in any case, in order.
+    pub fn take_changes(&mut self, kept: usize, mut visit: impl FnMut(usize, &mut Slot)) {
         for number in self.changed.drain(..).map(|number| number as usize) {
             if number < kept {
-                let slot = &mut self.slots[number];
-                slot.changed = false;
-                entries[number] = entry(slot.fd, slot.events);
+                self.slots[number].changed = false;
+                visit(number, &mut self.slots[number]);
             }
         }
-        for slot in &mut self.slots[kept..] {
+        for (number, slot) in self.slots.iter_mut().enumerate().skip(kept) {
             slot.changed = false;
-            entries.push(entry(slot.fd, slot.events));
+            visit(number, slot);
         }
         self.seen = self.slots.len();
     }
@@ -148,8 +191,7 @@ impl Registrations {
         self.slots.push(slot);
         if number > SMALL {
             let rehash = |&slot: &u32| hash(self.slots[slot as usize].fd);
-            self.index
-                .insert_unique(hash(slot.fd), number as u32, rehash);
+            self.index.insert_unique(hash(slot.fd), number as u32, rehash);
         } else if number == SMALL {
             self.rebuild_index();
         }
@@ -167,13 +209,11 @@ impl Registrations {
             return;
         }
         let fd = self.slots[slot].fd;
-        if let Ok(entry) = self
-            .index
-            .find_entry(hash(fd), |&number| number as usize == slot)
-        {
+        if let Ok(entry) = self.index.find_entry(hash(fd), |&number| number as usize == slot) {
             entry.remove();
         }
         self.slots[slot].fd = VACANT;
+        self.slots[slot].key = NO_KEY;
         self.vacant += 1;
         self.mark_changed(slot);
         self.drop_vacant_tail();
@@ -205,8 +245,7 @@ impl Registrations {
         let rehash = |&slot: &u32| hash(self.slots[slot as usize].fd);
         for (number, slot) in self.slots.iter().enumerate() {
             if slot.fd != VACANT {
-                self.index
-                    .insert_unique(hash(slot.fd), number as u32, rehash);
+                self.index.insert_unique(hash(slot.fd), number as u32, rehash);
             }
         }
     }

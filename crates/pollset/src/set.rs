@@ -2,16 +2,19 @@ use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::RawFd;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::{thread, vec};
 
 use rustix::io::Errno;
 
 use crate::loan::LoanCell;
-use crate::lock::{Guard, Lock};
+use crate::lock::{Guard, Lock, Use};
 use crate::registrations::Registrations;
+use crate::stats::Counters;
 use crate::wait::Wait;
-use crate::{ConcurrentPoll, Descriptor, Event, NotRegistered, PollFlags, Timeout};
+use crate::{ConcurrentPoll, Descriptor, Engine, Event, NotRegistered, PollFlags, Stats, Timeout};
 
 /// A polling object: a set of file descriptors, each with the events that it is watched for, that
 /// can be asked which of them are ready.
@@ -71,17 +74,31 @@ pub struct PollSet {
     registrations: Lock<Registrations>,
     /// The registrations have changed since the last wait began. Written with the lock held.
     changed: AtomicBool,
+    /// Registrations that epoll knows have been unregistered. Set with the lock held.
+    departed: AtomicBool,
     wait: LoanCell<Wait>,
+    engine: Engine,
+    counters: Counters,
+    /// The wait is on loan to a wait, and not just to someone who unregisters.
+    is_waiting: AtomicBool,
 }
 
 impl PollSet {
     /// Makes an empty set. Neither allocates nor makes a system call.
     #[must_use]
     pub const fn new() -> Self {
+        Self::with_engine(Engine::Auto)
+    }
+
+    pub(crate) const fn with_engine(engine: Engine) -> Self {
         Self {
             registrations: Lock::new(Registrations::new()),
             changed: AtomicBool::new(false),
-            wait: LoanCell::new(Wait::new()),
+            departed: AtomicBool::new(false),
+            wait: LoanCell::new(Wait::new(engine)),
+            engine,
+            counters: Counters::new(),
+            is_waiting: AtomicBool::new(false),
         }
     }
 
@@ -110,7 +127,10 @@ impl PollSet {
     /// ```
     pub fn register(&self, fd: impl Descriptor, events: PollFlags) -> io::Result<()> {
         let fd = not_negative(fd.number())?;
-        self.change(|registrations| registrations.register(fd, events));
+        self.change(|registrations| {
+            registrations.register(fd, events);
+            true
+        });
         Ok(())
     }
 
@@ -135,11 +155,7 @@ impl PollSet {
     pub fn modify(&self, fd: impl Descriptor, events: PollFlags) -> io::Result<()> {
         let fd = not_negative(fd.number())?;
         let found = self.change(|registrations| registrations.modify(fd, events));
-        if found {
-            Ok(())
-        } else {
-            Err(Errno::NOENT.into())
-        }
+        if found { Ok(()) } else { Err(Errno::NOENT.into()) }
     }
 
     /// Stops watching `fd`. Do this before the descriptor is closed.
@@ -161,12 +177,15 @@ impl PollSet {
     /// ```
     pub fn unregister(&self, fd: impl Descriptor) -> Result<(), NotRegistered> {
         let fd = fd.number();
-        let found = self.change(|registrations| registrations.unregister(fd));
-        if found {
-            Ok(())
-        } else {
-            Err(NotRegistered { fd })
-        }
+        let found = self.change(|registrations| {
+            let found = registrations.unregister(fd);
+            if registrations.has_departed() {
+                self.departed.store(true, Release);
+            }
+            found
+        });
+        self.settle();
+        if found { Ok(()) } else { Err(NotRegistered { fd }) }
     }
 
     /// Waits until a descriptor is ready or the time is up, and returns every ready one, in
@@ -315,27 +334,51 @@ impl PollSet {
         let timeout = timeout.into();
         // What a wait works with is taken out of the object, so that nothing that happens to the
         // set meanwhile can touch the memory that the kernel writes to.
-        let outcome = self.wait.lend(Wait::new, |wait| {
-            if self.changed.load(Acquire) || wait.is_new() {
-                self.apply_changes(wait, &mut self.lock());
+        let mut work = |wait: &mut Wait| {
+            self.is_waiting.store(true, Relaxed);
+            if self.departed.load(Acquire) {
+                self.remove_departed(wait);
             }
-            let ready = match wait.run(timeout, &mut on_interrupt) {
+            if self.changed.load(Acquire) || wait.is_new() {
+                self.apply_changes(wait, &mut self.lock(Use::Taking));
+            }
+            wait.buy_epoll(|| self.lock(Use::Taking), &self.counters);
+            let outcome = match wait.run(timeout, &self.counters, &mut on_interrupt) {
                 Err(error) if self.has_room_to_compact(&error) => {
                     self.compact(wait);
-                    wait.run(timeout, &mut on_interrupt)
+                    wait.run(timeout, &self.counters, &mut on_interrupt)
                 }
                 answer => answer,
-            }?;
-            events.extend(wait.events(ready));
+            };
+            self.is_waiting.store(false, Relaxed);
+            let ready = outcome?;
+            events.reserve(ready);
+            wait.for_each_event(|event| events.push(event), ready);
             Ok(ready)
-        });
-        outcome.ok_or(ConcurrentPoll)?
+        };
+        let outcome = loop {
+            match self.lend_wait(&mut work) {
+                Some(outcome) => break outcome,
+                None if self.is_waiting.load(Relaxed) => return Err(ConcurrentPoll.into()),
+                // Someone has the kernel forget a descriptor, which takes less than a microsecond.
+                None => thread::yield_now(),
+            }
+        };
+        self.settle();
+        outcome
+    }
+
+    /// The engine of the last wait, and a few counters, for people who debug. At no cost worth
+    /// naming; see [`Stats`].
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.counters.snapshot()
     }
 
     /// How many descriptors are registered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.lock().len()
+        self.lock(Use::Reading).len()
     }
 
     /// Whether nothing is registered.
@@ -353,7 +396,7 @@ impl PollSet {
     /// The events that `fd` is watched for, as given; `None` if it is not registered.
     #[must_use]
     pub fn interest(&self, fd: impl Descriptor) -> Option<PollFlags> {
-        self.lock().interest(fd.number())
+        self.lock(Use::Reading).interest(fd.number())
     }
 
     /// The registered descriptors and their masks, in registration order, as they are now.
@@ -372,19 +415,27 @@ impl PollSet {
     /// assert!(set.iter().eq([(2, PollFlags::empty()), (0, PollFlags::empty())]));
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (RawFd, PollFlags)> + use<> {
-        let copy: Vec<_> = self.lock().iter().collect();
+    pub fn iter(&self) -> vec::IntoIter<(RawFd, PollFlags)> {
+        let mut copy = Vec::with_capacity(self.len());
+        copy.extend(self.lock(Use::Reading).iter());
         copy.into_iter()
     }
 
-    fn lock(&self) -> Guard<'_, Registrations> {
-        self.registrations.lock()
+    fn lock(&self, purpose: Use) -> Guard<'_, Registrations> {
+        self.registrations.lock(purpose, |registrations| {
+            registrations.start_over();
+            self.changed.store(true, Release);
+        })
     }
 
-    fn change<R>(&self, change: impl FnOnce(&mut Registrations) -> R) -> R {
-        let mut registrations = self.lock();
-        self.changed.store(true, Release);
-        change(&mut registrations)
+    /// `change` says whether it has changed anything.
+    fn change(&self, change: impl FnOnce(&mut Registrations) -> bool) -> bool {
+        let mut registrations = self.lock(Use::Changing);
+        let has_changed = change(&mut registrations);
+        if has_changed {
+            self.changed.store(true, Release);
+        }
+        has_changed
     }
 
     fn apply_changes(&self, wait: &mut Wait, registrations: &mut Registrations) {
@@ -392,18 +443,60 @@ impl PollSet {
         wait.apply_changes(registrations);
     }
 
+    fn lend_wait<R>(&self, work: impl FnOnce(&mut Wait) -> R) -> Option<R> {
+        self.wait.lend(
+            || Wait::new(self.engine),
+            |wait| {
+                wait.leave_parents_epoll();
+                work(wait)
+            },
+        )
+    }
+
+    /// Has the kernel forget what was unregistered, now or, if a wait is in progress, right after
+    /// it: both that wait and whoever unregisters call this when they are done.
+    fn settle(&self) {
+        while self.departed.load(Acquire) {
+            let settled = self.lend_wait(|wait| {
+                self.is_waiting.store(false, Relaxed);
+                self.remove_departed(wait);
+            });
+            if settled.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn remove_departed(&self, wait: &mut Wait) {
+        self.departed.store(false, Release);
+        wait.remove_departed(self.lock(Use::Taking));
+    }
+
     /// The kernel refuses more entries than the process may have descriptors, and counts the
     /// vacant ones, too.
     fn has_room_to_compact(&self, error: &io::Error) -> bool {
-        Errno::from_io_error(error) == Some(Errno::INVAL) && self.lock().has_vacant()
+        Errno::from_io_error(error) == Some(Errno::INVAL) && self.lock(Use::Reading).has_vacant()
     }
 
     fn compact(&self, wait: &mut Wait) {
-        let mut registrations = self.lock();
+        let mut registrations = self.lock(Use::Changing);
         registrations.compact();
         self.apply_changes(wait, &mut registrations);
     }
 }
+
+impl IntoIterator for &PollSet {
+    type Item = (RawFd, PollFlags);
+    type IntoIter = vec::IntoIter<(RawFd, PollFlags)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// A panic in a callback leaves a set as it was.
+impl UnwindSafe for PollSet {}
+impl RefUnwindSafe for PollSet {}
 
 impl Default for PollSet {
     fn default() -> Self {

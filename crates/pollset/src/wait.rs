@@ -2,23 +2,38 @@ use std::io;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use crate::engine::ArrayEngine;
+use crate::choice::Choice;
+use crate::engine::{Answer, ArrayEngine, EpollEngine};
+use crate::lock::Guard;
 use crate::registrations::Registrations;
-use crate::{Event, Timeout};
+use crate::stats::Counters;
+use crate::{Engine, Event, Timeout};
 
 /// What a wait works with. It belongs to one wait at a time and is kept between them.
+///
+/// The array is kept up to date always, the epoll engine once there is one, so that each wait can
+/// use either.
 pub struct Wait {
     array: ArrayEngine,
+    epoll: Option<Box<EpollEngine>>,
+    choice: Choice,
     probing: Probing,
+    /// The wait in progress, or the last one, is on epoll.
+    is_on_epoll: bool,
     is_new: bool,
+    departed: Vec<u32>,
 }
 
 impl Wait {
-    pub const fn new() -> Self {
+    pub const fn new(engine: Engine) -> Self {
         Self {
             array: ArrayEngine::new(),
+            epoll: None,
+            choice: Choice::new(engine),
             probing: Probing::new(),
+            is_on_epoll: false,
             is_new: true,
+            departed: Vec::new(),
         }
     }
 
@@ -27,21 +42,110 @@ impl Wait {
         self.is_new
     }
 
+    /// In a forked child, leaves the parent's epoll instance alone.
+    pub fn leave_parents_epoll(&mut self) {
+        if self.epoll.as_ref().is_some_and(|epoll| !epoll.is_ours()) {
+            self.epoll = None;
+        }
+    }
+
     pub fn apply_changes(&mut self, registrations: &mut Registrations) {
-        self.array.apply_changes(registrations);
+        let Self { array, epoll, .. } = self;
+        let kept = array.keep(registrations.seen());
+        registrations.take_changes(kept, |number, slot| {
+            array.set(number, slot);
+            if let Some(epoll) = epoll {
+                epoll.set(number, slot);
+            }
+        });
         self.is_new = false;
+    }
+
+    /// Has the kernel forget what was unregistered. The lock is not held meanwhile.
+    pub fn remove_departed(&mut self, mut registrations: Guard<'_, Registrations>) {
+        registrations.take_departed(&mut self.departed);
+        drop(registrations);
+        for key in self.departed.drain(..) {
+            if let Some(epoll) = &mut self.epoll {
+                epoll.remove(key);
+            }
+        }
+    }
+
+    /// Gets an epoll instance, if it has become worth its price.
+    pub fn buy_epoll<'a>(
+        &mut self,
+        registrations: impl FnOnce() -> Guard<'a, Registrations>,
+        counters: &Counters,
+    ) {
+        if self.epoll.is_some() || !self.choice.buys(self.array.len()) {
+            return;
+        }
+        match EpollEngine::new() {
+            Ok(mut epoll) => {
+                registrations().assign_keys(|number, slot| epoll.set(number, slot));
+                self.epoll = Some(Box::new(epoll));
+            }
+            Err(_) => self.refuse_epoll(counters),
+        }
     }
 
     /// Waits until something is ready or the time is up; returns how many descriptors are ready.
     ///
-    /// Asking with timeout 0 costs a quarter of asking with a timeout, for which the kernel enters
-    /// each descriptor that it meets into a wait queue. So this asks first, and waits if nothing
-    /// is ready.
+    /// Asking with timeout 0 costs poll(2) a quarter of asking with a timeout, for which the kernel
+    /// enters each descriptor that it meets into a wait queue. So this asks first, and waits if
+    /// nothing is ready.
     pub fn run(
         &mut self,
         timeout: Timeout,
-        mut on_interrupt: impl FnMut() -> ControlFlow<()>,
+        counters: &Counters,
+        on_interrupt: impl FnMut() -> ControlFlow<()>,
     ) -> io::Result<usize> {
+        self.choose_engine(counters);
+        let descriptors = self.array.len();
+        let (ready, has_blocked) = self.ask_or_wait(timeout, counters, on_interrupt)?;
+        counters.count_wait(self.is_on_epoll);
+        self.choice.record(descriptors, ready, has_blocked, self.epoll.is_none());
+        Ok(ready)
+    }
+
+    pub fn for_each_event(&self, each: impl FnMut(Event), ready: usize) {
+        match &self.epoll {
+            Some(epoll) if self.is_on_epoll => epoll.events().for_each(each),
+            _ => self.array.events(ready).for_each(each),
+        }
+    }
+
+    fn choose_engine(&mut self, counters: &Counters) {
+        self.is_on_epoll = false;
+        let Some(epoll) = &mut self.epoll else { return };
+        if !self.choice.uses_epoll(self.array.len(), epoll.aside()) {
+            return;
+        }
+        match epoll.apply(counters) {
+            Ok(()) => {
+                epoll.audit(false, counters);
+                self.is_on_epoll = true;
+                self.choice.bought();
+            }
+            Err(_) => self.refuse_epoll(counters),
+        }
+    }
+
+    /// Goes on with the array. The instance, if there is one, is given back.
+    fn refuse_epoll(&mut self, counters: &Counters) {
+        self.epoll = None;
+        self.is_on_epoll = false;
+        self.choice.refused();
+        counters.refused.add(1);
+    }
+
+    fn ask_or_wait(
+        &mut self,
+        timeout: Timeout,
+        counters: &Counters,
+        mut on_interrupt: impl FnMut() -> ControlFlow<()>,
+    ) -> io::Result<(usize, bool)> {
         let mut retry = |error: io::Error| match error.kind() {
             io::ErrorKind::Interrupted if on_interrupt().is_continue() => Ok(()),
             _ => Err(error),
@@ -49,19 +153,19 @@ impl Wait {
 
         if timeout.is_zero() {
             loop {
-                match self.array.ask(Some(Duration::ZERO)) {
+                match self.ask(Some(Duration::ZERO), counters) {
                     Err(error) => retry(error)?,
-                    answer => return answer,
+                    Ok(ready) => return Ok((ready, false)),
                 }
             }
         }
 
         if self.probing.is_due() {
-            match self.array.ask(Some(Duration::ZERO)) {
+            match self.ask(Some(Duration::ZERO), counters) {
                 Ok(0) => self.probing.came_up_empty(),
                 Ok(ready) => {
                     self.probing.found_something();
-                    return Ok(ready);
+                    return Ok((ready, false));
                 }
                 Err(error) => retry(error)?,
             }
@@ -69,22 +173,70 @@ impl Wait {
 
         // The clock is read only from here on: what is ready at once is reported without it.
         let (deadline, mut left) = timeout.start();
+        self.begin_block();
         loop {
-            let interrupted = match self.array.ask(left) {
+            let until_audit = self.until_audit(left);
+            let interrupted = match self.ask(until_audit, counters) {
                 Ok(0) => false,
+                Ok(ready) => return Ok((ready, true)),
                 Err(error) => retry(error).map(|()| true)?,
-                answer => return answer,
             };
             left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             // After a signal, what became ready meanwhile is asked for even if the time is up.
             if left == Some(Duration::ZERO) && !interrupted {
-                return Ok(0);
+                return Ok((0, true));
             }
+            self.audit_blocked(counters);
         }
     }
 
-    pub fn events(&self, ready: usize) -> impl Iterator<Item = Event> + '_ {
-        self.array.events(ready)
+    fn ask(&mut self, timeout: Option<Duration>, counters: &Counters) -> io::Result<usize> {
+        let mut timeout = timeout;
+        while let Some(epoll) = self.epoll_in_use() {
+            match epoll.ask(timeout)? {
+                Answer::Ready(ready) => return Ok(ready),
+                Answer::Phantom => {
+                    if epoll.replace(counters).is_err() {
+                        self.refuse_epoll(counters);
+                    }
+                }
+                Answer::Lost => {
+                    epoll.disown();
+                    self.refuse_epoll(counters);
+                }
+            }
+            // Some of the time may have gone by.
+            timeout = Some(Duration::ZERO);
+        }
+        self.array.ask(timeout)
+    }
+
+    /// None if the wait is on the array, also because the callback of an interrupted wait has
+    /// forked, and this is the child.
+    fn epoll_in_use(&mut self) -> Option<&mut EpollEngine> {
+        self.leave_parents_epoll();
+        self.is_on_epoll &= self.epoll.is_some();
+        self.epoll.as_deref_mut().filter(|_| self.is_on_epoll)
+    }
+
+    fn begin_block(&mut self) {
+        if let Some(epoll) = self.epoll_in_use() {
+            epoll.begin_block();
+        }
+    }
+
+    /// How long to wait without looking for closed numbers.
+    fn until_audit(&mut self, left: Option<Duration>) -> Option<Duration> {
+        match (self.epoll_in_use().and_then(|epoll| epoll.pause()), left) {
+            (Some(pause), Some(left)) => Some(pause.min(left)),
+            (pause, left) => pause.or(left),
+        }
+    }
+
+    fn audit_blocked(&mut self, counters: &Counters) {
+        if let Some(epoll) = self.epoll_in_use() {
+            epoll.audit(true, counters);
+        }
     }
 }
 
@@ -103,10 +255,7 @@ impl Probing {
     const MOST_SKIPPED: u8 = 15;
 
     const fn new() -> Self {
-        Self {
-            skip: 0,
-            backoff: 0,
-        }
+        Self { skip: 0, backoff: 0 }
     }
 
     fn is_due(&mut self) -> bool {

@@ -88,8 +88,6 @@ impl AsRawFd for Waker {
 
 impl fmt::Debug for Waker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waker")
-            .field("fd", &self.as_raw_fd())
-            .finish()
+        f.debug_struct("Waker").field("fd", &self.as_raw_fd()).finish()
     }
 }

@@ -2,4 +2,30 @@
 
 mod array;
 
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")),
+    not(pollset_portable)
+))]
+mod epoll;
+
+#[cfg(not(all(
+    any(target_os = "linux", target_os = "android"),
+    not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")),
+    not(pollset_portable)
+)))]
+#[path = "no_epoll.rs"]
+mod epoll;
+
 pub use array::ArrayEngine;
+pub use epoll::EpollEngine;
+
+/// What an epoll instance answers.
+pub enum Answer {
+    /// So many descriptors are ready.
+    Ready(usize),
+    /// It reports what is not registered, and must be replaced.
+    Phantom,
+    /// Its number doesn't mean the instance any more.
+    Lost,
+}

@@ -3,22 +3,19 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::{AtomicPtr, AtomicU32};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 /// What a [`Waker`](crate::Waker) is made of: an eventfd.
 pub struct Wake(OwnedFd);
 
 impl Wake {
     pub fn new() -> io::Result<Self> {
-        Ok(Self(eventfd(
-            0,
-            EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK,
-        )?))
+        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
@@ -44,41 +41,72 @@ impl Wake {
 
 /// A number that is not 0 and differs between a process and its ancestors.
 ///
-/// The kernel wipes the page that holds it in a forked child (`MADV_WIPEONFORK`, Linux 4.14), so
-/// that a fork is noticed without a system call, however it was done.
+/// The kernel wipes the word that holds it in a forked child (`MADV_WIPEONFORK`, Linux 4.14), so
+/// that a fork is noticed without a system call, however it was done. Nothing here waits for
+/// another thread, which may not exist in a child.
+#[inline]
 pub fn process_generation() -> u32 {
-    static GENERATION: OnceLock<Option<&'static AtomicU32>> = OnceLock::new();
     static LAST: AtomicU32 = AtomicU32::new(0);
 
-    match GENERATION.get_or_init(wiped_on_fork) {
-        None => rustix::process::getpid().as_raw_nonzero().get() as u32,
-        Some(generation) => match generation.load(Relaxed) {
-            0 => {
-                let new = LAST.fetch_add(1, Relaxed) + 1;
-                generation
-                    .compare_exchange(0, new, Relaxed, Relaxed)
-                    .map_or_else(|g| g, |_| new)
-            }
-            known => known,
-        },
+    let Some(generation) = wiped_on_fork() else {
+        return rustix::process::getpid().as_raw_nonzero().get() as u32;
+    };
+    match generation.load(Relaxed) {
+        0 => {
+            let new = LAST.fetch_add(1, Relaxed) + 1;
+            generation
+                .compare_exchange(0, new, Relaxed, Relaxed)
+                .map_or_else(|known| known, |_| new)
+        }
+        known => known,
     }
 }
 
-/// A word that is 0, and is set to 0 again in every forked child. `None` where the kernel can't.
+/// A word that is 0 at first, and again in every forked child. `None` where the kernel can't.
+#[inline]
 fn wiped_on_fork() -> Option<&'static AtomicU32> {
-    const SIZE: usize = size_of::<AtomicU32>();
-    // SAFETY: a new mapping at an address that the kernel chooses touches no memory in use. It is
-    // at least SIZE bytes, aligned to a page and zeroed by the kernel, now and in every forked
-    // child. It is never unmapped once a reference is given out, so that may live for ever.
+    static WORD: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
+    /// What `WORD` points to where there is no such word.
+    static NONE: AtomicU32 = AtomicU32::new(0);
+
+    let mut word = WORD.load(Acquire);
+    if word.is_null() {
+        let none = ptr::from_ref(&NONE).cast_mut();
+        let new = map_wiped_on_fork().unwrap_or(none);
+        word = match WORD.compare_exchange(ptr::null_mut(), new, AcqRel, Acquire) {
+            Ok(_) => new,
+            Err(first) => {
+                if new != none {
+                    // SAFETY: the mapping is whole, and nobody else has learnt of it.
+                    let _ = unsafe { munmap(new.cast(), WORD_SIZE) };
+                }
+                first
+            }
+        };
+    }
+    if ptr::eq(word, &NONE) {
+        return None;
+    }
+    // SAFETY: it points to a mapping made below, which is large and aligned enough, zeroed by the
+    // kernel and never unmapped once it is published.
+    Some(unsafe { &*word })
+}
+
+const WORD_SIZE: usize = size_of::<AtomicU32>();
+
+fn map_wiped_on_fork() -> Option<*mut AtomicU32> {
+    // SAFETY: a new mapping at an address that the kernel chooses touches no memory in use; the
+    // advice, and the end of the mapping, concern that mapping only.
     unsafe {
         let read_write = ProtFlags::READ | ProtFlags::WRITE;
-        let word = mmap_anonymous(ptr::null_mut(), SIZE, read_write, MapFlags::PRIVATE).ok()?;
-        match madvise(word, SIZE, Advice::LinuxWipeOnFork) {
-            Ok(()) => Some(&*word.cast::<AtomicU32>()),
-            Err(_) => {
-                let _ = munmap(word, SIZE);
-                None
-            }
+        let word =
+            mmap_anonymous(ptr::null_mut(), WORD_SIZE, read_write, MapFlags::PRIVATE).ok()?;
+        // Emulators that take any advice and follow none would not wipe.
+        let takes_any = libc::madvise(word, WORD_SIZE, -1) == 0;
+        if takes_any || libc::madvise(word, WORD_SIZE, libc::MADV_WIPEONFORK) != 0 {
+            let _ = munmap(word, WORD_SIZE);
+            return None;
         }
+        Some(word.cast())
     }
 }

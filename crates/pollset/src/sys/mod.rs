@@ -1,5 +1,12 @@
 //! System calls. What differs from system to system is in [`os`], one file each.
 
+/// Not where the events of poll(2) and epoll(7) differ.
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")),
+    not(pollset_portable)
+))]
+pub mod epoll;
 mod poll;
 
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(pollset_portable)))]

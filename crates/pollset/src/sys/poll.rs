@@ -18,11 +18,7 @@ pub fn poll(entries: &mut [pollfd], timeout: Option<Duration>) -> io::Result<usi
         Some(Duration::ZERO) => poll_ms(entries, 0),
         Some(timeout) => poll_for(entries, timeout),
     };
-    if ready < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(ready as usize)
-    }
+    if ready < 0 { Err(io::Error::last_os_error()) } else { Ok(ready as usize) }
 }
 
 fn poll_ms(entries: &mut [pollfd], ms: c_int) -> c_int {

@@ -26,8 +26,7 @@ fn wait_often(set: &PollSet, events: &mut Vec<pollset::Event>, ready: usize) {
         if ready > 0 {
             assert_eq!(set.poll_into(events, None).unwrap(), ready);
         } else {
-            set.poll_into(events, std::time::Duration::from_nanos(1))
-                .unwrap();
+            set.poll_into(events, std::time::Duration::from_nanos(1)).unwrap();
         }
     }
 }
@@ -119,8 +118,7 @@ fn churn(size: i32, rounds: i32, wait_every: i32) -> u64 {
         let mut events = Vec::new();
         for i in 0..rounds {
             set.unregister(NEVER_OPENED + i).unwrap();
-            set.register(NEVER_OPENED + size + i, PollFlags::IN)
-                .unwrap();
+            set.register(NEVER_OPENED + size + i, PollFlags::IN).unwrap();
             if i % wait_every == wait_every - 1 {
                 assert_eq!(set.poll_into(&mut events, NOW).unwrap(), size as usize);
             }
@@ -139,10 +137,7 @@ fn a_set_that_is_churned_for_long_stays_bounded() {
     for wait_every in [1_000, NEVER] {
         let unchanged = churn(SIZE, 1, 1);
         let for_long = churn(SIZE, 200_000, wait_every);
-        assert!(
-            for_long <= 4 * unchanged,
-            "{for_long} bytes, {unchanged} without"
-        );
+        assert!(for_long <= 4 * unchanged, "{for_long} bytes, {unchanged} without");
     }
 }
 

@@ -106,6 +106,29 @@ fn a_child_forked_while_another_thread_waits_can_poll() {
 }
 
 #[test]
+fn a_child_forked_while_another_thread_waits_polls_what_was_registered_before() {
+    alone(|| {
+        let waker = Waker::new().unwrap();
+        for size in [1, 7, 8, 30] {
+            let mut fds: Vec<_> = (0..size).map(|_| kinds::event_counter(0)).collect();
+            let set = set_of(&fds, PollFlags::IN);
+            set.register(&waker, PollFlags::IN).unwrap();
+            let events = while_waiting(&set, LONG, || {
+                let child = Child::run(|| {
+                    fds[size / 2].close();
+                    let expected = [event(&fds[size / 2], PollFlags::NVAL)];
+                    assert_eq!(assert_agrees(&set), expected);
+                });
+                child.join();
+                waker.wake().unwrap();
+            });
+            assert_eq!(events.unwrap(), [event(&waker, PollFlags::IN)]);
+            waker.clear().unwrap();
+        }
+    });
+}
+
+#[test]
 fn a_child_forked_while_another_thread_waits_refuses_a_second_poll_of_its_own() {
     alone(|| {
         let waker = Waker::new().unwrap();
@@ -220,8 +243,7 @@ fn a_wait_goes_on_in_the_child_that_was_forked_in_its_callback() {
 }
 
 fn descend(set: &PollSet, generations: i32) {
-    set.register(NEVER_OPENED + generations, PollFlags::IN)
-        .unwrap();
+    set.register(NEVER_OPENED + generations, PollFlags::IN).unwrap();
     let before = assert_agrees(set).len();
     if generations > 0 {
         Child::run(|| descend(set, generations - 1)).join();

@@ -19,10 +19,7 @@ fn allow_descriptors(count: u64) {
 #[track_caller]
 fn assert_too_many(set: &PollSet) {
     for timeout in [Some(NOW), Some(LONG), None] {
-        let junk = Event {
-            fd: 7,
-            revents: PollFlags::ERR,
-        };
+        let junk = Event { fd: 7, revents: PollFlags::ERR };
         let mut events = vec![junk];
         let error = set.poll_into(&mut events, timeout).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EINVAL));

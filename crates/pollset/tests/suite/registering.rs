@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::util::fd::Fd;
 use crate::util::kinds;
 use crate::util::oracle::{assert_agrees, assert_answers_for, kernel_poll};
-use crate::util::{NEVER_OPENED, NOW, cases, masks, set_of};
+use crate::util::{NEVER_OPENED, NOW, cases, masks, set_of, set_of_never_opened};
 
 const HUGE: [i32; 5] = [i32::MAX, i32::MAX - 1, i32::MAX / 2, 1 << 30, 1 << 24];
 
@@ -89,10 +89,7 @@ fn registering_again_and_modifying_keep_the_place() {
     set.register(&fds[0], PollFlags::OUT).unwrap();
     set.modify(&fds[1], PollFlags::PRI).unwrap();
     let [a, b, c] = fds.each_ref().map(Fd::number);
-    assert_registered(
-        &set,
-        &[(a, PollFlags::OUT), (b, PollFlags::PRI), (c, PollFlags::IN)],
-    );
+    assert_registered(&set, &[(a, PollFlags::OUT), (b, PollFlags::PRI), (c, PollFlags::IN)]);
     assert_agrees(&set);
 }
 
@@ -147,10 +144,7 @@ fn what_was_unregistered_is_unknown() {
 fn a_negative_number_is_refused_by_register_and_modify() {
     let set = PollSet::new();
     for fd in [-1, -2, i32::MIN] {
-        for error in [
-            set.register(fd, PollFlags::IN),
-            set.modify(fd, PollFlags::IN),
-        ] {
+        for error in [set.register(fd, PollFlags::IN), set.modify(fd, PollFlags::IN)] {
             let error = error.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
             let message = format!("file descriptor cannot be a negative integer ({fd})");
@@ -162,17 +156,17 @@ fn a_negative_number_is_refused_by_register_and_modify() {
 
 #[test]
 fn a_negative_number_is_never_registered() {
-    // Enough to leave gaps behind when some are unregistered.
-    let fds: Vec<_> = (0..20).map(|i| NEVER_OPENED + i).collect();
-    let set = set_of_numbers(&fds);
-    for fd in &fds[3..9] {
-        set.unregister(*fd).unwrap();
+    let set = set_of_never_opened(20);
+    // Leaves a gap behind, at every size.
+    set.unregister(NEVER_OPENED + 3).unwrap();
+    for last in (4..20).rev() {
+        for fd in [-1, -2, i32::MIN] {
+            assert_eq!(set.unregister(fd), Err(NotRegistered { fd }));
+            assert!(!set.contains(fd));
+        }
+        assert_eq!(set.len(), last as usize);
+        set.unregister(NEVER_OPENED + last).unwrap();
     }
-    for fd in [-1, -2, i32::MIN] {
-        assert_eq!(set.unregister(fd), Err(NotRegistered { fd }));
-        assert!(!set.contains(fd));
-    }
-    assert_eq!(set.len(), 14);
 }
 
 fn set_of_numbers(fds: &[i32]) -> PollSet {
@@ -188,10 +182,7 @@ fn huge_numbers_are_registered_and_reported_as_not_open() {
     let set = set_of_numbers(&HUGE);
     let expected: Vec<_> = HUGE.iter().map(|&fd| (fd, PollFlags::NVAL)).collect();
     let reported = set.poll(NOW).unwrap();
-    let reported: Vec<_> = reported
-        .iter()
-        .map(|event| (event.fd, event.revents))
-        .collect();
+    let reported: Vec<_> = reported.iter().map(|event| (event.fd, event.revents)).collect();
     assert_eq!(reported, expected);
     assert_agrees(&set);
 }
@@ -201,8 +192,7 @@ fn huge_numbers_cost_no_memory() {
     let cost = allocation_counter::measure(|| {
         let set = set_of_numbers(&HUGE);
         for step in 1..100 {
-            set.register(step * (i32::MAX / 100), PollFlags::IN)
-                .unwrap();
+            set.register(step * (i32::MAX / 100), PollFlags::IN).unwrap();
         }
     });
     assert!(cost.bytes_max < 64 * 1024, "{} bytes", cost.bytes_max);
@@ -224,13 +214,7 @@ fn every_mask_is_answered_as_the_kernel_answers_it() {
     peer.write(b"data").unwrap();
     kinds::shut_down_writing(&peer);
     let (hung_up, _) = kinds::pipe();
-    let fds = [
-        socket,
-        hung_up,
-        kinds::regular_file(),
-        kinds::event_counter(1),
-        Fd::closed(),
-    ];
+    let fds = [socket, hung_up, kinds::regular_file(), kinds::event_counter(1), Fd::closed()];
     let set = set_of(&fds, PollFlags::empty());
     for bits in 0..=u16::MAX {
         let mask = PollFlags::from_bits_retain(bits);
@@ -238,11 +222,7 @@ fn every_mask_is_answered_as_the_kernel_answers_it() {
         for fd in &fds {
             set.modify(fd, mask).unwrap();
         }
-        assert_eq!(
-            set.poll(NOW).unwrap(),
-            kernel_poll(&asked),
-            "mask {bits:#x}"
-        );
+        assert_eq!(set.poll(NOW).unwrap(), kernel_poll(&asked), "mask {bits:#x}");
     }
 }
 
@@ -257,12 +237,7 @@ fn twenty_thousand_numbers_that_are_not_open_can_be_registered() {
     for &fd in numbers.iter().step_by(2) {
         set.unregister(fd).unwrap();
     }
-    let left: Vec<_> = numbers
-        .iter()
-        .skip(1)
-        .step_by(2)
-        .map(|&fd| (fd, PollFlags::OUT))
-        .collect();
+    let left: Vec<_> = numbers.iter().skip(1).step_by(2).map(|&fd| (fd, PollFlags::OUT)).collect();
     assert_registered(&set, &left);
     for &fd in numbers.iter().skip(1).step_by(2) {
         set.unregister(fd).unwrap();

@@ -15,9 +15,7 @@ use crate::util::{LONG, NOW, event, set_of};
 fn assert_reports(fd: &Fd, mask: PollFlags, expected: PollFlags) {
     let set = set_of([fd], mask);
     let events = assert_agrees(&set);
-    let reported = events
-        .first()
-        .map_or(PollFlags::empty(), |event| event.revents);
+    let reported = events.first().map_or(PollFlags::empty(), |event| event.revents);
     assert_eq!(reported, expected);
 }
 
@@ -78,12 +76,7 @@ fn results_come_in_the_order_of_registration() {
     fds.swap(3, 60);
     let set = set_of(&fds, PollFlags::IN);
     let events = set.poll(NOW).unwrap();
-    assert!(
-        events
-            .iter()
-            .map(|event| event.fd)
-            .eq(fds.iter().map(Fd::number))
-    );
+    assert!(events.iter().map(|event| event.fd).eq(fds.iter().map(Fd::number)));
 }
 
 #[test]
@@ -154,11 +147,7 @@ fn a_closed_peer_is_rdhup_only_if_asked_for() {
     drop(peer);
     let in_hup = PollFlags::IN | PollFlags::HUP;
     assert_reports(&socket, PollFlags::IN, in_hup);
-    assert_reports(
-        &socket,
-        PollFlags::IN | PollFlags::RDHUP,
-        in_hup | PollFlags::RDHUP,
-    );
+    assert_reports(&socket, PollFlags::IN | PollFlags::RDHUP, in_hup | PollFlags::RDHUP);
 }
 
 #[test]
@@ -177,10 +166,7 @@ fn a_modified_mask_counts_from_the_next_wait() {
 fn poll_into_replaces_what_was_in_the_list() {
     let (reader, writer) = kinds::pipe();
     let set = set_of([&reader, &writer], PollFlags::DEFAULT);
-    let junk = Event {
-        fd: 7,
-        revents: PollFlags::ERR,
-    };
+    let junk = Event { fd: 7, revents: PollFlags::ERR };
     let mut events = vec![junk; 3];
     assert_eq!(set.poll_into(&mut events, NOW).unwrap(), 1);
     assert_eq!(events, [event(&writer, PollFlags::OUT)]);
@@ -224,12 +210,7 @@ fn the_set_may_be_changed_in_the_loop_over_the_results() {
         set.register(new, PollFlags::IN).unwrap();
     }
     let events = assert_agrees(&set);
-    assert!(
-        events
-            .iter()
-            .map(|event| event.fd)
-            .eq(more.iter().map(Fd::number))
-    );
+    assert!(events.iter().map(|event| event.fd).eq(more.iter().map(Fd::number)));
 }
 
 #[test]

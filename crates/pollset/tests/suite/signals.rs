@@ -117,18 +117,10 @@ fn nobody_is_told_of_an_interrupt_without_a_signal() {
     let no_signal = || unreachable!("no signal was sent");
     let mut events = Vec::new();
     for timeout in [NOW, MILLISECOND] {
-        assert_eq!(
-            set.poll_interruptible(&mut events, timeout, no_signal)
-                .unwrap(),
-            0
-        );
+        assert_eq!(set.poll_interruptible(&mut events, timeout, no_signal).unwrap(), 0);
     }
     fd.increment();
-    assert_eq!(
-        set.poll_interruptible(&mut events, None, no_signal)
-            .unwrap(),
-        1
-    );
+    assert_eq!(set.poll_interruptible(&mut events, None, no_signal).unwrap(), 1);
     assert_eq!(events, [event(&fd, PollFlags::IN)]);
 }
 
@@ -138,9 +130,7 @@ fn a_caller_who_breaks_gets_interrupted_and_a_usable_set() {
     let _alarm = Alarm::every(MILLISECOND);
     for timeout in [Timeout::Never, LONG.into(), (Instant::now() + LONG).into()] {
         let mut events = vec![event(&fd, PollFlags::ERR)];
-        let error = set
-            .poll_interruptible(&mut events, timeout, || STOP)
-            .unwrap_err();
+        let error = set.poll_interruptible(&mut events, timeout, || STOP).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Interrupted);
         assert_eq!(events, []);
         assert_eq!(set.poll(NOW).unwrap(), []);
@@ -180,7 +170,7 @@ fn the_set_may_be_changed_in_the_callback() {
 fn a_second_poll_inside_the_callback_is_an_error() {
     let (set, fd) = idle_set();
     let reported = on_first_interrupt(&set, LONG, || {
-        for timeout in [None, Some(NOW), Some(MILLISECOND)] {
+        for timeout in [Some(NOW), Some(MILLISECOND), None] {
             assert_busy(set.poll(timeout));
         }
         fd.increment();

@@ -41,7 +41,7 @@ fn a_second_poll_while_one_waits_is_an_error() {
     let events = wait_during(&set, &waker, || {
         let millisecond = Duration::from_millis(1);
         let deadline = Instant::now();
-        for timeout in [None, Some(NOW), Some(millisecond), Some(LONG)] {
+        for timeout in [Some(NOW), Some(millisecond), Some(LONG), None] {
             assert_busy(set.poll(timeout));
         }
         assert_busy(set.poll(deadline));
@@ -153,10 +153,7 @@ fn thousands_of_changes_during_a_wait_leave_it_and_the_next_one_exact() {
         }
         assert_eq!(assert_agrees(&set), []);
     }
-    assert_eq!(
-        wait_during(&set, &waker, || {}),
-        [event(&waker, PollFlags::IN)]
-    );
+    assert_eq!(wait_during(&set, &waker, || {}), [event(&waker, PollFlags::IN)]);
 }
 
 /// A small generator of numbers: the same ones each time.
@@ -164,10 +161,7 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (self.0 >> 33) as usize % sides
     }
 }
@@ -209,9 +203,7 @@ fn a_set_changed_by_three_threads_while_a_fourth_polls_ends_up_exact() {
     let (set, waker) = set_with_waker();
     let pools: [Vec<Fd>; 3] = std::array::from_fn(|i| {
         let ready = |j| u32::from(j % 3 == 0);
-        (0..10 * (i + 1))
-            .map(|j| kinds::event_counter(ready(j)))
-            .collect()
+        (0..10 * (i + 1)).map(|j| kinds::event_counter(ready(j))).collect()
     });
     let done = AtomicBool::new(false);
     let poll_until_done = || {

@@ -17,13 +17,8 @@ fn idle_fds(count: usize) -> Vec<Fd> {
 
 fn spread() -> impl Iterator<Item = Duration> {
     let nanoseconds = [1, 2, 999, 1_000, 1_001, 10_000, 99_999, 500_000, 999_999];
-    let more = [
-        1_000_000, 1_000_001, 1_499_999, 1_999_999, 3_140_001, 7_777_777, 20_000_000,
-    ];
-    nanoseconds
-        .into_iter()
-        .chain(more)
-        .map(Duration::from_nanos)
+    let more = [1_000_000, 1_000_001, 1_499_999, 1_999_999, 3_140_001, 7_777_777, 20_000_000];
+    nanoseconds.into_iter().chain(more).map(Duration::from_nanos)
 }
 
 fn elapsed(wait: impl FnOnce()) -> Duration {
@@ -46,10 +41,7 @@ fn assert_never_early(set: &PollSet) {
             assert!(took >= duration, "{took:?} instead of Some({duration:?})");
             let deadline = Instant::now() + duration;
             assert_eq!(set.poll(deadline).unwrap(), []);
-            assert!(
-                Instant::now() >= deadline,
-                "before the deadline in {duration:?}"
-            );
+            assert!(Instant::now() >= deadline, "before the deadline in {duration:?}");
         }
     }
 }
@@ -84,10 +76,7 @@ fn each_new_set_is_never_early() {
 fn all_forms_of_a_timeout_say_what_they_say() {
     let at = Instant::now();
     assert_eq!(Timeout::from(None), Timeout::Never);
-    assert_eq!(
-        Timeout::from(Some(MILLISECOND)),
-        Timeout::After(MILLISECOND)
-    );
+    assert_eq!(Timeout::from(Some(MILLISECOND)), Timeout::After(MILLISECOND));
     assert_eq!(Timeout::from(MILLISECOND), Timeout::After(MILLISECOND));
     assert_eq!(Timeout::from(at), Timeout::At(at));
 }
@@ -109,11 +98,7 @@ fn what_is_ready_is_reported_under_every_timeout() {
         Timeout::At(far_future()),
     ];
     for timeout in timeouts {
-        assert_eq!(
-            set.poll(timeout).unwrap(),
-            [event(&fd, PollFlags::IN)],
-            "{timeout:?}"
-        );
+        assert_eq!(set.poll(timeout).unwrap(), [event(&fd, PollFlags::IN)], "{timeout:?}");
     }
 }
 
@@ -221,10 +206,7 @@ fn less_than_a_millisecond_is_not_rounded_up_to_one() {
     let mut array = array_of(&set.iter().collect::<Vec<_>>());
     let kernel = shortest_of(50, || assert_eq!(kernel_wait(&mut array, 1), 0));
     let ours = shortest_of(300, || drop(set.poll(Duration::from_micros(100)).unwrap()));
-    assert!(
-        2 * ours < kernel,
-        "100 us took {ours:?}, and 1 ms {kernel:?} in poll(2)"
-    );
+    assert!(2 * ours < kernel, "100 us took {ours:?}, and 1 ms {kernel:?} in poll(2)");
 }
 
 #[test]
@@ -247,10 +229,7 @@ fn a_wait_sleeps_to_its_end() {
         set.poll(timeout).unwrap();
     }
     let spent = processor_time() - before;
-    assert!(
-        spent < 50 * timeout / 4,
-        "{spent:?} of work in 50 waits of {timeout:?}"
-    );
+    assert!(spent < 50 * timeout / 4, "{spent:?} of work in 50 waits of {timeout:?}");
 }
 
 /// What this thread has used.

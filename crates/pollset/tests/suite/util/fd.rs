@@ -23,10 +23,7 @@ impl Fd {
 
     /// A number that is not open, and that nobody else opens.
     pub fn closed() -> Self {
-        Self {
-            number: Number::take(),
-            file: None,
-        }
+        Self { number: Number::take(), file: None }
     }
 
     pub fn number(&self) -> RawFd {
@@ -61,11 +58,7 @@ impl Fd {
 
     fn put(&mut self, file: BorrowedFd<'_>) {
         let moved = fcntl_dupfd_cloexec(file, self.number()).unwrap();
-        assert_eq!(
-            moved.as_raw_fd(),
-            self.number(),
-            "somebody took a test's number"
-        );
+        assert_eq!(moved.as_raw_fd(), self.number(), "somebody took a test's number");
         self.file = Some(moved);
     }
 

@@ -90,10 +90,7 @@ pub fn event_counter(count: u32) -> Fd {
 /// One that expires after `delay`; never, if that is zero.
 pub fn timer(delay: Duration) -> Fd {
     let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC).unwrap();
-    let at = Itimerspec {
-        it_interval: Timespec::default(),
-        it_value: delay.try_into().unwrap(),
-    };
+    let at = Itimerspec { it_interval: Timespec::default(), it_value: delay.try_into().unwrap() };
     timerfd_settime(&timer, TimerfdTimerFlags::empty(), &at).unwrap();
     Fd::new(timer)
 }
@@ -107,13 +104,7 @@ pub fn expired_timer() -> Fd {
 /// An epoll descriptor that watches `fd`.
 pub fn epoll_watching(fd: &Fd) -> Fd {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
-    epoll::add(
-        &epoll,
-        fd,
-        epoll::EventData::new_u64(0),
-        epoll::EventFlags::IN,
-    )
-    .unwrap();
+    epoll::add(&epoll, fd, epoll::EventData::new_u64(0), epoll::EventFlags::IN).unwrap();
     Fd::new(epoll)
 }
 

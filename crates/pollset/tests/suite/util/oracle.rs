@@ -30,13 +30,7 @@ pub fn array_of(entries: &[(RawFd, PollFlags)]) -> Vec<libc::pollfd> {
 
 pub fn kernel_wait(array: &mut [libc::pollfd], milliseconds: i32) -> i32 {
     // SAFETY: the pointer and the length are those of a slice that is ours until this returns.
-    unsafe {
-        libc::poll(
-            array.as_mut_ptr(),
-            array.len() as libc::nfds_t,
-            milliseconds,
-        )
-    }
+    unsafe { libc::poll(array.as_mut_ptr(), array.len() as libc::nfds_t, milliseconds) }
 }
 
 /// Waits until the kernel's answer about `fd`, cut to `among`, is `revents`: what goes through
@@ -44,9 +38,7 @@ pub fn kernel_wait(array: &mut [libc::pollfd], milliseconds: i32) -> i32 {
 pub fn until_kernel_reports(fd: &impl AsRawFd, among: PollFlags, revents: PollFlags) {
     let answer = || {
         let events = kernel_poll(&[(fd.as_raw_fd(), among)]);
-        events
-            .first()
-            .map_or(PollFlags::empty(), |event| event.revents & among)
+        events.first().map_or(PollFlags::empty(), |event| event.revents & among)
     };
     while answer() != revents {
         std::thread::yield_now();

@@ -32,26 +32,13 @@ pub fn alone<F: FnOnce()>(test: F) {
         let _nobody_closes = SPAWNING.write().unwrap_or_else(PoisonError::into_inner);
         let mut child = command.spawn().unwrap();
         // Once it writes, it has closed its copies.
-        child
-            .stdout
-            .as_mut()
-            .unwrap()
-            .read_exact(&mut output)
-            .unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut output).unwrap();
         child
     };
-    child
-        .stdout
-        .take()
-        .unwrap()
-        .read_to_end(&mut output)
-        .unwrap();
+    child.stdout.take().unwrap().read_to_end(&mut output).unwrap();
     let status = child.wait().unwrap();
     let output = String::from_utf8_lossy(&output);
-    assert!(
-        status.success() && output.contains("1 passed"),
-        "{name}: {status}\n{output}"
-    );
+    assert!(status.success() && output.contains("1 passed"), "{name}: {status}\n{output}");
 }
 
 fn is_alone() -> bool {
@@ -124,11 +111,7 @@ impl Side {
 
 /// Runs the rest of a forked child.
 pub fn end_with(body: impl FnOnce()) -> ! {
-    let status = if catch_unwind(AssertUnwindSafe(body)).is_ok() {
-        0
-    } else {
-        101
-    };
+    let status = if catch_unwind(AssertUnwindSafe(body)).is_ok() { 0 } else { 101 };
     // SAFETY: it only ends the process, without what the parent has registered for its own end.
     unsafe { libc::_exit(status) }
 }

@@ -6,6 +6,13 @@ use std::time::Duration;
 
 thread_local! {
     static HANDLED: Cell<usize> = const { Cell::new(0) };
+    static ALARM: Cell<Option<Running>> = const { Cell::new(None) };
+}
+
+#[derive(Clone, Copy)]
+struct Running {
+    timer: libc::timer_t,
+    signals_left: usize,
 }
 
 /// How many signals this thread has handled.
@@ -15,14 +22,36 @@ pub fn handled() -> usize {
 
 extern "C" fn count(_signal: libc::c_int) {
     HANDLED.set(HANDLED.get() + 1);
+    ALARM.set(
+        ALARM
+            .get()
+            .map(|alarm| Running { signals_left: alarm.signals_left.saturating_sub(1), ..alarm }),
+    );
+    if let Some(alarm) = ALARM.get()
+        && alarm.signals_left == 0
+    {
+        set_timer(alarm.timer, Duration::ZERO, Duration::ZERO);
+    }
+}
+
+/// A delay of zero stops it.
+fn set_timer(timer: libc::timer_t, delay: Duration, interval: Duration) {
+    let timespec = |duration: Duration| libc::timespec {
+        tv_sec: duration.as_secs() as _,
+        tv_nsec: duration.subsec_nanos() as _,
+    };
+    let times = libc::itimerspec { it_interval: timespec(interval), it_value: timespec(delay) };
+    // SAFETY: the timer exists, since only an `Alarm` that lives knows one, and the times are read
+    // before this returns.
+    unsafe { libc::timer_settime(timer, 0, &times, std::ptr::null_mut()) };
 }
 
 /// Without `SA_RESTART`.
 pub fn install_handler() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
-        // SAFETY: all zero is a valid sigaction: no flags, no signals blocked. The handler only
-        // touches an integer of its thread.
+        // SAFETY: all zero is a valid sigaction: no flags, no signals blocked. The handler
+        // touches only what is its thread's own.
         let outcome = unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = count as extern "C" fn(libc::c_int) as libc::sighandler_t;
@@ -49,7 +78,8 @@ impl Thread {
     }
 }
 
-/// Interrupts the thread that made it, until it is dropped.
+/// Interrupts the thread that made it, until it is dropped; or 10,000 times, so that a wait that
+/// each signal prolongs ends nevertheless. One at a time.
 pub struct Alarm(libc::timer_t);
 
 impl Alarm {
@@ -63,34 +93,27 @@ impl Alarm {
 
     fn start(delay: Duration, interval: Duration) -> Self {
         install_handler();
-        let timespec = |duration: Duration| libc::timespec {
-            tv_sec: duration.as_secs() as _,
-            tv_nsec: duration.subsec_nanos() as _,
-        };
-        let times = libc::itimerspec {
-            it_interval: timespec(interval),
-            it_value: timespec(delay),
-        };
         let mut timer = std::ptr::null_mut();
-        // SAFETY: all pointers are to locals of the right types; a sigevent is integers, for
+        // SAFETY: both pointers are to locals of the right types; a sigevent is integers, for
         // which zero is valid, and says here: SIGUSR1, which has a handler, to this thread.
         let outcome = unsafe {
             let mut target: libc::sigevent = std::mem::zeroed();
             target.sigev_notify = libc::SIGEV_THREAD_ID;
             target.sigev_signo = libc::SIGUSR1;
             target.sigev_notify_thread_id = libc::gettid();
-            match libc::timer_create(libc::CLOCK_MONOTONIC, &mut target, &mut timer) {
-                0 => libc::timer_settime(timer, 0, &times, std::ptr::null_mut()),
-                error => error,
-            }
+            libc::timer_create(libc::CLOCK_MONOTONIC, &mut target, &mut timer)
         };
         assert_eq!(outcome, 0, "{}", std::io::Error::last_os_error());
+        let signals_left = 10_000;
+        ALARM.set(Some(Running { timer, signals_left }));
+        set_timer(timer, delay, interval);
         Self(timer)
     }
 }
 
 impl Drop for Alarm {
     fn drop(&mut self) {
+        ALARM.set(None);
         // SAFETY: the timer exists, and is deleted once.
         unsafe { libc::timer_delete(self.0) };
     }

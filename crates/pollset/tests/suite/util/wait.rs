@@ -46,9 +46,5 @@ pub fn while_waiting(
 pub fn assert_busy(outcome: io::Result<Vec<Event>>) {
     let error = outcome.expect_err("a wait is in progress");
     assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
-    assert!(
-        error
-            .get_ref()
-            .is_some_and(|inner| inner.is::<ConcurrentPoll>())
-    );
+    assert!(error.get_ref().is_some_and(|inner| inner.is::<ConcurrentPoll>()));
 }

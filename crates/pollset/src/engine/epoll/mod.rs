@@ -1,0 +1,434 @@
+mod audit;
+mod found;
+mod slots;
+
+use std::io;
+use std::mem::take;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use audit::Audit;
+use found::Found;
+
+use super::Answer;
+use crate::registrations::{NO_KEY, Slot};
+use crate::stats::Counters;
+use crate::sys::epoll::{Epoll, Token, coarse_now, is_regular_file, now, parts};
+use crate::sys::{self, process_generation};
+use crate::{Event, PollFlags};
+
+/// The epoll engine: level-triggered epoll for what epoll takes, and an array for the rest.
+///
+/// Its cost grows with the number of descriptors that are ready. What poll(2) answers and epoll
+/// doesn't (regular files, numbers that are not open) is *aside*: in an array of `pollfd` that is
+/// asked in the same wait.
+///
+/// epoll goes by files, poll(2) by numbers. Where a number was closed without being unregistered,
+/// the two differ; that is found
+/// - by the *audit*, which adds again what should be there already: `EEXIST` says that it is,
+///   `EBADF` that the number is closed, success that it means another file now, which is watched
+///   from then on;
+/// - by *phantoms*: events of entries that can't be removed any more, because their number is gone
+///   while their file lives on (in a forked child, say). The instance is replaced then.
+pub struct EpollEngine {
+    epoll: Epoll,
+    /// The process that opened the instance, the only one that may close or change it.
+    process: u32,
+    /// By key.
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    /// Keys of the entries that the kernel is to be told of.
+    changed: Vec<u32>,
+    /// The instance itself, and what is aside.
+    aside: Vec<libc::pollfd>,
+    /// The keys of `aside[1..]`.
+    aside_keys: Vec<u32>,
+    buffer: Vec<libc::epoll_event>,
+    found: Found,
+    slots: usize,
+    next_serial: u32,
+    audit: Audit,
+    next_audited: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    fd: RawFd,
+    slot: u32,
+    /// Tells this addition to the instance from others under the same key.
+    serial: u32,
+    /// The mask that the kernel has.
+    told: PollFlags,
+    wanted: PollFlags,
+    state: State,
+    /// In `changed`.
+    is_listed: bool,
+    /// Registered anew: the number may mean another file.
+    is_news: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    /// The key is free.
+    Free,
+    /// The kernel doesn't know it yet.
+    New,
+    Watched,
+    /// At this place in `aside_keys`.
+    Aside(u32),
+}
+
+impl EpollEngine {
+    pub fn new() -> io::Result<Self> {
+        let epoll = Epoll::new()?;
+        Ok(Self {
+            aside: vec![pollfd(epoll.number(), PollFlags::IN)],
+            epoll,
+            process: process_generation(),
+            entries: Vec::new(),
+            free: Vec::new(),
+            changed: Vec::new(),
+            aside_keys: Vec::new(),
+            buffer: Vec::with_capacity(64),
+            found: Found::default(),
+            slots: 0,
+            next_serial: 0,
+            audit: Audit::new(coarse_now()),
+            next_audited: 0,
+        })
+    }
+
+    /// Whether this process may use it; a forked child may not.
+    pub fn is_ours(&self) -> bool {
+        self.process == process_generation()
+    }
+
+    /// How many entries only poll(2) can ask.
+    pub fn aside(&self) -> usize {
+        self.aside_keys.len()
+    }
+
+    /// Takes over what a slot says. The kernel is told at the next [`apply`](Self::apply).
+    pub fn set(&mut self, number: usize, slot: &mut Slot) {
+        self.slots = self.slots.max(number + 1);
+        if slot.is_vacant() {
+            return;
+        }
+        let is_news = take(&mut slot.is_news);
+        if slot.key == NO_KEY {
+            slot.key = self.new_entry(slot.fd);
+        }
+        let entry = &mut self.entries[slot.key as usize];
+        entry.slot = number as u32;
+        entry.wanted = slot.events & PollFlags::all();
+        entry.is_news |= is_news;
+        let is_change = entry.is_news || entry.state == State::New || entry.wanted != entry.told;
+        if is_change && !entry.is_listed {
+            entry.is_listed = true;
+            self.changed.push(slot.key);
+        }
+    }
+
+    fn new_entry(&mut self, fd: RawFd) -> u32 {
+        let entry = Entry {
+            fd,
+            slot: 0,
+            serial: 0,
+            told: PollFlags::empty(),
+            wanted: PollFlags::empty(),
+            state: State::New,
+            is_listed: false,
+            is_news: false,
+        };
+        match self.free.pop() {
+            Some(key) => {
+                let was_listed = self.entries[key as usize].is_listed;
+                self.entries[key as usize] = Entry { is_listed: was_listed, ..entry };
+                key
+            }
+            None => {
+                self.entries.push(entry);
+                self.entries.len() as u32 - 1
+            }
+        }
+    }
+
+    /// Forgets an entry whose descriptor was unregistered, and has the kernel forget it.
+    pub fn remove(&mut self, key: u32) {
+        let entry = &mut self.entries[key as usize];
+        match entry.state {
+            State::Free => return,
+            State::New => {}
+            // The number may be closed or reused by now, then there is nothing to delete; if the
+            // file lives on, its events will show that.
+            State::Watched => drop(self.epoll.delete(entry.fd)),
+            State::Aside(_) => self.leave_aside(key),
+        }
+        self.entries[key as usize].state = State::Free;
+        self.free.push(key);
+    }
+
+    /// Tells the kernel of all changes. An error means that it has no room for all entries.
+    pub fn apply(&mut self, counters: &Counters) -> io::Result<()> {
+        while let Some(key) = self.changed.pop() {
+            let entry = &mut self.entries[key as usize];
+            entry.is_listed = false;
+            let is_news = take(&mut entry.is_news);
+            match entry.state {
+                State::Free => continue,
+                State::New => self.add(key)?,
+                State::Watched if is_news || entry.wanted != entry.told => self.modify(key)?,
+                State::Watched => continue,
+                State::Aside(_) if is_news => {
+                    self.leave_aside(key);
+                    self.add(key)?;
+                }
+                State::Aside(place) => {
+                    entry.told = entry.wanted;
+                    self.aside[place as usize + 1] = pollfd(entry.fd, entry.wanted);
+                }
+            }
+            counters.changes_applied.add(1);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, key: u32) -> io::Result<()> {
+        let Entry { fd, wanted, .. } = self.entries[key as usize];
+        // To ask some regular files is to consume the answer (/proc/self/mounts), and adding asks.
+        if is_regular_file(fd) {
+            self.put_aside(key);
+            return Ok(());
+        }
+        let serial = self.new_serial();
+        let token = token(key, serial);
+        let outcome = match self.epoll.add(fd, wanted, token) {
+            // What an earlier entry of this file and number has left: it is taken over.
+            Err(error) if is(&error, Errno::EXIST) => self.epoll.modify(fd, wanted, token),
+            outcome => outcome,
+        };
+        match outcome {
+            Ok(()) => {
+                let entry = &mut self.entries[key as usize];
+                entry.serial = serial;
+                entry.told = wanted;
+                entry.state = State::Watched;
+            }
+            Err(error) if is(&error, Errno::NOSPC) || is(&error, Errno::NOMEM) => {
+                return Err(error);
+            }
+            // PERM: not a file that can be waited for; BADF: not open; LOOP, INVAL: an epoll
+            // descriptor that can't be nested.
+            Err(_) => self.put_aside(key),
+        }
+        Ok(())
+    }
+
+    fn modify(&mut self, key: u32) -> io::Result<()> {
+        let Entry { fd, wanted, serial, .. } = self.entries[key as usize];
+        match self.epoll.modify(fd, wanted, token(key, serial)) {
+            Ok(()) => self.entries[key as usize].told = wanted,
+            // The number means another file now, or none.
+            Err(_) => {
+                self.entries[key as usize].state = State::New;
+                self.add(key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks, and waits until something is ready or the timeout is over.
+    ///
+    /// It may return early, but not with a timeout of whole milliseconds.
+    pub fn ask(&mut self, timeout: Option<Duration>) -> io::Result<Answer> {
+        self.found.clear();
+        if self.aside_keys.is_empty()
+            && let Some(ms) = whole_milliseconds(timeout)
+        {
+            return self.ask_epoll(ms);
+        }
+        sys::poll(&mut self.aside, timeout)?;
+        for (entry, &key) in self.aside[1..].iter().zip(&self.aside_keys) {
+            if entry.revents != 0 {
+                let revents = PollFlags::from_bits_retain(entry.revents as u16);
+                self.found.push(self.entries[key as usize].slot, Event { fd: entry.fd, revents });
+            }
+        }
+        match PollFlags::from_bits_retain(self.aside[0].revents as u16) {
+            PollFlags::IN => self.ask_epoll(0),
+            revents if revents.is_empty() => {
+                self.found.put_in_order(self.slots);
+                Ok(Answer::Ready(self.found.len()))
+            }
+            _ => Ok(Answer::Lost),
+        }
+    }
+
+    fn ask_epoll(&mut self, ms: i32) -> io::Result<Answer> {
+        match self.epoll.wait(&mut self.buffer, ms) {
+            Err(error) if is(&error, Errno::BADF) || is(&error, Errno::INVAL) => {
+                return Ok(Answer::Lost);
+            }
+            outcome => outcome?,
+        }
+        if self.buffer.len() == self.buffer.capacity() {
+            // There may be more. Asked again, it starts with those that it has not given yet.
+            self.buffer.reserve(self.entries.len() + 1);
+            self.epoll.wait(&mut self.buffer, 0)?;
+        }
+        for event in &self.buffer {
+            let (revents, token) = parts(event);
+            let (key, serial) = (token as u32, (token >> 32) as u32);
+            let entry = self.entries.get(key as usize).filter(|entry| entry.serial == serial);
+            let Some(entry) = entry.filter(|entry| entry.state == State::Watched) else {
+                return Ok(Answer::Phantom);
+            };
+            let revents = revents & (entry.told | ALWAYS);
+            if !revents.is_empty() {
+                self.found.push(entry.slot, Event { fd: entry.fd, revents });
+            }
+        }
+        self.found.put_in_order(self.slots);
+        Ok(Answer::Ready(self.found.len()))
+    }
+
+    /// What the last [`ask`](Self::ask) found, in the order of the slots.
+    pub fn events(&self) -> impl Iterator<Item = Event> + '_ {
+        self.found.events()
+    }
+
+    /// Puts a new instance in the place of this one, with the same entries.
+    pub fn replace(&mut self, counters: &Counters) -> io::Result<()> {
+        let new = Epoll::new()?;
+        self.aside[0] = pollfd(new.number(), PollFlags::IN);
+        std::mem::replace(&mut self.epoll, new).close();
+        counters.replaced.add(1);
+        for (key, entry) in self.entries.iter_mut().enumerate() {
+            if entry.state == State::Watched {
+                entry.state = State::New;
+                if !entry.is_listed {
+                    entry.is_listed = true;
+                    self.changed.push(key as u32);
+                }
+            }
+        }
+        self.apply(counters)
+    }
+
+    /// Leaves the instance to whoever has its number now.
+    pub fn disown(&mut self) {
+        self.process = 0;
+    }
+
+    /// Re-checks as many entries as are due.
+    pub fn audit(&mut self, is_blocked: bool, counters: &Counters) {
+        let checks = self.audit.due(coarse_now(), self.entries.len(), is_blocked);
+        if checks == 0 {
+            return;
+        }
+        let start = now();
+        for _ in 0..checks {
+            if self.next_audited >= self.entries.len() {
+                self.next_audited = 0;
+            }
+            self.check(self.next_audited as u32);
+            self.next_audited += 1;
+        }
+        self.audit.cost(checks, now() - start);
+        counters.audited.add(checks as u64);
+    }
+
+    fn check(&mut self, key: u32) {
+        let Entry { fd, told, state, .. } = self.entries[key as usize];
+        if state != State::Watched {
+            return;
+        }
+        let serial = self.new_serial();
+        match self.epoll.add(fd, told, token(key, serial)) {
+            Err(error) if is(&error, Errno::EXIST) => {}
+            Ok(()) if !is_regular_file(fd) => self.entries[key as usize].serial = serial,
+            Ok(()) => {
+                let _ = self.epoll.delete(fd);
+                self.put_aside(key);
+            }
+            Err(_) => self.put_aside(key),
+        }
+    }
+
+    /// A wait begins to block.
+    pub fn begin_block(&mut self) {
+        self.audit.begin_block();
+    }
+
+    /// How long to block before the next [`audit`](Self::audit).
+    pub fn pause(&self) -> Option<Duration> {
+        let watched = self.entries.len() - self.free.len() - self.aside_keys.len();
+        (watched > 0).then(|| {
+            let pause = self.audit.pause(self.entries.len());
+            Duration::from_millis(pause.as_millis() as u64)
+        })
+    }
+
+    fn put_aside(&mut self, key: u32) {
+        let entry = &mut self.entries[key as usize];
+        entry.state = State::Aside(self.aside_keys.len() as u32);
+        entry.told = entry.wanted;
+        self.aside_keys.push(key);
+        self.aside.push(pollfd(entry.fd, entry.wanted));
+    }
+
+    fn leave_aside(&mut self, key: u32) {
+        let State::Aside(place) = self.entries[key as usize].state else {
+            return;
+        };
+        self.entries[key as usize].state = State::New;
+        self.aside_keys.swap_remove(place as usize);
+        self.aside.swap_remove(place as usize + 1);
+        if let Some(&moved) = self.aside_keys.get(place as usize) {
+            self.entries[moved as usize].state = State::Aside(place);
+        }
+    }
+
+    fn new_serial(&mut self) -> u32 {
+        self.next_serial = self.next_serial.wrapping_add(1);
+        self.next_serial
+    }
+}
+
+impl Drop for EpollEngine {
+    fn drop(&mut self) {
+        // In a forked child the number may be another file's by now (a daemon closes all, and opens
+        // its own). It is not closed there.
+        if self.is_ours() {
+            self.epoll.close();
+        }
+    }
+}
+
+/// Reported whether asked for or not.
+const ALWAYS: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags::NVAL);
+
+fn token(key: u32, serial: u32) -> Token {
+    u64::from(serial) << 32 | u64::from(key)
+}
+
+fn pollfd(fd: RawFd, events: PollFlags) -> libc::pollfd {
+    libc::pollfd { fd, events: events.bits() as i16, revents: 0 }
+}
+
+fn is(error: &io::Error, errno: Errno) -> bool {
+    Errno::from_io_error(error) == Some(errno)
+}
+
+/// -1 for ever.
+fn whole_milliseconds(timeout: Option<Duration>) -> Option<i32> {
+    match timeout {
+        None => Some(-1),
+        Some(timeout) if timeout.subsec_nanos() % 1_000_000 == 0 => {
+            timeout.as_millis().try_into().ok()
+        }
+        Some(_) => None,
+    }
+}

@@ -1,0 +1,66 @@
+use std::convert::Infallible;
+use std::io;
+use std::iter::Empty;
+use std::time::Duration;
+
+use super::Answer;
+use crate::Event;
+use crate::registrations::Slot;
+use crate::stats::Counters;
+
+/// The epoll engine, where there is no epoll: it can't be made.
+pub struct EpollEngine(Infallible);
+
+impl EpollEngine {
+    pub fn new() -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub fn is_ours(&self) -> bool {
+        match self.0 {}
+    }
+
+    pub fn aside(&self) -> usize {
+        match self.0 {}
+    }
+
+    pub fn set(&mut self, _number: usize, _slot: &mut Slot) {
+        match self.0 {}
+    }
+
+    pub fn remove(&mut self, _key: u32) {
+        match self.0 {}
+    }
+
+    pub fn apply(&mut self, _counters: &Counters) -> io::Result<()> {
+        match self.0 {}
+    }
+
+    pub fn ask(&mut self, _timeout: Option<Duration>) -> io::Result<Answer> {
+        match self.0 {}
+    }
+
+    pub fn events(&self) -> Empty<Event> {
+        match self.0 {}
+    }
+
+    pub fn replace(&mut self, _counters: &Counters) -> io::Result<()> {
+        match self.0 {}
+    }
+
+    pub fn disown(&mut self) {
+        match self.0 {}
+    }
+
+    pub fn audit(&mut self, _is_blocked: bool, _counters: &Counters) {
+        match self.0 {}
+    }
+
+    pub fn begin_block(&mut self) {
+        match self.0 {}
+    }
+
+    pub fn pause(&self) -> Option<Duration> {
+        match self.0 {}
+    }
+}

@@ -1,0 +1,104 @@
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::Engine;
+
+/// What a set has done so far. Kept at the cost of a memory write per wait.
+///
+/// ```
+/// use std::time::Duration;
+/// use pollset::{Engine, PollSet};
+///
+/// let set = PollSet::new();
+/// set.poll(Duration::ZERO)?;
+/// let stats = set.stats();
+/// assert_eq!((stats.poll_waits, stats.last_engine), (1, Some(Engine::Poll)));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// The engine of the last wait; `None` before the first.
+    pub last_engine: Option<Engine>,
+    /// Waits on poll(2).
+    pub poll_waits: u64,
+    /// Waits on epoll(7).
+    pub epoll_waits: u64,
+    /// Registrations and modifications that epoll was told of.
+    pub changes_applied: u64,
+    /// Registrations on epoll that were re-checked for numbers closed behind the set's back.
+    pub audited: u64,
+    /// epoll instances that were replaced because they reported what isn't registered.
+    pub replaced: u64,
+    /// Times that epoll was wanted and couldn't be had.
+    pub refused: u64,
+}
+
+/// The same, while it is counted: by one thread at a time, and read by any.
+pub struct Counters {
+    pub poll_waits: Counter,
+    pub epoll_waits: Counter,
+    pub changes_applied: Counter,
+    pub audited: Counter,
+    pub replaced: Counter,
+    pub refused: Counter,
+    /// 0: none, 1: poll(2), 2: epoll(7).
+    last_engine: Counter,
+}
+
+impl Counters {
+    pub const fn new() -> Self {
+        Self {
+            poll_waits: Counter::new(),
+            epoll_waits: Counter::new(),
+            changes_applied: Counter::new(),
+            audited: Counter::new(),
+            replaced: Counter::new(),
+            refused: Counter::new(),
+            last_engine: Counter::new(),
+        }
+    }
+
+    pub fn count_wait(&self, is_on_epoll: bool) {
+        let (waits, engine) =
+            if is_on_epoll { (&self.epoll_waits, 2) } else { (&self.poll_waits, 1) };
+        waits.add(1);
+        self.last_engine.set(engine);
+    }
+
+    pub fn snapshot(&self) -> Stats {
+        Stats {
+            last_engine: match self.last_engine.get() {
+                0 => None,
+                1 => Some(Engine::Poll),
+                _ => Some(Engine::Epoll),
+            },
+            poll_waits: self.poll_waits.get(),
+            epoll_waits: self.epoll_waits.get(),
+            changes_applied: self.changes_applied.get(),
+            audited: self.audited.get(),
+            replaced: self.replaced.get(),
+            refused: self.refused.get(),
+        }
+    }
+}
+
+/// Written by whoever has the wait on loan, so that no atomic addition is needed.
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    pub fn add(&self, count: u64) {
+        self.set(self.get() + count);
+    }
+
+    fn set(&self, count: u64) {
+        self.0.store(count, Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
