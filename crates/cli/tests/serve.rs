@@ -1,23 +1,21 @@
 //! `pollset serve` over real sockets.
 
+use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 
 const POLLSET: &str = env!("CARGO_BIN_EXE_pollset");
 
 fn sh(script: &str) -> Output {
-    Command::new("sh")
-        .args(["-c", script])
-        .env("POLLSET", POLLSET)
-        .output()
-        .unwrap()
+    Command::new("sh").args(["-c", script]).env("POLLSET", POLLSET).output().unwrap()
 }
 
 /// `pollset serve --listen`, running.
@@ -44,18 +42,12 @@ impl Server {
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         let address = line.split([' ', ',']).nth(2).unwrap().parse().unwrap();
-        Self {
-            child,
-            stdout,
-            address,
-        }
+        Self { child, stdout, address }
     }
 
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream
     }
 
@@ -64,12 +56,7 @@ impl Server {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
         let (mut stdout, mut stderr) = (String::new(), String::new());
         self.stdout.read_to_string(&mut stdout).unwrap();
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut stderr)
-            .unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
         (self.child.wait().unwrap().code(), stdout, stderr)
     }
 }
@@ -114,15 +101,8 @@ fn a_crowd_is_served_without_loss() {
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{stdout}");
     assert!(stdout.contains("300, of which 20 talking"), "{stdout}");
-    assert!(
-        stdout.contains("0 lost, 0 changed, 0 clients dropped"),
-        "{stdout}"
-    );
-    assert!(
-        String::from_utf8(output.stderr)
-            .unwrap()
-            .contains("messages/s")
-    );
+    assert!(stdout.contains("0 lost, 0 changed, 0 clients dropped"), "{stdout}");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("messages/s"));
 }
 
 #[test]
@@ -137,13 +117,42 @@ fn the_soft_limit_of_descriptors_is_raised() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
 
-#[test]
-fn more_clients_than_the_hard_limit_allows_is_said_clearly() {
-    let output = sh("ulimit -n 100; \"$POLLSET\" serve --clients 200");
+/// How many clients there is room for, as the message says that there isn't for 200.
+fn room(redirections: &str) -> usize {
+    let output = sh(&format!("ulimit -n 100; \"$POLLSET\" serve --clients 200 {redirections}"));
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.contains("no room for 200 clients"), "{stderr}");
-    assert!(stderr.contains("--clients 76 would do"), "{stderr}");
+    let (_, advice) = stderr.split_once("--clients ").unwrap();
+    advice.split(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn more_clients_than_the_hard_limit_allows_is_said_clearly() {
+    let output =
+        sh(&format!("ulimit -n 100; \"$POLLSET\" serve --clients {} --duration 100ms", room("")));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
+fn inherited_descriptors_are_not_for_clients() {
+    let inherited = "5</dev/null 6</dev/null 7</dev/null 8</dev/null 9</dev/null";
+    let closed = "5<&- 6<&- 7<&- 8<&- 9<&-";
+    assert_eq!(room(inherited) + 5, room(closed));
+}
+
+#[test]
+fn numbers_that_cannot_be_are_misuse() {
+    for (option, advice) in [
+        ("--clients 18446744073709551615", "2147483647"),
+        ("--active 18446744073709551615", "2147483647"),
+        ("--duration 0", "more than 0"),
+        ("--duration 9999999h", "the longest is"),
+    ] {
+        let output = sh(&format!("\"$POLLSET\" serve {option}"));
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(String::from_utf8(output.stderr).unwrap().contains(advice), "{option}");
+    }
 }
 
 #[test]
@@ -159,10 +168,7 @@ fn a_server_leaves_cleanly_when_told_to() {
         assert_echoes(&server.connect(), b"hello");
         let (code, stdout, stderr) = server.stop(signal);
         assert_eq!(code, Some(0), "{stderr}");
-        assert!(
-            stdout.contains("1 clients accepted, 5 B sent back"),
-            "{stdout}"
-        );
+        assert!(stdout.contains("1 clients accepted, 5 B sent back"), "{stdout}");
     }
 }
 
@@ -252,21 +258,8 @@ fn verdict_on(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> String {
             thread::spawn(move || std::io::copy(&mut &client, &mut &client));
         }
     });
-    let arguments = [
-        "--clients",
-        "4",
-        "--active",
-        "2",
-        "--duration",
-        "300ms",
-        "--size",
-        "64",
-    ];
-    let output = Command::new(POLLSET)
-        .args(["crowd", &address])
-        .args(arguments)
-        .output()
-        .unwrap();
+    let arguments = ["--clients", "4", "--active", "2", "--duration", "300ms", "--size", "64"];
+    let output = Command::new(POLLSET).args(["crowd", &address]).args(arguments).output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     stdout.lines().last().unwrap().to_owned()
 }
@@ -287,10 +280,7 @@ fn the_crowd_notices_a_changed_message() {
 #[test]
 fn the_crowd_notices_a_dropped_client() {
     let verdict = verdict_on(drop);
-    assert!(
-        verdict.contains("\"corrupted\":0,\"lost\":0,\"dropped\":1"),
-        "{verdict}"
-    );
+    assert!(verdict.contains("\"corrupted\":0,\"lost\":0,\"dropped\":1"), "{verdict}");
 }
 
 #[test]
@@ -298,8 +288,159 @@ fn the_crowd_notices_a_lost_message() {
     let verdict = verdict_on(|mut client| {
         let _ = client.read_to_end(&mut Vec::new());
     });
-    assert!(
-        verdict.contains("\"corrupted\":0,\"lost\":1,\"dropped\":0"),
-        "{verdict}"
-    );
+    assert!(verdict.contains("\"corrupted\":0,\"lost\":1,\"dropped\":0"), "{verdict}");
+}
+
+/// A run of `serve` whose crowd talks for 100 years, as a shell would start it.
+struct LongRun {
+    server: Child,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl LongRun {
+    /// Returns when the crowd talks.
+    fn start() -> Self {
+        let mut server = Command::new(POLLSET)
+            .args(["serve", "--clients", "20", "--duration", "876000h"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let mut stderr = BufReader::new(server.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("messages/s") {
+            line.clear();
+            assert!(stderr.read_line(&mut line).unwrap() > 0, "it has ended");
+        }
+        Self { server, stderr }
+    }
+
+    fn server(&self) -> Pid {
+        Pid::from_child(&self.server)
+    }
+
+    fn crowd(&self) -> Pid {
+        let is_child = |pid: &Pid| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let after_name = stat.rsplit(')').next().unwrap();
+            after_name.split(' ').nth(2) == Some(&self.server().to_string())
+        };
+        let pid = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+        fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| Pid::from_raw(pid(entry.ok()?)?))
+            .find(is_child)
+            .expect("there is no crowd")
+    }
+
+    /// Returns the exit status and what was said on standard error, when both processes have
+    /// ended: they have that in common.
+    fn end(mut self) -> (Option<i32>, String) {
+        let mut said = String::new();
+        self.stderr.read_to_string(&mut said).unwrap();
+        (self.server.wait().unwrap().code(), said)
+    }
+}
+
+#[test]
+fn ctrl_c_stops_the_server_and_with_it_the_crowd() {
+    let run = LongRun::start();
+    assert_ne!(getpgid(Some(run.crowd())), getpgid(Some(run.server())));
+    kill_process_group(run.server(), Signal::INT).unwrap();
+    let (code, said) = run.end();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("stopped before the end"), "{said}");
+}
+
+#[test]
+fn the_crowd_ends_when_the_server_is_killed() {
+    let run = LongRun::start();
+    kill_process(run.server(), Signal::KILL).unwrap();
+    let (code, said) = run.end();
+    assert_eq!(code, None);
+    assert!(!said.contains("pollset:"), "{said}");
+}
+
+#[test]
+fn the_server_ends_when_the_crowd_is_killed() {
+    let run = LongRun::start();
+    kill_process(run.crowd(), Signal::KILL).unwrap();
+    let (code, said) = run.end();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the crowd of clients ended early"), "{said}");
+}
+
+#[test]
+fn output_that_nobody_reads_is_no_failure() {
+    for redirections in ["2>&1 >/dev/null", "2>/dev/null", "2>&1"] {
+        let output = sh(&format!(
+            "exec 3>&1
+             {{
+                 sleep 0.2; \"$POLLSET\" serve --clients 20 --duration 400ms; echo $? >&3
+             }} {redirections} | true"
+        ));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "0\n", "{redirections}");
+    }
+}
+
+#[test]
+fn a_summary_that_cannot_be_written_is_a_failure() {
+    let output = sh("\"$POLLSET\" serve --clients 20 --duration 100ms >/dev/full");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("can't write to standard output"), "{stderr}");
+}
+
+#[test]
+fn a_server_starts_and_leaves_without_a_place_for_its_lines() {
+    let mut server = Command::new("sh")
+        .args(["-c", "exec \"$POLLSET\" serve --listen 127.0.0.1:0 >/dev/full"])
+        .env("POLLSET", POLLSET)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(server.stderr.take().unwrap());
+    let mut line = String::new();
+    stderr.read_line(&mut line).unwrap();
+    assert!(line.contains("can't write to standard output"), "{line}");
+    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
+    assert_eq!(server.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn an_address_in_use_is_a_failure_of_the_system() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let output = sh(&format!("\"$POLLSET\" serve --listen {}", taken.local_addr().unwrap()));
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+}
+
+#[test]
+fn clients_have_a_second_to_take_what_they_are_owed() {
+    let server = Server::start();
+    let stuck = server.connect();
+    send_until_stuck(&stuck);
+    let start = Instant::now();
+    let (code, ..) = server.stop(Signal::TERM);
+    assert_eq!(code, Some(0));
+    assert!(start.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
+fn the_engine_can_be_chosen() {
+    let run = |engine| {
+        let output =
+            sh(&format!("\"$POLLSET\" serve --clients 20 --duration 100ms --engine {engine}"));
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(run("poll").contains("engine      0 waits on epoll, "));
+    assert!(run("epoll").contains(" waits on epoll, 0 on poll\n"));
+    assert!(run("auto").contains(" waits on epoll, "));
+
+    let server =
+        Server::start_in_shell("exec \"$POLLSET\" serve --engine epoll --listen 127.0.0.1:0");
+    assert_echoes(&server.connect(), b"hello");
+    let (_, stdout, _) = server.stop(Signal::TERM);
+    assert!(stdout.contains(" waits on epoll, 0 on poll\n"), "{stdout}");
 }

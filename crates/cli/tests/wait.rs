@@ -1,20 +1,20 @@
 //! `pollset wait` from a real shell.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::set_socket_linger;
 
 /// Runs a script in which `wait` is `pollset wait`, in a new empty folder.
 fn sh(script: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let pollset = env!("CARGO_BIN_EXE_pollset");
     Command::new("sh")
-        .args([
-            "-c",
-            &format!("wait() {{ '{pollset}' wait \"$@\"; }}\n{script}"),
-        ])
+        .args(["-c", &format!("wait() {{ '{pollset}' wait \"$@\"; }}\n{script}")])
         .current_dir(folder.path())
         .output()
         .unwrap()
@@ -23,11 +23,7 @@ fn sh(script: &str) -> Output {
 #[track_caller]
 fn assert_prints(script: &str, expected: &str) {
     let output = sh(script);
-    assert_eq!(
-        String::from_utf8_lossy(&output.stdout),
-        expected,
-        "{output:?}"
-    );
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{output:?}");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
 
@@ -44,10 +40,7 @@ fn assert_misuse(script: &str, advice: &str) {
     let output = sh(script);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
-    assert!(
-        String::from_utf8_lossy(&output.stderr).contains(advice),
-        "{output:?}"
-    );
+    assert!(String::from_utf8_lossy(&output.stderr).contains(advice), "{output:?}");
 }
 
 #[test]
@@ -83,10 +76,7 @@ fn nothing_in_time_is_exit_status_1_and_never_early() {
 #[test]
 fn timeout_0_only_asks() {
     assert_times_out("mkfifo a; exec 3<>a; wait --timeout 0 3", "");
-    assert_prints(
-        "mkfifo a; exec 3<>a; echo x >&3; wait --timeout 0 3",
-        "3 in\n",
-    );
+    assert_prints("mkfifo a; exec 3<>a; echo x >&3; wait --timeout 0 3", "3 in\n");
 }
 
 #[test]
@@ -105,14 +95,8 @@ fn a_path_with_a_colon_ends_with_one_more() {
 
 #[test]
 fn a_fifo_is_writable_once_somebody_reads_from_it() {
-    assert_prints(
-        "mkfifo a; (sleep 0.3; cat a >b) & wait --timeout 9s a:out",
-        "a out\n",
-    );
-    assert_times_out(
-        "mkfifo a; wait --timeout 300ms a:out",
-        "pollset: a: nobody reads from it\n",
-    );
+    assert_prints("mkfifo a; (sleep 0.3; cat a >b) & wait --timeout 9s a:out", "a out\n");
+    assert_times_out("mkfifo a; wait --timeout 300ms a:out", "pollset: a: nobody reads from it\n");
 }
 
 #[test]
@@ -124,8 +108,38 @@ fn a_regular_file_is_always_ready() {
 fn json_has_an_object_a_line() {
     assert_prints(
         "mkfifo a; exec 3<>a; echo hi >&3; wait --json 3:in,out",
-        "{\"target\":\"3\",\"events\":[\"in\",\"out\"]}\n",
+        "{\"index\":0,\"target\":\"3\",\"events\":[\"in\",\"out\"]}\n",
     );
+}
+
+#[test]
+fn the_index_in_json_is_the_place_on_the_command_line() {
+    assert_prints(
+        "mkfifo a b; exec 3<>a 4<>b; echo hi >&3; wait --json 4 3",
+        "{\"index\":1,\"target\":\"3\",\"events\":[\"in\"]}\n",
+    );
+}
+
+#[test]
+fn lines_that_nobody_reads_are_no_failure() {
+    let output = sh("{ sleep 0.3; wait 0 </dev/null; echo $? >status; } | true; cat status");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "0\n", "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn lines_that_cannot_be_written_are_a_failure_of_the_system() {
+    for option in ["", "--follow", "--json"] {
+        let output = sh(&format!("wait {option} 0 </dev/null >/dev/full"));
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains("can't write to standard output"), "{output:?}");
+    }
+}
+
+#[test]
+fn dev_null_is_in_the_place_of_a_closed_standard_descriptor() {
+    assert_prints("wait 0 <&-", "0 in\n");
 }
 
 #[test]
@@ -151,10 +165,33 @@ fn what_is_wrong_on_the_command_line_is_answered_with_what_to_type() {
 fn a_tcp_service_is_ready_when_it_accepts() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    assert_prints(
-        &format!("wait tcp:localhost:{port}"),
-        &format!("tcp:localhost:{port} out\n"),
+    assert_prints(&format!("wait tcp:localhost:{port}"), &format!("tcp:localhost:{port} out\n"));
+}
+
+#[test]
+fn timeout_0_attempts_a_tcp_service_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for option in ["", "--follow"] {
+        assert_prints(
+            &format!("wait {option} --timeout 0 tcp:localhost:{port}"),
+            &format!("tcp:localhost:{port} out\n"),
+        );
+    }
+    drop(listener);
+    assert_times_out(
+        &format!("wait --timeout 0 tcp:127.0.0.1:{port}"),
+        &format!("pollset: tcp:127.0.0.1:{port}: Connection refused (os error 111)\n"),
     );
+}
+
+#[test]
+fn more_tcp_services_than_there_is_memory_for_are_a_failure_of_the_system() {
+    let targets: Vec<_> = (1..=400).map(|port| format!("tcp:127.0.0.1:{port}:pri")).collect();
+    let output = sh(&format!("ulimit -v 300000; wait {}", targets.join(" ")));
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("can't start a thread for tcp:127.0.0.1:"), "{output:?}");
 }
 
 #[test]
@@ -166,19 +203,12 @@ fn a_tcp_service_that_speaks_first_can_be_waited_for() {
         client.write_all(b"220 ready\r\n").unwrap();
         client.read(&mut [0])
     });
-    assert_prints(
-        &format!("wait tcp:127.0.0.1:{port}:in"),
-        &format!("tcp:127.0.0.1:{port} in\n"),
-    );
+    assert_prints(&format!("wait tcp:127.0.0.1:{port}:in"), &format!("tcp:127.0.0.1:{port} in\n"));
 }
 
 /// A port on which nobody listens.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]
@@ -186,10 +216,7 @@ fn a_tcp_service_that_refuses_is_tried_again() {
     let port = free_port();
     let up_later = thread::spawn(move || {
         thread::sleep(Duration::from_millis(500));
-        TcpListener::bind(("127.0.0.1", port))
-            .unwrap()
-            .accept()
-            .unwrap();
+        TcpListener::bind(("127.0.0.1", port)).unwrap().accept().unwrap();
     });
     assert_prints(
         &format!("wait --timeout 20s tcp:127.0.0.1:{port}"),
@@ -245,10 +272,7 @@ fn follow_reports_again_what_was_read_and_written_again() {
 
 #[test]
 fn follow_ends_at_the_timeout() {
-    assert_prints(
-        "mkfifo a; exec 3<>a; echo x >&3; wait --follow --timeout 300ms 3",
-        "3 in\n",
-    );
+    assert_prints("mkfifo a; exec 3<>a; echo x >&3; wait --follow --timeout 300ms 3", "3 in\n");
     assert_times_out("mkfifo a; exec 3<>a; wait --follow --timeout 300ms 3", "");
 }
 
@@ -257,10 +281,79 @@ fn follow_ends_quietly_when_nobody_reads_its_lines() {
     let output = sh("mkfifo a b; exec 3<>a 4<>b
          (sleep 0.3; echo x >&3; sleep 0.3; echo x >&4) &
          { wait --follow 3 4; echo $? >status; } | head -n 1; cat status");
-    assert_eq!(
-        String::from_utf8_lossy(&output.stdout),
-        "3 in\n0\n",
-        "{output:?}"
-    );
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "3 in\n0\n", "{output:?}");
     assert!(output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn follow_with_timeout_0_asks_once() {
+    assert_prints("mkfifo a; exec 3<>a; echo x >&3; wait --follow --timeout 0 3", "3 in\n");
+    assert_times_out("mkfifo a; exec 3<>a; wait --follow --timeout 0 3", "");
+}
+
+#[test]
+fn follow_prints_json() {
+    assert_prints(
+        "{ sleep 0.3; echo a; sleep 0.3; } | wait --follow --json 0",
+        "{\"index\":0,\"target\":\"0\",\"events\":[\"in\"]}\n\
+         {\"index\":0,\"target\":\"0\",\"events\":[\"in\",\"hup\"]}\n",
+    );
+}
+
+/// What `wait --follow` prints last about a service that ends its first connection like this.
+fn follow_until(end: impl FnOnce(TcpStream) + Send + 'static, events: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let service = thread::spawn(move || {
+        let (client, _) = listener.accept().unwrap();
+        thread::sleep(Duration::from_millis(200));
+        end(client);
+    });
+    let output = sh(&format!("wait --follow tcp:127.0.0.1:{port}:{events}"));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    service.join().unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines.trim_end().rsplit(' ').next().unwrap().to_owned()
+}
+
+#[test]
+fn follow_ends_when_a_tcp_service_closes() {
+    assert_eq!(follow_until(drop, "in"), "in,rdhup");
+    assert_eq!(follow_until(drop, "out"), "out,rdhup");
+}
+
+#[test]
+fn follow_ends_when_a_tcp_service_resets() {
+    let reset = |client: TcpStream| {
+        set_socket_linger(client.as_fd(), Some(Duration::ZERO)).unwrap();
+    };
+    let events = follow_until(reset, "in");
+    assert!(events.contains("err"), "{events}");
+}
+
+/// Follows an inherited connection whose peer won't send any more.
+fn follow_half_closed(target: &str, timeout: &str) -> Output {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (theirs, _) = listener.accept().unwrap();
+    ours.shutdown(Shutdown::Write).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_pollset"))
+        .args(["wait", "--follow", "--timeout", timeout, target])
+        .stdin(OwnedFd::from(theirs))
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn follow_ends_when_the_peer_of_an_inherited_connection_will_send_no_more() {
+    let output = follow_half_closed("0", "876000h");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "0 in,rdhup\n");
+}
+
+#[test]
+fn follow_goes_on_if_an_inherited_connection_is_for_writing() {
+    let start = Instant::now();
+    let output = follow_half_closed("0:out", "500ms");
+    assert!(start.elapsed() >= Duration::from_millis(500));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "0 out,rdhup\n");
 }

@@ -1,9 +1,11 @@
 //! One client of the echo server.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::io;
+use std::net::{Shutdown, TcpStream};
 
 use pollset::PollFlags;
+
+use super::transfer::{receive, send};
 
 /// How much is read from a client at a time. What it doesn't take back at once is all that is
 /// kept for it: nothing more is read until it has.
@@ -15,6 +17,8 @@ pub struct Client {
     sent: usize,
     /// The client won't send any more.
     finished: bool,
+    /// What the client sends from now on is thrown away.
+    dismissed: bool,
 }
 
 /// What becomes of a client.
@@ -28,12 +32,7 @@ impl Client {
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            unsent: Vec::new(),
-            sent: 0,
-            finished: false,
-        })
+        Ok(Self { stream, unsent: Vec::new(), sent: 0, finished: false, dismissed: false })
     }
 
     pub fn stream(&self) -> &TcpStream {
@@ -44,16 +43,19 @@ impl Client {
     /// bytes it has taken back. Reads once at the most, so that no client keeps the others waiting.
     pub fn echo(&mut self, buffer: &mut [u8; CHUNK]) -> io::Result<(usize, Next)> {
         let mut echoed = self.send_unsent()?;
+        if self.dismissed && echoed > 0 && self.unsent.is_empty() {
+            self.stream.shutdown(Shutdown::Write)?;
+        }
         if self.unsent.is_empty() && !self.finished {
-            match self.stream.read(buffer) {
-                Ok(0) => self.finished = true,
-                Ok(count) => {
+            match receive(&mut self.stream, buffer)? {
+                None => {}
+                Some(0) => self.finished = true,
+                Some(_) if self.dismissed => {}
+                Some(count) => {
                     let taken = send(&mut self.stream, &buffer[..count])?;
                     self.unsent.extend_from_slice(&buffer[taken..count]);
                     echoed += taken;
                 }
-                Err(error) if is_transient(&error) => {}
-                Err(error) => return Err(error),
             }
         }
         let next = if !self.unsent.is_empty() {
@@ -66,6 +68,17 @@ impl Client {
         Ok((echoed, next))
     }
 
+    /// From now on the client gets what it is owed, and then the end. What it sends is still read,
+    /// since to close a connection with something unread is to reset it.
+    pub fn dismiss(&mut self) {
+        self.dismissed = true;
+    }
+
+    /// How many bytes it has sent that are still here.
+    pub fn owed(&self) -> usize {
+        self.unsent.len() - self.sent
+    }
+
     fn send_unsent(&mut self) -> io::Result<usize> {
         let taken = send(&mut self.stream, &self.unsent[self.sent..])?;
         self.sent += taken;
@@ -75,22 +88,4 @@ impl Client {
         }
         Ok(taken)
     }
-}
-
-/// Sends as much as goes without waiting; returns how much that is.
-fn send(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    let mut sent = 0;
-    while sent < bytes.len() {
-        match stream.write(&bytes[sent..]) {
-            Ok(count) => sent += count,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(sent)
-}
-
-fn is_transient(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }

@@ -3,7 +3,7 @@
 //! Afterwards there is a roll call: every client, idle or not, says one more message.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::process::ExitCode;
@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 use pollset::{Event, PollSet};
+use rustix::io::Errno;
 
 use super::report::{Report, RoundTrip, Verdict};
 use super::talker::{Progress, Talker};
-use crate::duration;
+use crate::{duration, output};
 
 const REPORT_EVERY: Duration = Duration::from_millis(250);
 /// How long an answer may take before the message counts as lost.
@@ -35,19 +36,16 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
-    rlimit::increase_nofile_limit(u64::MAX)?;
     let mut crowd = Crowd::connect(args)?;
     let started = Instant::now();
     let active: Vec<_> = evenly_spread(args.active, args.clients).collect();
     crowd.talk(&active, Some(started + args.duration))?;
-    let talked_for = started.elapsed().min(args.duration);
+    let talked_for = started.elapsed();
     let (messages, round_trip) = (crowd.messages, RoundTrip::from(&crowd.round_trips));
     let everyone: Vec<_> = (0..args.clients).collect();
     crowd.talk(&everyone, None)?;
 
     tell(&Report::Done(Verdict {
-        connected: args.clients,
-        active: active.len(),
         talked_for,
         messages,
         round_trip,
@@ -74,34 +72,30 @@ struct Crowd {
 
 impl Crowd {
     fn connect(args: &Args) -> Result<Self> {
-        let mut talkers = Vec::with_capacity(args.clients);
-        let mut report_at = Instant::now() + REPORT_EVERY;
-        for number in 0..args.clients {
-            let talker = Talker::connect(args.address, number as u64, args.size)
-                .with_context(|| format!("client {number} can't connect"))?;
-            talkers.push(Some(talker));
-            if Instant::now() >= report_at {
-                tell(&Report::Connecting {
-                    connected: talkers.len(),
-                })?;
-                report_at += REPORT_EVERY;
-            }
-        }
-        let fd = |talker: &Option<Talker>| Some(talker.as_ref()?.stream().as_raw_fd());
-        let by_fd = talkers
-            .iter()
-            .enumerate()
-            .filter_map(|(n, talker)| Some((fd(talker)?, n)));
-        Ok(Self {
-            by_fd: by_fd.collect(),
-            talkers,
+        let mut crowd = Self {
+            talkers: Vec::new(),
+            by_fd: HashMap::new(),
             messages: 0,
             corrupted: 0,
             lost: 0,
             dropped: 0,
             first_failure: None,
             round_trips: Histogram::new(3)?,
-        })
+        };
+        let mut report_at = Instant::now() + REPORT_EVERY;
+        for number in 0..args.clients {
+            let talker = Talker::connect(args.address, number as u64, args.size)
+                .map_err(explain)
+                .with_context(|| format!("client {number} can't connect"))?;
+            crowd.by_fd.insert(talker.stream().as_raw_fd(), number);
+            crowd.talkers.push(Some(talker));
+            if Instant::now() >= report_at {
+                let connected = crowd.talkers.len();
+                tell(&Report::Connecting { connected })?;
+                report_at += REPORT_EVERY;
+            }
+        }
+        Ok(crowd)
     }
 
     /// Each of `who` says one message after the other until `until`; without it, one each.
@@ -194,11 +188,7 @@ struct Interval {
 impl Interval {
     fn new() -> Result<Self> {
         let began = Instant::now();
-        Ok(Self {
-            began,
-            ends: began + REPORT_EVERY,
-            round_trips: Histogram::new(3)?,
-        })
+        Ok(Self { began, ends: began + REPORT_EVERY, round_trips: Histogram::new(3)? })
     }
 
     fn report(&self, connected: usize) -> Report {
@@ -212,12 +202,26 @@ impl Interval {
     }
 }
 
+/// Names the cause of what the system puts as `Cannot assign requested address`.
+fn explain(error: io::Error) -> anyhow::Error {
+    let has_no_port = Errno::from_io_error(&error) == Some(Errno::ADDRNOTAVAIL);
+    let error = anyhow::Error::new(error);
+    if has_no_port {
+        return error.context(
+            "every local port is in use; on Linux, /proc/sys/net/ipv4/ip_local_port_range says \
+             which there are",
+        );
+    }
+    error
+}
+
 fn evenly_spread(some: usize, of: usize) -> impl Iterator<Item = usize> {
-    (0..some).map(move |place| place * of / some)
+    let spread = move |place| place as u64 * of as u64 / some as u64;
+    (0..some).map(move |place| spread(place) as usize)
 }
 
 fn tell(report: &Report) -> io::Result<()> {
     let mut line = serde_json::to_vec(report)?;
     line.push(b'\n');
-    io::stdout().write_all(&line)
+    output::write(&line)
 }

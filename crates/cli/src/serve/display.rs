@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use indicatif::{BinaryBytes, HumanCount, ProgressBar};
 
 use super::report::{Report, Verdict};
-use super::server::Counts;
+use super::server::Server;
+use crate::output;
 
 /// How often a line is printed where it can't be rewritten.
 const PLAIN_EVERY: Duration = Duration::from_secs(1);
@@ -19,10 +20,7 @@ pub struct LiveLine {
 
 impl LiveLine {
     pub fn new() -> Self {
-        Self {
-            bar: ProgressBar::new_spinner(),
-            plain_at: Instant::now(),
-        }
+        Self { bar: ProgressBar::new_spinner(), plain_at: Instant::now() }
     }
 
     pub fn show_crowd(&mut self, report: &Report, asked_for: usize) {
@@ -30,11 +28,7 @@ impl LiveLine {
             Report::Connecting { connected } => {
                 format!("{} of {} clients", count(*connected), count(asked_for))
             }
-            Report::Talking {
-                connected,
-                messages_per_second,
-                round_trip,
-            } => format!(
+            Report::Talking { connected, messages_per_second, round_trip } => format!(
                 "{} clients, {} messages/s, round trip: median {:.1?}, 99th percentile {:.1?}",
                 count(*connected),
                 HumanCount(messages_per_second.round() as u64),
@@ -44,7 +38,7 @@ impl LiveLine {
             Report::Done(_) => return,
         };
         if self.bar.is_hidden() && Instant::now() >= self.plain_at {
-            eprintln!("{line}");
+            output::say(&line);
             self.plain_at = Instant::now() + PLAIN_EVERY;
         }
         self.bar.set_message(line);
@@ -52,18 +46,14 @@ impl LiveLine {
     }
 
     pub fn show_server(&mut self, clients: usize, echoed_bytes: u64) {
-        let line = format!(
-            "{} clients, {} sent back",
-            count(clients),
-            BinaryBytes(echoed_bytes)
-        );
+        let line = format!("{} clients, {} sent back", count(clients), BinaryBytes(echoed_bytes));
         self.bar.set_message(line);
         self.bar.tick();
     }
 
     /// Prints a line that stays.
     pub fn say(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("pollset: {line}"));
+        self.bar.suspend(|| output::say(format_args!("pollset: {line}")));
     }
 }
 
@@ -73,51 +63,45 @@ impl Drop for LiveLine {
     }
 }
 
-pub fn print_verdict(verdict: &Verdict, server: &Counts) {
-    let Verdict {
-        connected,
-        active,
-        talked_for,
-        messages,
-        round_trip,
-        ..
-    } = verdict;
+/// How the crowd fared, for people.
+pub fn verdict(verdict: &Verdict, clients: usize, active: usize) -> String {
+    let Verdict { talked_for, messages, round_trip, first_failure, .. } = verdict;
     let rate = *messages as f64 / talked_for.as_secs_f64();
-    println!(
-        "clients     {}, of which {} talking",
-        count(*connected),
-        count(*active)
-    );
-    println!(
-        "messages    {} in {talked_for:.1?}, {} per second",
+    let why = first_failure.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+    format!(
+        "clients     {}, of which {} talking\n\
+         messages    {} in {talked_for:.1?}, {} per second\n\
+         round trip  median {:.1?}, 99th percentile {:.1?}, longest {:.1?}\n\
+         failures    {} lost, {} changed, {} clients dropped{why}\n",
+        count(clients),
+        count(active),
         HumanCount(*messages),
-        HumanCount(rate as u64)
-    );
-    println!(
-        "round trip  median {:.1?}, 99th percentile {:.1?}, longest {:.1?}",
-        round_trip.median, round_trip.percentile_99, round_trip.longest
-    );
-    println!(
-        "failures    {} lost, {} changed, {} clients dropped{}",
+        HumanCount(rate as u64),
+        round_trip.median,
+        round_trip.percentile_99,
+        round_trip.longest,
         HumanCount(verdict.lost),
         HumanCount(verdict.corrupted),
         count(verdict.dropped),
-        verdict
-            .first_failure
-            .as_ref()
-            .map(|why| format!(" ({why})"))
-            .unwrap_or_default()
-    );
-    print_server_summary(server);
+    )
 }
 
-pub fn print_server_summary(counts: &Counts) {
-    println!(
-        "server      {} clients accepted, {} sent back, {} connections failed",
+/// What the server has done, for people.
+pub fn server_summary(server: &Server) -> String {
+    let (counts, stats) = (server.counts, server.stats());
+    let refused = match stats.refused {
+        0 => String::new(),
+        times => format!("; epoll could not be had {} times", HumanCount(times)),
+    };
+    format!(
+        "server      {} clients accepted, {} sent back, {} connections failed\n\
+         engine      {} waits on epoll, {} on poll{refused}\n",
         HumanCount(counts.accepted),
         BinaryBytes(counts.echoed_bytes),
-        HumanCount(counts.failed)
-    );
+        HumanCount(counts.failed),
+        HumanCount(stats.epoll_waits),
+        HumanCount(stats.poll_waits),
+    )
 }
 
 fn count(number: usize) -> HumanCount {

@@ -2,12 +2,16 @@
 
 mod client;
 pub mod crowd;
+mod descriptors;
 mod display;
+mod engine;
 mod process;
 mod report;
 mod server;
 mod talker;
+mod transfer;
 
+use std::io::Read;
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -18,15 +22,18 @@ use anyhow::{Context, Result, ensure};
 use clap::builder::RangedU64ValueParser;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::duration;
+use crate::misuse::Misuse;
+use crate::{duration, output};
+use descriptors::{make_room, make_room_for};
 use display::LiveLine;
+use engine::Engine;
 use process::{CrowdProcess, News};
 use report::Report;
 use server::Server;
 
-/// What a process has open besides its clients, and some to spare.
-const OTHER_DESCRIPTORS: u64 = 24;
 const SHOW_EVERY: Duration = Duration::from_millis(250);
+/// How long clients may take what they are owed when the server has been told to stop.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serve many TCP clients at the same time, in one thread.
 ///
@@ -35,19 +42,19 @@ const SHOW_EVERY: Duration = Duration::from_millis(250);
 /// idle, and at the end each of them is heard once more. The exit status is 0 only if every message
 /// came back intact and nobody was dropped.
 #[derive(clap::Args)]
+#[command(after_long_help = HELP)]
 pub struct Args {
     /// How many clients there are, talking and idle
-    #[arg(short, long, value_name = "N", default_value_t = 5050)]
-    #[arg(value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    #[arg(short, long, value_name = "N", default_value_t = 5050, value_parser = number())]
     clients: usize,
 
     /// How many of them talk [default: 50, or all if there are fewer]
-    #[arg(short, long, value_name = "N")]
-    #[arg(value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    #[arg(short, long, value_name = "N", value_parser = number())]
     active: Option<usize>,
 
     /// How long they talk: 10s, 1m30s
-    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
+    #[arg(short, long, value_name = "TIME", default_value = "10s")]
+    #[arg(value_parser = duration::parse_positive)]
     duration: Duration,
 
     /// The size of a message in bytes
@@ -56,27 +63,42 @@ pub struct Args {
     size: usize,
 
     /// Serve anyone on this address, such as 127.0.0.1:7007, until SIGINT or SIGTERM
+    ///
+    /// Then nobody is accepted and nothing is answered any more, and clients have 1 second to take
+    /// what they are owed; a second signal ends that at once.
     #[arg(short, long, value_name = "ADDR")]
     #[arg(conflicts_with_all = ["clients", "active", "duration", "size"])]
     listen: Option<String>,
+
+    /// What the server asks the kernel with
+    #[arg(long, value_enum, default_value_t)]
+    engine: Engine,
+}
+
+const HELP: &str = "\
+Exit status:
+  0  all went well           1  something was lost, or the run was stopped early
+  2  the command is wrong    3  the system failed, such as an address in use";
+
+/// How many there can be of something that has a descriptor each.
+fn number() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=i32::MAX as u64)
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     match &args.listen {
-        Some(address) => serve_anyone(address),
+        Some(address) => serve_anyone(address, args.engine),
         None => serve_crowd(args),
     }
 }
 
-fn serve_anyone(address: &str) -> Result<ExitCode> {
-    let room = rlimit::increase_nofile_limit(u64::MAX)?.saturating_sub(OTHER_DESCRIPTORS);
-    let mut server = Server::bind(address).with_context(|| format!("can't listen on {address}"))?;
-    let stop = stop_signals()?;
+fn serve_anyone(address: &str, engine: Engine) -> Result<ExitCode> {
+    let room = make_room()?;
+    let mut server = Server::bind(address, engine.into())
+        .with_context(|| format!("can't listen on {address}"))?;
+    let mut stop = stop_signals()?;
     server.watch(&stop)?;
-    println!(
-        "listening on {}, room for {room} clients",
-        server.address()?
-    );
+    output::print(&format!("listening on {}, room for {room} clients\n", server.address()?));
 
     let mut live = LiveLine::new();
     let mut warned = false;
@@ -88,77 +110,59 @@ fn serve_anyone(address: &str) -> Result<ExitCode> {
         }
     }
     drop(live);
-    display::print_server_summary(&server.counts);
-    Ok(ExitCode::SUCCESS)
+
+    server.dismiss()?;
+    // One byte a signal: what is left in there is the second.
+    stop.read_exact(&mut [0])?;
+    let leave_at = Instant::now() + FAREWELL;
+    while server.clients() > 0 && Instant::now() < leave_at && server.turn(leave_at)?.is_empty() {}
+    Ok(success_if(output::print(&display::server_summary(&server))))
 }
 
 fn serve_crowd(args: &Args) -> Result<ExitCode> {
-    let active = args.active.unwrap_or(50.min(args.clients));
-    ensure!(
-        active <= args.clients,
-        "{active} of {} clients can't talk",
-        args.clients
-    );
-    make_room_for(args.clients)?;
-    let mut server = Server::bind((Ipv4Addr::LOCALHOST, 0)).context("can't listen")?;
+    let clients = args.clients;
+    let active = args.active.unwrap_or(50.min(clients));
+    ensure!(active <= clients, Misuse(format!("{active} of {clients} clients can't talk")));
+    make_room_for(clients)?;
+    let mut server =
+        Server::bind((Ipv4Addr::LOCALHOST, 0), args.engine.into()).context("can't listen")?;
     let stop = stop_signals()?;
     server.watch(&stop)?;
-    let mut crowd = CrowdProcess::start(
-        server.address()?,
-        args.clients,
-        active,
-        args.duration,
-        args.size,
-    )?;
+    let mut crowd =
+        CrowdProcess::start(server.address()?, clients, active, args.duration, args.size)?;
     server.watch(&crowd)?;
 
     let mut live = LiveLine::new();
     loop {
         let ready = server.turn(Instant::now() + SHOW_EVERY)?;
         if ready.contains(&stop.as_raw_fd()) {
-            return Ok(failure("stopped before the end"));
+            live.say("stopped before the end");
+            return Ok(ExitCode::FAILURE);
         }
         if !ready.contains(&crowd.as_raw_fd()) {
             continue;
         }
         let News::Reports(reports) = crowd.news()? else {
-            return Ok(failure("the crowd of clients ended early"));
+            live.say("the crowd of clients ended early");
+            return Ok(ExitCode::FAILURE);
         };
         for report in reports {
             if let Report::Done(verdict) = report {
                 drop(live);
-                display::print_verdict(&verdict, &server.counts);
-                let flawless = verdict.is_flawless();
-                return Ok(if flawless {
-                    ExitCode::SUCCESS
-                } else {
-                    ExitCode::FAILURE
-                });
+                let summary =
+                    display::verdict(&verdict, clients, active) + &display::server_summary(&server);
+                return Ok(success_if(output::print(&summary) && verdict.is_flawless()));
             }
-            live.show_crowd(&report, args.clients);
+            live.show_crowd(&report, clients);
         }
     }
 }
 
-fn failure(what: &str) -> ExitCode {
-    eprintln!("pollset: {what}");
-    ExitCode::FAILURE
+fn success_if(all_went_well: bool) -> ExitCode {
+    if all_went_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Raises the limit of descriptors as far as `clients` need, in this process and for the crowd.
-fn make_room_for(clients: usize) -> Result<()> {
-    let needed = clients as u64 + OTHER_DESCRIPTORS;
-    let limit = rlimit::increase_nofile_limit(needed)?;
-    ensure!(
-        limit >= needed,
-        "there is no room for {clients} clients: a process may have {limit} open descriptors here, \
-         and that is the hard limit (ulimit -Hn); --clients {} would do",
-        limit.saturating_sub(OTHER_DESCRIPTORS)
-    );
-    Ok(())
-}
-
-/// A stream that has something to read once the process has been told to stop.
+/// A stream that has a byte to read for each time that the process has been told to stop.
 fn stop_signals() -> Result<UnixStream> {
     let (stop, signalled) = UnixStream::pair()?;
     for signal in [SIGINT, SIGTERM] {

@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result};
@@ -33,28 +34,18 @@ impl CrowdProcess {
     ) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["crowd", &server.to_string()])
-            .args([
-                "--clients",
-                &clients.to_string(),
-                "--active",
-                &active.to_string(),
-            ])
+            .args(["--clients", &clients.to_string(), "--active", &active.to_string()])
             .args(["--duration", &format!("{}ns", duration.as_nanos())])
             .args(["--size", &size.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            // What the terminal sends on Ctrl-C is for the server to answer.
+            .process_group(0)
             .spawn()
             .context("can't start the crowd of clients")?;
-        let reports = child
-            .stdout
-            .take()
-            .context("the crowd has no standard output")?;
+        let reports = child.stdout.take().context("the crowd has no standard output")?;
         fcntl_setfl(&reports, fcntl_getfl(&reports)? | OFlags::NONBLOCK)?;
-        Ok(Self {
-            child,
-            reports,
-            partial: Vec::new(),
-        })
+        Ok(Self { child, reports, partial: Vec::new() })
     }
 
     /// Reads what the crowd has reported, without waiting.
@@ -66,11 +57,7 @@ impl CrowdProcess {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => return Err(error.into()),
         }
-        let lines_end = self
-            .partial
-            .iter()
-            .rposition(|&b| b == b'\n')
-            .map_or(0, |last| last + 1);
+        let lines_end = self.partial.iter().rposition(|&b| b == b'\n').map_or(0, |last| last + 1);
         let lines: Vec<u8> = self.partial.drain(..lines_end).collect();
         let reports = serde_json::Deserializer::from_slice(&lines).into_iter();
         Ok(News::Reports(reports.collect::<Result<_, _>>()?))

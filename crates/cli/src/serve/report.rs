@@ -7,22 +7,14 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Report {
-    Connecting {
-        connected: usize,
-    },
-    Talking {
-        connected: usize,
-        messages_per_second: f64,
-        round_trip: RoundTrip,
-    },
+    Connecting { connected: usize },
+    Talking { connected: usize, messages_per_second: f64, round_trip: RoundTrip },
     Done(Verdict),
 }
 
 /// How it went, as the clients saw it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Verdict {
-    pub connected: usize,
-    pub active: usize,
     pub talked_for: Duration,
     /// Messages of the active clients that came back intact.
     pub messages: u64,
@@ -52,10 +44,6 @@ pub struct RoundTrip {
 impl From<&Histogram<u64>> for RoundTrip {
     fn from(nanoseconds: &Histogram<u64>) -> Self {
         let quantile = |q| Duration::from_nanos(nanoseconds.value_at_quantile(q));
-        Self {
-            median: quantile(0.5),
-            percentile_99: quantile(0.99),
-            longest: quantile(1.0),
-        }
+        Self { median: quantile(0.5), percentile_99: quantile(0.99), longest: quantile(1.0) }
     }
 }

@@ -1,12 +1,13 @@
 //! The echo server: a single thread, and one wait for all clients.
 
 use std::collections::HashMap;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
-use pollset::{Event, PollFlags, PollSet};
+use pollset::{Builder, Engine, Event, PollFlags, PollSet, Stats};
+use rustix::io::Errno;
 
 use super::client::{CHUNK, Client, Next};
 
@@ -38,11 +39,11 @@ pub struct Counts {
 }
 
 impl Server {
-    pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+    pub fn bind(address: impl ToSocketAddrs, engine: Engine) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         rustix::net::listen(&listener, BACKLOG)?;
         listener.set_nonblocking(true)?;
-        let set = PollSet::new();
+        let set = Builder::new().engine(engine).build();
         set.register(&listener, PollFlags::IN)?;
         Ok(Self {
             set,
@@ -61,6 +62,10 @@ impl Server {
 
     pub fn clients(&self) -> usize {
         self.clients.len()
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.set.stats()
     }
 
     /// Has [`turn`](Self::turn) report when there is something to read from `source`, too.
@@ -86,25 +91,36 @@ impl Server {
             }
         }
         self.events = events;
-        if self
-            .accepts_again
-            .is_some_and(|again| Instant::now() >= again)
-        {
+        if self.accepts_again.is_some_and(|again| Instant::now() >= again) {
             self.accepts_again = None;
             self.set.register(&self.listener, PollFlags::IN)?;
         }
         Ok(others)
     }
 
+    /// Accepts nobody any more, and keeps only the clients that are owed something, until they
+    /// have taken it.
+    pub fn dismiss(&mut self) -> io::Result<()> {
+        if self.accepts_again.take().is_none() {
+            self.set.unregister(&self.listener)?;
+        }
+        self.clients.values_mut().for_each(Client::dismiss);
+        let done = |(&fd, client): (_, &Client)| (client.owed() == 0).then_some(fd);
+        let done: Vec<RawFd> = self.clients.iter().filter_map(done).collect();
+        done.into_iter().try_for_each(|fd| self.remove(fd))
+    }
+
     fn accept(&mut self) -> io::Result<()> {
         for _ in 0..ACCEPT_AT_ONCE {
             match self.listener.accept() {
                 Ok((stream, _)) => self.add(stream)?,
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => break,
+                Err(error) => match Errno::from_io_error(&error) {
+                    Some(Errno::AGAIN) => break,
+                    Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                        return self.pause_accepting();
+                    }
                     // This one is gone already; there may be others.
-                    ErrorKind::ConnectionAborted | ErrorKind::Interrupted => {}
-                    _ => return self.pause_accepting(),
+                    _ => {}
                 },
             }
         }
@@ -144,8 +160,58 @@ impl Server {
             }
             Err(_) => self.counts.failed += 1,
         }
+        self.remove(fd)
+    }
+
+    fn remove(&mut self, fd: RawFd) -> io::Result<()> {
         self.set.unregister(fd)?;
         self.clients.remove(&fd);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Read, Write};
+    use std::thread;
+
+    use super::*;
+
+    fn turn(server: &mut Server) {
+        let deadline = Instant::now() + Duration::from_millis(10);
+        server.turn(deadline).unwrap();
+    }
+
+    #[test]
+    fn dismissed_clients_take_what_they_are_owed_and_see_the_end() {
+        let mut server = Server::bind("127.0.0.1:0", Engine::Auto).unwrap();
+        let mut idle = TcpStream::connect(server.address().unwrap()).unwrap();
+        let mut slow = TcpStream::connect(server.address().unwrap()).unwrap();
+        slow.set_nonblocking(true).unwrap();
+        let mut stuck_for = 0;
+        while stuck_for < 20 {
+            match slow.write(&[b'x'; CHUNK]) {
+                Ok(_) => stuck_for = 0,
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                    stuck_for += 1;
+                }
+            }
+            turn(&mut server);
+        }
+        server.dismiss().unwrap();
+        let owed = server.clients.values().next().unwrap().owed();
+        assert!(owed > 0);
+        let echoed_before = server.counts.echoed_bytes;
+
+        slow.set_nonblocking(false).unwrap();
+        let reader = thread::spawn(move || slow.read_to_end(&mut Vec::new()).unwrap());
+        while server.clients() > 0 {
+            turn(&mut server);
+        }
+        let echoed = server.counts.echoed_bytes;
+        assert_eq!(echoed, echoed_before + owed as u64);
+        assert_eq!(reader.join().unwrap() as u64, echoed);
+        assert_eq!(idle.read(&mut [0]).unwrap(), 0);
     }
 }

@@ -1,10 +1,12 @@
 //! One client of the crowd: it says a message, and listens until it has come back.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use pollset::PollFlags;
+
+use super::transfer::{receive, send};
 
 pub struct Talker {
     stream: TcpStream,
@@ -47,14 +49,13 @@ impl Talker {
         &self.stream
     }
 
-    /// Starts a new message, unlike any other of the crowd.
+    /// Starts a new message, of pseudo-random bytes that depend on the client and on how many it
+    /// has sent; so all but the shortest are unlike any other of the crowd.
     pub fn say(&mut self) -> io::Result<Progress> {
         self.sequence += 1;
         let mut state = self.number << 32 ^ self.sequence;
         for byte in &mut self.message {
-            state = state
-                .wrapping_mul(6364136223846793005)
-                .wrapping_add(1442695040888963407);
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             *byte = (state >> 56) as u8;
         }
         self.sent = 0;
@@ -66,37 +67,24 @@ impl Talker {
     /// Goes on with the message that is on its way.
     pub fn go_on(&mut self) -> io::Result<Progress> {
         let mut buffer = [0; 16 * 1024];
-        match self.stream.read(&mut buffer) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(count) => self.heard.extend_from_slice(&buffer[..count]),
-            Err(error) if is_transient(&error) => {}
-            Err(error) => return Err(error),
+        match receive(&mut self.stream, &mut buffer)? {
+            None => {}
+            Some(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Some(count) => self.heard.extend_from_slice(&buffer[..count]),
         }
         if self.heard.len() < self.message.len() {
             return self.send();
         }
         let intact = self.heard == self.message;
-        Ok(Progress::Back {
-            round_trip: self.said_at.elapsed(),
-            intact,
-        })
+        Ok(Progress::Back { round_trip: self.said_at.elapsed(), intact })
     }
 
     fn send(&mut self) -> io::Result<Progress> {
-        while self.sent < self.message.len() {
-            match self.stream.write(&self.message[self.sent..]) {
-                Ok(count) => self.sent += count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    return Ok(Progress::WaitFor(PollFlags::IN | PollFlags::OUT));
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(Progress::WaitFor(PollFlags::IN))
+        self.sent += send(&mut self.stream, &self.message[self.sent..])?;
+        Ok(Progress::WaitFor(if self.sent < self.message.len() {
+            PollFlags::IN | PollFlags::OUT
+        } else {
+            PollFlags::IN
+        }))
     }
-}
-
-fn is_transient(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }

@@ -5,16 +5,14 @@ mod report;
 mod target;
 mod watch;
 
-use std::ffi::OsString;
-use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use crate::duration;
-use report::Format;
+use crate::{duration, output};
+use report::{Format, report};
 use target::Target;
 use watch::Watch;
 
@@ -34,19 +32,29 @@ pub struct Args {
     #[arg(value_parser = OsStringValueParser::new().try_map(Target::parse))]
     targets: Vec<Target>,
 
-    /// Give up after this long: 500ms, 2s, 1m30s; 0 only asks [default: never]
+    /// Give up after this long: 500ms, 2s, 1m30s; 0 asks once [default: never]
+    ///
+    /// The first attempt at a tcp: target has 1 second even if this is shorter, so with 0 that is
+    /// one attempt of at most 1 second.
     #[arg(short, long, value_name = "TIME", value_parser = duration::parse)]
     timeout: Option<Duration>,
 
     /// Keep reporting: a line each time that the events of a target change
     ///
     /// Ends at the timeout, or when every target is a descriptor or a connection that has hung up.
+    /// A connection counts as hung up once its peer will send no more (rdhup, reported here whether
+    /// asked for or not), unless it is a descriptor watched for out, which others may write to.
+    ///
     /// What was reported is looked at again 20 times a second until its events change, so what is
     /// shorter than that can be missed.
     #[arg(short, long)]
     follow: bool,
 
-    /// Print a JSON object a line: {"target":"0","events":["in","hup"]}
+    /// Print a JSON object a line: {"index":0,"target":"0","events":["in","hup"]}
+    ///
+    /// The index is the place of the target on the command line, from 0. It tells apart what the
+    /// name can't: JSON has no place for names that are not UTF-8. Use this for paths that contain
+    /// a newline, too.
     #[arg(long)]
     json: bool,
 }
@@ -66,11 +74,16 @@ Targets:
   name is a number is written ./3. A FIFO that nobody reads yet, and a TCP service
   that refuses, are tried again until the timeout.
 
-  What is written into a FIFO while only pollset has it open is lost when pollset
-  ends. Open it in the shell first, and watch the descriptor: exec 3<>FIFO.
+  A FIFO that is named by its path is open only until pollset ends. Unless others
+  have it open, what was written to it is lost then, and its reader sees the end.
+  So open it in the shell first, and watch the descriptor: exec 3<>FIFO, or
+  exec 3>FIFO, which waits for a reader.
+
+  If 0, 1 or 2 is closed (0<&-), /dev/null is in its place, which is always ready.
 
 Exit status:
-  0  something is ready    1  nothing was, in time    2  the command is wrong
+  0  something is ready      1  nothing was, in time
+  2  the command is wrong    3  the system failed, such as a full disk
 
 Examples:
   Wait until the database is up, 30 seconds at most:
@@ -84,36 +97,22 @@ Examples:
       pollset wait --follow --json /dev/ttyUSB0";
 
 pub fn run(args: Args) -> Result<ExitCode> {
-    let deadline = args
-        .timeout
-        .and_then(|timeout| Instant::now().checked_add(timeout));
-    let format = if args.json {
-        Format::Json
+    let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
+    let format = if args.json { Format::Json } else { Format::Text };
+    let mut print = |index, target: &Target, revents| report(format, index, target, revents);
+    let (mut watch, ready);
+    if args.follow {
+        watch = Watch::for_long(args.targets, deadline)?;
+        ready = watch.follow(&mut print)?;
     } else {
-        Format::Text
-    };
-    let mut watch = Watch::new(args.targets)?;
-    let mut print = |target: &Target, revents| report::report(format, target, revents);
-
-    let outcome = if args.follow {
-        watch.follow(deadline, &mut print)
-    } else {
-        watch.once(deadline, &mut print)
-    };
-    match outcome {
-        Ok(true) => Ok(ExitCode::SUCCESS),
-        Ok(false) => {
-            for (label, error) in watch.not_open() {
-                eprintln!("pollset: {}: {error}", display(label));
-            }
-            Ok(ExitCode::from(TIMED_OUT))
-        }
-        // Whoever read the lines has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        Err(error) => Err(error.into()),
+        watch = Watch::for_once(args.targets, deadline)?;
+        ready = watch.once(&mut print)?;
     }
-}
-
-fn display(label: &OsString) -> impl std::fmt::Display + '_ {
-    std::path::Path::new(label).display()
+    if ready {
+        return Ok(ExitCode::SUCCESS);
+    }
+    for (label, why) in watch.not_open() {
+        output::say(format_args!("pollset: {}: {why}", label.display()));
+    }
+    Ok(ExitCode::from(TIMED_OUT))
 }

@@ -1,28 +1,31 @@
 //! Lines on standard output.
 
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 use pollset::PollFlags;
 use serde::Serialize;
 
 use super::target::{Target, event_names};
+use crate::output;
 
 #[derive(Clone, Copy)]
 pub enum Format {
     /// The target and its events: `0 in,hup`
     Text,
-    /// `{"target":"0","events":["in","hup"]}`
+    /// `{"index":0,"target":"0","events":["in","hup"]}`
     Json,
 }
 
 #[derive(Serialize)]
 struct Line<'a> {
+    /// The place of the target on the command line.
+    index: usize,
     target: &'a str,
     events: Vec<String>,
 }
 
-pub fn report(format: Format, target: &Target, revents: PollFlags) -> io::Result<()> {
+pub fn report(format: Format, index: usize, target: &Target, revents: PollFlags) -> io::Result<()> {
     let events: Vec<_> = event_names(revents).collect();
     let mut line = match format {
         Format::Text => {
@@ -31,11 +34,10 @@ pub fn report(format: Format, target: &Target, revents: PollFlags) -> io::Result
             line.extend(events.join(",").as_bytes());
             line
         }
-        Format::Json => serde_json::to_vec(&Line {
-            target: &target.label.to_string_lossy(),
-            events,
-        })?,
+        Format::Json => {
+            serde_json::to_vec(&Line { index, target: &target.label.to_string_lossy(), events })?
+        }
     };
     line.push(b'\n');
-    io::stdout().write_all(&line)
+    output::write(&line)
 }

@@ -1,11 +1,15 @@
 //! What a target on the command line means.
 
 use std::ffi::{OsStr, OsString};
+use std::num::NonZeroU16;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use pollset::PollFlags;
+
+/// The events that have to do with writing.
+pub const WRITING: PollFlags = PollFlags::OUT.union(PollFlags::WRNORM).union(PollFlags::WRBAND);
 
 /// What to watch, and for what.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,9 +53,8 @@ fn parse_tcp(rest: &str) -> Result<Target, String> {
         Some((port, events)) => (port, parse_events(events)?.unwrap_or(PollFlags::OUT)),
         None => (rest, PollFlags::OUT),
     };
-    let number = port
-        .parse()
-        .map_err(|_| format!("{port:?} is no port number: {TCP_FORM}"))?;
+    let number: NonZeroU16 =
+        port.parse().map_err(|_| format!("{port:?} is no port number: {TCP_FORM}"))?;
     let label = if host.contains(':') {
         format!("tcp:[{host}]:{port}")
     } else {
@@ -59,10 +62,7 @@ fn parse_tcp(rest: &str) -> Result<Target, String> {
     };
     Ok(Target {
         label: label.into(),
-        source: Source::Tcp {
-            host: host.to_owned(),
-            port: number,
-        },
+        source: Source::Tcp { host: host.to_owned(), port: number.get() },
         events,
     })
 }
@@ -91,11 +91,7 @@ fn parse_descriptor_or_path(argument: &[u8]) -> Result<Target, String> {
     } else {
         Source::Path(PathBuf::from(&label))
     };
-    Ok(Target {
-        label,
-        source,
-        events: events.unwrap_or(PollFlags::IN),
-    })
+    Ok(Target { label, source, events: events.unwrap_or(PollFlags::IN) })
 }
 
 /// Reads a list of events such as `in,hup`. Nothing written: `None`.
@@ -115,9 +111,7 @@ fn parse_events(text: &str) -> Result<Option<PollFlags>, String> {
 
 /// The names of `events` as they are written on the command line.
 pub fn event_names(events: PollFlags) -> impl Iterator<Item = String> {
-    events
-        .iter_names()
-        .map(|(name, _)| name.to_ascii_lowercase())
+    events.iter_names().map(|(name, _)| name.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -129,11 +123,7 @@ mod tests {
     }
 
     fn target(label: &str, source: Source, events: PollFlags) -> Result<Target, String> {
-        Ok(Target {
-            label: label.into(),
-            source,
-            events,
-        })
+        Ok(Target { label: label.into(), source, events })
     }
 
     fn path(path: &str) -> Source {
@@ -141,22 +131,13 @@ mod tests {
     }
 
     fn tcp(host: &str, port: u16) -> Source {
-        Source::Tcp {
-            host: host.to_owned(),
-            port,
-        }
+        Source::Tcp { host: host.to_owned(), port }
     }
 
     #[test]
     fn a_number_is_a_descriptor() {
-        assert_eq!(
-            parse("0"),
-            target("0", Source::Descriptor(0), PollFlags::IN)
-        );
-        assert_eq!(
-            parse("3:out"),
-            target("3", Source::Descriptor(3), PollFlags::OUT)
-        );
+        assert_eq!(parse("0"), target("0", Source::Descriptor(0), PollFlags::IN));
+        assert_eq!(parse("3:out"), target("3", Source::Descriptor(3), PollFlags::OUT));
         assert_eq!(
             parse("10:IN,hup"),
             target("10", Source::Descriptor(10), PollFlags::IN | PollFlags::HUP)
@@ -170,29 +151,16 @@ mod tests {
 
     #[test]
     fn anything_else_is_a_path() {
-        assert_eq!(
-            parse("/run/x.fifo"),
-            target("/run/x.fifo", path("/run/x.fifo"), PollFlags::IN)
-        );
+        assert_eq!(parse("/run/x.fifo"), target("/run/x.fifo", path("/run/x.fifo"), PollFlags::IN));
         assert_eq!(parse("x:out"), target("x", path("x"), PollFlags::OUT));
         assert_eq!(parse("./3"), target("./3", path("./3"), PollFlags::IN));
     }
 
     #[test]
     fn a_path_with_a_colon_is_ended_by_a_colon_or_events() {
-        assert_eq!(
-            parse("/a:in:"),
-            target("/a:in", path("/a:in"), PollFlags::IN)
-        );
-        assert_eq!(
-            parse("/a:b:out"),
-            target("/a:b", path("/a:b"), PollFlags::OUT)
-        );
-        assert!(
-            parse("/a:b")
-                .unwrap_err()
-                .ends_with("end it with one more: /a:b:")
-        );
+        assert_eq!(parse("/a:in:"), target("/a:in", path("/a:in"), PollFlags::IN));
+        assert_eq!(parse("/a:b:out"), target("/a:b", path("/a:b"), PollFlags::OUT));
+        assert!(parse("/a:b").unwrap_err().ends_with("end it with one more: /a:b:"));
     }
 
     #[test]
@@ -208,10 +176,7 @@ mod tests {
             parse("tcp:localhost:5432"),
             target("tcp:localhost:5432", tcp("localhost", 5432), PollFlags::OUT)
         );
-        assert_eq!(
-            parse("tcp:[::1]:80:in"),
-            target("tcp:[::1]:80", tcp("::1", 80), PollFlags::IN)
-        );
+        assert_eq!(parse("tcp:[::1]:80:in"), target("tcp:[::1]:80", tcp("::1", 80), PollFlags::IN));
     }
 
     #[test]
@@ -221,6 +186,7 @@ mod tests {
             ("tcp::80", "tcp:HOST:PORT"),
             ("tcp:::1:80", "tcp:HOST:PORT"),
             ("tcp:localhost:http", "no port number"),
+            ("tcp:localhost:0", "no port number"),
             ("tcp:localhost:80:writable", "there are in, pri, out"),
             ("0:readable", "there are in, pri, out"),
             ("", "write a descriptor"),

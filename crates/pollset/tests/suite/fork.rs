@@ -9,7 +9,7 @@ use crate::util::oracle::assert_agrees;
 use crate::util::process::{Child, Side, alone, end_with};
 use crate::util::signal::Alarm;
 use crate::util::wait::{assert_busy, while_waiting};
-use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds, set_of, set_of_never_opened};
+use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds, new_set, set_of, set_of_never_opened};
 
 #[test]
 fn a_child_has_the_registrations() {
@@ -253,7 +253,7 @@ fn descend(set: &PollSet, generations: i32) {
 
 #[test]
 fn twenty_generations_of_children_can_poll() {
-    alone(|| descend(&PollSet::new(), 20));
+    alone(|| descend(&new_set(), 20));
 }
 
 #[test]
@@ -270,7 +270,7 @@ fn twenty_generations_can_be_forked_each_during_a_wait() {
         assert_eq!(events.unwrap(), [event(&counter, PollFlags::IN)]);
         set.unregister(&counter).unwrap();
     }
-    alone(|| descend_waiting(&PollSet::new(), 20));
+    alone(|| descend_waiting(&new_set(), 20));
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Any set of any descriptors: the same answer as the kernel's.
 
-use pollset::{PollFlags, PollSet};
+use pollset::PollFlags;
 use proptest::prelude::*;
 
 use crate::util::kinds::{Kind, make};
 use crate::util::oracle::assert_agrees;
-use crate::util::{cases, masks, set_of};
+use crate::util::{cases, masks, new_set, set_of};
 
 #[test]
 fn every_kind_of_descriptor_is_answered_as_the_kernel_answers_it() {
@@ -26,7 +26,7 @@ proptest! {
 
     #[test]
     fn any_set_of_any_kinds_is_answered_as_the_kernel_answers_it(kinds in kinds()) {
-        let set = PollSet::new();
+        let set = new_set();
         let mut open = Vec::new();
         for (kind, mask, mask_of_rest) in kinds {
             let fds = make(kind);

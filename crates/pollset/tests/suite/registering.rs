@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::util::fd::Fd;
 use crate::util::kinds;
 use crate::util::oracle::{assert_agrees, assert_answers_for, kernel_poll};
-use crate::util::{NEVER_OPENED, NOW, cases, masks, set_of, set_of_never_opened};
+use crate::util::{NEVER_OPENED, NOW, cases, masks, new_set, set_of, set_of_never_opened};
 
 const HUGE: [i32; 5] = [i32::MAX, i32::MAX - 1, i32::MAX / 2, 1 << 30, 1 << 24];
 
@@ -45,7 +45,7 @@ fn the_flags_have_the_values_of_the_system() {
 
 #[test]
 fn a_new_set_is_empty() {
-    let set = PollSet::new();
+    let set = new_set();
     assert!(set.is_empty());
     assert_eq!(set.len(), 0);
     assert_eq!(set.iter().next(), None);
@@ -65,7 +65,7 @@ fn what_is_registered_can_be_asked_for() {
 #[test]
 fn an_object_stands_for_its_number() {
     let fd = kinds::event_counter(1);
-    let set = PollSet::new();
+    let set = new_set();
     set.register(&fd, PollFlags::IN).unwrap();
     assert!(set.contains(fd.number()));
     set.modify(fd.number(), PollFlags::OUT).unwrap();
@@ -76,7 +76,7 @@ fn an_object_stands_for_its_number() {
 
 #[test]
 fn registering_again_replaces_the_mask() {
-    let set = PollSet::new();
+    let set = new_set();
     set.register(NEVER_OPENED, PollFlags::IN).unwrap();
     set.register(NEVER_OPENED, PollFlags::OUT).unwrap();
     assert_registered(&set, &[(NEVER_OPENED, PollFlags::OUT)]);
@@ -106,7 +106,7 @@ fn unregistering_and_registering_move_to_the_end() {
 
 #[test]
 fn modifying_an_unknown_descriptor_is_enoent_and_adds_nothing() {
-    let set = PollSet::new();
+    let set = new_set();
     let error = set.modify(NEVER_OPENED, PollFlags::IN).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
     assert!(set.is_empty());
@@ -142,7 +142,7 @@ fn what_was_unregistered_is_unknown() {
 
 #[test]
 fn a_negative_number_is_refused_by_register_and_modify() {
-    let set = PollSet::new();
+    let set = new_set();
     for fd in [-1, -2, i32::MIN] {
         for error in [set.register(fd, PollFlags::IN), set.modify(fd, PollFlags::IN)] {
             let error = error.unwrap_err();
@@ -170,7 +170,7 @@ fn a_negative_number_is_never_registered() {
 }
 
 fn set_of_numbers(fds: &[i32]) -> PollSet {
-    let set = PollSet::new();
+    let set = new_set();
     for &fd in fds {
         set.register(fd, PollFlags::IN).unwrap();
     }
@@ -200,7 +200,7 @@ fn huge_numbers_cost_no_memory() {
 
 #[test]
 fn every_mask_is_kept_as_given() {
-    let set = PollSet::new();
+    let set = new_set();
     for bits in 0..=u16::MAX {
         let mask = PollFlags::from_bits_retain(bits);
         set.register(NEVER_OPENED, mask).unwrap();
@@ -256,7 +256,7 @@ fn iterating_is_over_a_copy() {
 
 #[test]
 fn debug_shows_numbers_and_masks_in_order() {
-    let set = PollSet::new();
+    let set = new_set();
     set.register(2, PollFlags::IN | PollFlags::OUT).unwrap();
     set.register(0, PollFlags::empty()).unwrap();
     assert_eq!(format!("{set:?}"), "PollSet {2: IN | OUT, 0: (none)}");
@@ -340,7 +340,7 @@ proptest! {
 
     #[test]
     fn any_changes_leave_what_a_plain_list_would_hold(pool in pools(), steps in steps()) {
-        let set = PollSet::new();
+        let set = new_set();
         let mut model = Model::default();
         let at = |i: usize| pool[i % pool.len()];
         for step in steps {

@@ -2,14 +2,14 @@
 
 use std::io::ErrorKind;
 
-use pollset::{Event, PollFlags, PollSet};
+use pollset::{Event, PollFlags};
 
 use crate::util::fd::Fd;
 use crate::util::kinds;
 use crate::util::number::enough_for;
 use crate::util::oracle::assert_agrees;
 use crate::util::wait::{assert_busy, while_waiting};
-use crate::util::{LONG, NOW, event, set_of};
+use crate::util::{LONG, NOW, event, new_set, set_of};
 
 #[track_caller]
 fn assert_reports(fd: &Fd, mask: PollFlags, expected: PollFlags) {
@@ -224,7 +224,7 @@ fn nothing_is_reported_twice_for_two_numbers_of_one_file() {
 
 #[test]
 fn an_empty_set_reports_nothing() {
-    assert_eq!(PollSet::new().poll(NOW).unwrap(), []);
+    assert_eq!(new_set().poll(NOW).unwrap(), []);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::util::fd::Fd;
 use crate::util::oracle::assert_agrees;
 use crate::util::signal::{Alarm, Thread, handled};
 use crate::util::wait::assert_busy;
-use crate::util::{LONG, NOW, event, kinds, set_of};
+use crate::util::{LONG, NOW, event, kinds, new_set, set_of};
 
 const GO_ON: ControlFlow<()> = ControlFlow::Continue(());
 const STOP: ControlFlow<()> = ControlFlow::Break(());
@@ -61,7 +61,7 @@ fn signals_do_not_start_a_wait_over() {
 fn signals_do_not_shorten_the_wait_of_an_empty_set() {
     let _alarm = Alarm::every(MILLISECOND);
     let start = Instant::now();
-    assert_eq!(PollSet::new().poll(20 * MILLISECOND).unwrap(), []);
+    assert_eq!(new_set().poll(20 * MILLISECOND).unwrap(), []);
     assert!(start.elapsed() >= 20 * MILLISECOND);
 }
 

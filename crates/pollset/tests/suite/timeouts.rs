@@ -7,7 +7,7 @@ use pollset::{PollFlags, PollSet, Timeout, Waker};
 use crate::util::fd::Fd;
 use crate::util::oracle::{array_of, kernel_wait};
 use crate::util::wait::while_waiting;
-use crate::util::{LONG, NOW, event, kinds, set_of};
+use crate::util::{LONG, NOW, event, kinds, new_set, set_of};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -48,7 +48,7 @@ fn assert_never_early(set: &PollSet) {
 
 #[test]
 fn an_empty_set_is_never_early() {
-    assert_never_early(&PollSet::new());
+    assert_never_early(&new_set());
 }
 
 #[test]

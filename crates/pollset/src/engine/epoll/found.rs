@@ -11,6 +11,10 @@ pub struct Found {
 }
 
 impl Found {
+    pub fn with_capacity(events: usize) -> Self {
+        Self { events: Vec::with_capacity(events), ..Self::default() }
+    }
+
     pub fn clear(&mut self) {
         self.events.clear();
         self.in_order = true;

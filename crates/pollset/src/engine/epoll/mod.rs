@@ -91,8 +91,8 @@ impl EpollEngine {
             free: Vec::new(),
             changed: Vec::new(),
             aside_keys: Vec::new(),
-            buffer: Vec::with_capacity(64),
-            found: Found::default(),
+            buffer: Vec::with_capacity(ROOM),
+            found: Found::with_capacity(ROOM),
             slots: 0,
             next_serial: 0,
             audit: Audit::new(coarse_now()),
@@ -181,7 +181,7 @@ impl EpollEngine {
                 State::New => self.add(key)?,
                 State::Watched if is_news || entry.wanted != entry.told => self.modify(key)?,
                 State::Watched => continue,
-                State::Aside(_) if is_news => {
+                State::Aside(_) if is_news || is_deaf(entry.told) => {
                     self.leave_aside(key);
                     self.add(key)?;
                 }
@@ -198,7 +198,7 @@ impl EpollEngine {
     fn add(&mut self, key: u32) -> io::Result<()> {
         let Entry { fd, wanted, .. } = self.entries[key as usize];
         // To ask some regular files is to consume the answer (/proc/self/mounts), and adding asks.
-        if is_regular_file(fd) {
+        if is_deaf(wanted) || is_regular_file(fd) {
             self.put_aside(key);
             return Ok(());
         }
@@ -228,6 +228,11 @@ impl EpollEngine {
 
     fn modify(&mut self, key: u32) -> io::Result<()> {
         let Entry { fd, wanted, serial, .. } = self.entries[key as usize];
+        if is_deaf(wanted) {
+            let _ = self.epoll.delete(fd);
+            self.put_aside(key);
+            return Ok(());
+        }
         match self.epoll.modify(fd, wanted, token(key, serial)) {
             Ok(()) => self.entries[key as usize].told = wanted,
             // The number means another file now, or none.
@@ -249,7 +254,11 @@ impl EpollEngine {
         {
             return self.ask_epoll(ms);
         }
-        sys::poll(&mut self.aside, timeout)?;
+        // The kernel takes as many entries as a process may have descriptors; one more, that of an
+        // instance that watches nothing, may be too many.
+        let first = if self.watched() == 0 { 1 } else { 0 };
+        self.aside[0].revents = 0;
+        sys::poll(&mut self.aside[first..], timeout)?;
         for (entry, &key) in self.aside[1..].iter().zip(&self.aside_keys) {
             if entry.revents != 0 {
                 let revents = PollFlags::from_bits_retain(entry.revents as u16);
@@ -364,11 +373,15 @@ impl EpollEngine {
 
     /// How long to block before the next [`audit`](Self::audit).
     pub fn pause(&self) -> Option<Duration> {
-        let watched = self.entries.len() - self.free.len() - self.aside_keys.len();
-        (watched > 0).then(|| {
+        (self.watched() > 0).then(|| {
             let pause = self.audit.pause(self.entries.len());
             Duration::from_millis(pause.as_millis() as u64)
         })
+    }
+
+    /// How many entries the kernel has, once it has been told of all.
+    fn watched(&self) -> usize {
+        self.entries.len() - self.free.len() - self.aside_keys.len()
     }
 
     fn put_aside(&mut self, key: u32) {
@@ -407,8 +420,20 @@ impl Drop for EpollEngine {
     }
 }
 
+/// Events for which there is room from the start.
+const ROOM: usize = 64;
+
 /// Reported whether asked for or not.
 const ALWAYS: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags::NVAL);
+
+/// Whether epoll might sleep through what this mask waits for: many files wake their waiters with
+/// `IN` or `OUT` alone, and epoll looks at a file only if it is woken with what was asked for.
+fn is_deaf(mask: PollFlags) -> bool {
+    let reading = PollFlags::RDNORM | PollFlags::RDBAND | PollFlags::MSG;
+    let writing = PollFlags::WRNORM | PollFlags::WRBAND;
+    mask.intersects(reading) && !mask.contains(PollFlags::IN)
+        || mask.intersects(writing) && !mask.contains(PollFlags::OUT)
+}
 
 fn token(key: u32, serial: u32) -> Token {
     u64::from(serial) << 32 | u64::from(key)

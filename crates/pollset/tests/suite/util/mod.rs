@@ -8,19 +8,41 @@ pub mod process;
 pub mod signal;
 pub mod wait;
 
-use pollset::{Event, PollFlags, PollSet};
+use pollset::{Builder, Engine, Event, PollFlags, PollSet};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// Longer than any wait that a descriptor or another thread ends.
-pub const LONG: Duration = Duration::from_secs(30);
+pub const LONG: Duration = Duration::from_secs(10);
 
 pub const NOW: Duration = Duration::ZERO;
 
 /// Higher than any number that is open.
 pub const NEVER_OPENED: RawFd = 1 << 30;
+
+/// `POLLSET_ENGINE` is poll or epoll where the whole suite runs on one engine.
+pub fn engine() -> Engine {
+    static ENGINE: LazyLock<Engine> =
+        LazyLock::new(|| match std::env::var("POLLSET_ENGINE").as_deref() {
+            Err(_) | Ok("auto") => Engine::Auto,
+            Ok("poll") => Engine::Poll,
+            Ok("epoll") => Engine::Epoll,
+            Ok(other) => panic!("POLLSET_ENGINE is {other:?}, not auto, poll or epoll"),
+        });
+    *ENGINE
+}
+
+/// Whether a set is on epoll from its first wait on.
+pub fn is_epoll_forced() -> bool {
+    engine() == Engine::Epoll && !cfg!(pollset_portable)
+}
+
+pub fn new_set() -> PollSet {
+    Builder::new().engine(engine()).build()
+}
 
 pub fn event(fd: &impl AsRawFd, revents: PollFlags) -> Event {
     let fd = fd.as_raw_fd();
@@ -31,7 +53,7 @@ pub fn set_of<'a, T: AsRawFd + 'a>(
     fds: impl IntoIterator<Item = &'a T>,
     mask: PollFlags,
 ) -> PollSet {
-    let set = PollSet::new();
+    let set = new_set();
     for fd in fds {
         set.register(fd, mask).unwrap();
     }
@@ -40,7 +62,7 @@ pub fn set_of<'a, T: AsRawFd + 'a>(
 
 /// All of it is ready, to say that it is not open.
 pub fn set_of_never_opened(count: i32) -> PollSet {
-    let set = PollSet::new();
+    let set = new_set();
     for i in 0..count {
         set.register(NEVER_OPENED + i, PollFlags::IN).unwrap();
     }
@@ -53,6 +75,7 @@ pub fn cases(cases: u32) -> Config {
     Config {
         cases: asked.map_or(cases, |count| count.parse().unwrap()),
         failure_persistence: None,
+        max_shrink_time: 10_000,
         ..Config::default()
     }
 }

@@ -2,9 +2,11 @@
 
 use std::os::fd::{AsRawFd, RawFd};
 
-use pollset::{Event, PollFlags, PollSet};
+use std::time::{Duration, Instant};
 
-use super::NOW;
+use pollset::{Engine, Event, PollFlags, PollSet};
+
+use super::{LONG, NOW, engine};
 
 /// What `poll(2)` answers at once, in the order given.
 pub fn kernel_poll(entries: &[(RawFd, PollFlags)]) -> Vec<Event> {
@@ -55,21 +57,48 @@ pub fn assert_agrees(set: &PollSet) -> Vec<Event> {
 /// The set answers what the kernel answers about `registered`, waiting or not.
 #[track_caller]
 pub fn assert_answers_for(set: &PollSet, registered: &[(RawFd, PollFlags)]) -> Vec<Event> {
+    assert_answers_within(set, registered, Duration::ZERO)
+}
+
+/// The same, in the end: what was closed behind the back of a set on epoll is found in a while.
+/// How long that is, is a test of its own.
+#[track_caller]
+pub fn assert_answers_in_the_end(set: &PollSet, registered: &[(RawFd, PollFlags)]) -> Vec<Event> {
+    let patience = if engine() == Engine::Poll { Duration::ZERO } else { LONG };
+    assert_answers_within(set, registered, patience)
+}
+
+#[track_caller]
+fn assert_answers_within(
+    set: &PollSet,
+    registered: &[(RawFd, PollFlags)],
+    patience: Duration,
+) -> Vec<Event> {
+    let start = Instant::now();
     loop {
         let before = kernel_poll(registered);
         let asked = set.poll(NOW).unwrap();
         let unchanged = || before == kernel_poll(registered);
-        if asked != before && !unchanged() {
+        if asked != before && (start.elapsed() < patience || !unchanged()) {
             continue; // something was still on its way through the kernel
         }
         assert_eq!(asked, before, "without waiting");
         if !before.is_empty() {
             let waited = set.poll(None).unwrap();
-            if waited != before && !unchanged() {
+            if waited != before && (start.elapsed() < patience || !unchanged()) {
                 continue;
             }
             assert_eq!(waited, before, "waiting");
         }
         return before;
     }
+}
+
+/// The set answers `expected` from some moment on: at once, but for closed numbers on epoll.
+#[track_caller]
+pub fn assert_comes_to_answer(set: &PollSet, expected: &[Event]) {
+    let patience = if engine() == Engine::Poll { Duration::ZERO } else { LONG };
+    let start = Instant::now();
+    while set.poll(NOW).unwrap() != expected && start.elapsed() < patience {}
+    assert_eq!(set.poll(NOW).unwrap(), expected);
 }

@@ -1,0 +1,22 @@
+//! What the server asks the kernel with, as it is written on the command line.
+
+#[derive(Clone, Copy, Default, clap::ValueEnum)]
+pub enum Engine {
+    /// Whichever is cheaper, chosen anew for each wait
+    #[default]
+    Auto,
+    /// poll(2)
+    Poll,
+    /// epoll(7), where the system has it
+    Epoll,
+}
+
+impl From<Engine> for pollset::Engine {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Auto => Self::Auto,
+            Engine::Poll => Self::Poll,
+            Engine::Epoll => Self::Epoll,
+        }
+    }
+}
