@@ -1,6 +1,6 @@
 #!/bin/sh
-# Everything that must hold: format, lints, documentation, and the tests, once with each set of
-# system calls. Needs Rust and a C compiler.
+# Everything that must hold: format, lints, documentation, and the tests; those of the library with
+# each engine, and on each set of system calls. Needs Rust and a C compiler.
 set -eu
 cd "$(dirname "$0")"
 
@@ -27,6 +27,11 @@ RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 say "tests"
 cargo test --workspace --locked
+
+for engine in poll epoll; do
+    say "tests of the library with every wait on $engine"
+    POLLSET_ENGINE=$engine cargo test --package pollset --test suite --locked
+done
 
 say "tests of the library on the system calls that every Unix has"
 RUSTFLAGS="--cfg pollset_portable" RUSTDOCFLAGS="--cfg pollset_portable" \

@@ -200,10 +200,7 @@ impl Wait {
                         self.refuse_epoll(counters);
                     }
                 }
-                Answer::Lost => {
-                    epoll.disown();
-                    self.refuse_epoll(counters);
-                }
+                Answer::Lost => self.refuse_epoll(counters),
             }
             // Some of the time may have gone by.
             timeout = Some(Duration::ZERO);

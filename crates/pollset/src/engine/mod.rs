@@ -26,6 +26,6 @@ pub enum Answer {
     Ready(usize),
     /// It reports what is not registered, and must be replaced.
     Phantom,
-    /// Its number doesn't mean the instance any more.
+    /// There is no instance any more, or none that may be used.
     Lost,
 }

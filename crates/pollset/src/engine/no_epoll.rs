@@ -48,10 +48,6 @@ impl EpollEngine {
         match self.0 {}
     }
 
-    pub fn disown(&mut self) {
-        match self.0 {}
-    }
-
     pub fn audit(&mut self, _is_blocked: bool, _counters: &Counters) {
         match self.0 {}
     }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use pollset::{PollFlags, PollSet};
 use proptest::prelude::*;
+use proptest::test_runner::Config;
 
 use crate::util::fd::Fd;
 use crate::util::kinds::{self, Kind, make};
 use crate::util::oracle::{assert_answers_for, assert_answers_in_the_end, kernel_poll};
-use crate::util::{NOW, cases, masks, new_set};
+use crate::util::{NOW, cases, is_epoll_forced, masks, new_set};
 
 /// The numbers choose descriptors.
 #[derive(Clone, Debug)]
@@ -203,8 +204,13 @@ fn assert_agrees_at_every_step(size: usize, kinds: &[(Kind, PollFlags)], steps: 
     assert!(world.set.iter().eq(world.registered.iter().copied()));
 }
 
+/// On epoll, each step after a close waits for the audit.
+fn cases_with_closes() -> Config {
+    cases(if is_epoll_forced() { 40 } else { 250 })
+}
+
 proptest! {
-    #![proptest_config(cases(250))]
+    #![proptest_config(cases_with_closes())]
 
     #[test]
     fn any_program_gets_the_kernels_answers(
@@ -214,6 +220,10 @@ proptest! {
     ) {
         assert_agrees_at_every_step(size, &kinds, &steps);
     }
+}
+
+proptest! {
+    #![proptest_config(cases(250))]
 
     #[test]
     fn any_program_that_closes_nothing_gets_them_at_once(

@@ -271,16 +271,24 @@ impl EpollEngine {
                 self.found.put_in_order(self.slots);
                 Ok(Answer::Ready(self.found.len()))
             }
-            _ => Ok(Answer::Lost),
+            _ => {
+                self.disown();
+                Ok(Answer::Lost)
+            }
         }
     }
 
     fn ask_epoll(&mut self, ms: i32) -> io::Result<Answer> {
         match self.epoll.wait(&mut self.buffer, ms) {
-            Err(error) if is(&error, Errno::BADF) || is(&error, Errno::INVAL) => {
+            Err(error) if is(&error, Errno::INTR) => return Err(error),
+            Err(error) => {
+                // Not an epoll instance any more; else the system has come to forbid it.
+                if is(&error, Errno::BADF) || is(&error, Errno::INVAL) {
+                    self.disown();
+                }
                 return Ok(Answer::Lost);
             }
-            outcome => outcome?,
+            Ok(()) => {}
         }
         if self.buffer.len() == self.buffer.capacity() {
             // There may be more. Asked again, it starts with those that it has not given yet.
@@ -290,10 +298,15 @@ impl EpollEngine {
         for event in &self.buffer {
             let (revents, token) = parts(event);
             let (key, serial) = (token as u32, (token >> 32) as u32);
-            let entry = self.entries.get(key as usize).filter(|entry| entry.serial == serial);
-            let Some(entry) = entry.filter(|entry| entry.state == State::Watched) else {
+            if key as usize >= self.entries.len() || serial > self.next_serial {
+                // Somebody else's instance has taken the number.
+                self.disown();
+                return Ok(Answer::Lost);
+            }
+            let entry = &self.entries[key as usize];
+            if entry.serial != serial || entry.state != State::Watched {
                 return Ok(Answer::Phantom);
-            };
+            }
             let revents = revents & (entry.told | ALWAYS);
             if !revents.is_empty() {
                 self.found.push(entry.slot, Event { fd: entry.fd, revents });
@@ -327,7 +340,7 @@ impl EpollEngine {
     }
 
     /// Leaves the instance to whoever has its number now.
-    pub fn disown(&mut self) {
+    fn disown(&mut self) {
         self.process = 0;
     }
 
