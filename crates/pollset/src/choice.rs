@@ -25,38 +25,37 @@ const ASIDE: u64 = 320;
 const INSTANCE: u64 = 1_000;
 const DESCRIPTOR: u64 = 800;
 /// Up to this many times the price is asked, if instances could not be had.
-const MOST_RELUCTANT: u64 = 1 << 12;
+const MOST_RELUCTANT: u32 = 1 << 12;
 
 pub struct Choice {
     forced: Engine,
     /// Nanoseconds.
     rent: u64,
     /// How many times the price an instance must be worth.
-    reluctance: u64,
+    reluctance: u32,
     blocked: bool,
     poll: Estimate,
     /// For as many ready descriptors as there were last time.
     epoll: Estimate,
 }
 
-/// The last one made is kept.
+/// The last one made of its kind is kept.
 struct Estimate {
-    points: &'static [(usize, u64)],
-    x: usize,
-    cost: u64,
+    x: u32,
+    nanoseconds: u32,
 }
 
 impl Estimate {
-    const fn new(points: &'static [(usize, u64)]) -> Self {
-        Self { points, x: points[0].0, cost: points[0].1 }
+    const fn new(points: &[(usize, u64)]) -> Self {
+        Self { x: points[0].0 as u32, nanoseconds: points[0].1 as u32 }
     }
 
-    fn at(&mut self, x: usize) -> u64 {
-        if x != self.x {
-            self.x = x;
-            self.cost = interpolate(self.points, x);
+    fn at(&mut self, x: usize, points: &[(usize, u64)]) -> u64 {
+        if x as u32 != self.x {
+            self.x = x as u32;
+            self.nanoseconds = interpolate(points, x).try_into().unwrap_or(u32::MAX);
         }
-        self.cost
+        self.nanoseconds.into()
     }
 }
 
@@ -79,11 +78,11 @@ impl Choice {
             // One wait, one unit of rent.
             Engine::Epoll => {
                 self.rent += 1;
-                self.rent >= self.reluctance
+                self.rent >= self.reluctance.into()
             }
             Engine::Auto => {
                 let price = INSTANCE + DESCRIPTOR * descriptors as u64;
-                descriptors > SMALL && self.rent > self.reluctance * price
+                descriptors > SMALL && self.rent > u64::from(self.reluctance) * price
             }
         }
     }
@@ -112,7 +111,7 @@ impl Choice {
 
     /// Takes note of how a wait went; one on poll(2) pays rent if there is no instance.
     pub fn record(&mut self, descriptors: usize, ready: usize, blocked: bool, pays_rent: bool) {
-        self.epoll.at(ready);
+        self.epoll.at(ready, EPOLL);
         self.blocked = blocked;
         if pays_rent && self.forced == Engine::Auto && descriptors > SMALL {
             let paid = self.cost_of_poll(descriptors);
@@ -121,12 +120,12 @@ impl Choice {
     }
 
     fn cost_of_poll(&mut self, descriptors: usize) -> u64 {
-        self.poll.at(descriptors) * if self.blocked { BLOCKING } else { 1 }
+        self.poll.at(descriptors, POLL) * if self.blocked { BLOCKING } else { 1 }
     }
 
     fn cost_of_epoll(&self, aside: usize) -> u64 {
         let aside = if aside == 0 { 0 } else { ASIDE + interpolate(POLL, aside) };
-        aside + self.epoll.cost
+        aside + u64::from(self.epoll.nanoseconds)
     }
 }
 

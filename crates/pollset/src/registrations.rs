@@ -15,7 +15,7 @@ use crate::PollFlags;
 pub const SMALL: usize = 8;
 
 /// The number in a slot whose descriptor was unregistered. poll(2) passes over it.
-const VACANT: RawFd = -1;
+pub const VACANT: RawFd = -1;
 
 /// No engine keeps anything under a key for this slot.
 pub const NO_KEY: u32 = u32::MAX;
@@ -30,12 +30,6 @@ pub struct Slot {
     pub is_news: bool,
     /// Listed in [`Registrations::changed`].
     changed: bool,
-}
-
-impl Slot {
-    pub fn is_vacant(&self) -> bool {
-        self.fd == VACANT
-    }
 }
 
 pub struct Registrations {

@@ -21,7 +21,6 @@ pub struct Wait {
     /// The wait in progress, or the last one, is on epoll.
     is_on_epoll: bool,
     is_new: bool,
-    departed: Vec<u32>,
 }
 
 impl Wait {
@@ -33,7 +32,6 @@ impl Wait {
             probing: Probing::new(),
             is_on_epoll: false,
             is_new: true,
-            departed: Vec::new(),
         }
     }
 
@@ -63,12 +61,13 @@ impl Wait {
 
     /// Has the kernel forget what was unregistered. The lock is not held meanwhile.
     pub fn remove_departed(&mut self, mut registrations: Guard<'_, Registrations>) {
-        registrations.take_departed(&mut self.departed);
-        drop(registrations);
-        for key in self.departed.drain(..) {
-            if let Some(epoll) = &mut self.epoll {
-                epoll.remove(key);
+        match &mut self.epoll {
+            Some(epoll) => {
+                registrations.take_departed(epoll.departed());
+                drop(registrations);
+                epoll.remove_departed();
             }
+            None => registrations.take_departed(&mut Vec::new()),
         }
     }
 

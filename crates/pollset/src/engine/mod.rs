@@ -20,7 +20,8 @@ mod epoll;
 pub use array::ArrayEngine;
 pub use epoll::EpollEngine;
 
-/// What an epoll instance answers.
+/// What an epoll instance answers; where there is none, nothing.
+#[allow(dead_code)]
 pub enum Answer {
     /// So many descriptors are ready.
     Ready(usize),

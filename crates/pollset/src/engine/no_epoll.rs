@@ -28,7 +28,11 @@ impl EpollEngine {
         match self.0 {}
     }
 
-    pub fn remove(&mut self, _key: u32) {
+    pub fn departed(&mut self) -> &mut Vec<u32> {
+        match self.0 {}
+    }
+
+    pub fn remove_departed(&mut self) {
         match self.0 {}
     }
 

@@ -13,7 +13,7 @@ use audit::Audit;
 use found::Found;
 
 use super::Answer;
-use crate::registrations::{NO_KEY, Slot};
+use crate::registrations::{NO_KEY, Slot, VACANT};
 use crate::stats::Counters;
 use crate::sys::epoll::{Epoll, Token, coarse_now, is_regular_file, now, parts};
 use crate::sys::{self, process_generation};
@@ -39,6 +39,8 @@ pub struct EpollEngine {
     /// By key.
     entries: Vec<Entry>,
     free: Vec<u32>,
+    /// Keys of the entries to be removed.
+    departed: Vec<u32>,
     /// Keys of the entries that the kernel is to be told of.
     changed: Vec<u32>,
     /// The instance itself, and what is aside.
@@ -89,6 +91,7 @@ impl EpollEngine {
             process: process_generation(),
             entries: Vec::new(),
             free: Vec::new(),
+            departed: Vec::new(),
             changed: Vec::new(),
             aside_keys: Vec::new(),
             buffer: Vec::with_capacity(ROOM),
@@ -113,7 +116,7 @@ impl EpollEngine {
     /// Takes over what a slot says. The kernel is told at the next [`apply`](Self::apply).
     pub fn set(&mut self, number: usize, slot: &mut Slot) {
         self.slots = self.slots.max(number + 1);
-        if slot.is_vacant() {
+        if slot.fd == VACANT {
             return;
         }
         let is_news = take(&mut slot.is_news);
@@ -155,8 +158,20 @@ impl EpollEngine {
         }
     }
 
-    /// Forgets an entry whose descriptor was unregistered, and has the kernel forget it.
-    pub fn remove(&mut self, key: u32) {
+    /// Where to put the keys of what was unregistered, for
+    /// [`remove_departed`](Self::remove_departed). Empty.
+    pub fn departed(&mut self) -> &mut Vec<u32> {
+        &mut self.departed
+    }
+
+    /// Forgets the entries whose descriptors were unregistered, and has the kernel forget them.
+    pub fn remove_departed(&mut self) {
+        while let Some(key) = self.departed.pop() {
+            self.remove(key);
+        }
+    }
+
+    fn remove(&mut self, key: u32) {
         let entry = &mut self.entries[key as usize];
         match entry.state {
             State::Free => return,
