@@ -1,27 +1,46 @@
 //! Descriptors to watch.
 
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-/// Connected sockets with nothing to read, but for those that [`say_something`](Self::say_something).
-pub struct Crowd(Vec<(UnixStream, UnixStream)>);
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::bare;
+
+/// Some of them readable, for good.
+pub struct Crowd {
+    watched: Vec<OwnedFd>,
+    /// What keeps sockets connected.
+    _peers: Vec<UnixStream>,
+}
 
 impl Crowd {
-    pub fn new(size: usize) -> io::Result<Self> {
-        (0..size).map(|_| UnixStream::pair()).collect::<Result<_, _>>().map(Self)
+    pub fn of_sockets(size: usize, is_ready: impl Fn(usize) -> bool) -> io::Result<Self> {
+        let mut watched = Vec::new();
+        let mut peers = Vec::new();
+        for member in 0..size {
+            let (near, mut far) = UnixStream::pair()?;
+            if is_ready(member) {
+                far.write_all(b"!")?;
+            }
+            watched.push(near.into());
+            peers.push(far);
+        }
+        Ok(Self { watched, _peers: peers })
     }
 
-    pub fn say_something(&mut self, member: usize) -> io::Result<()> {
-        self.0[member].1.write_all(b"!")
+    pub fn of_eventfds(size: usize, is_ready: impl Fn(usize) -> bool) -> io::Result<Self> {
+        let new = |member| eventfd(is_ready(member).into(), EventfdFlags::CLOEXEC);
+        let watched = (0..size).map(new).collect::<Result<_, _>>()?;
+        Ok(Self { watched, _peers: Vec::new() })
     }
 
     pub fn numbers(&self) -> impl Iterator<Item = RawFd> {
-        self.0.iter().map(|(watched, _)| watched.as_raw_fd())
+        self.watched.iter().map(AsRawFd::as_raw_fd)
     }
 
     pub fn pollfds(&self) -> Vec<libc::pollfd> {
-        let entry = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-        self.numbers().map(entry).collect()
+        self.numbers().map(bare::pollfd).collect()
     }
 }

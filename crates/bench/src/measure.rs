@@ -13,7 +13,9 @@ pub fn in_turn<const N: usize>(contestants: [&mut dyn FnMut(); N]) -> [f64; N] {
     });
     for _ in 0..ROUNDS {
         for (call, calls, samples) in &mut contestants {
-            // Not timed: what has become due while the others had their turn.
+            // Not timed: a set re-checks some of its registrations as time goes by. What became due
+            // while the others had their turn is not what this round costs, and this call makes
+            // a first part of it. It also gets the caches back from the others.
             call();
             samples.push(time(*call, *calls).as_nanos() as f64 / *calls as f64);
         }
@@ -40,4 +42,9 @@ fn time(call: &mut dyn FnMut(), calls: u32) -> Duration {
 fn median(mut samples: Vec<f64>) -> f64 {
     samples.sort_by(f64::total_cmp);
     samples[samples.len() / 2]
+}
+
+/// How one compares to another: as a ratio, and as a difference with so many decimals.
+pub fn beside(one: f64, other: f64, decimals: usize) -> String {
+    format!("{:.2}, {:+.decimals$}", one / other, one - other)
 }

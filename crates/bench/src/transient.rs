@@ -5,26 +5,26 @@ use anyhow::Result;
 use comfy_table::Table;
 use pollset::{PollFlags, PollSet};
 
+use crate::bare;
 use crate::crowd::Crowd;
-use crate::measure::in_turn;
-use crate::wait::bare_poll;
+use crate::measure::{beside, in_turn};
 
-/// A new object, a few descriptors, one question, drop.
-pub fn ask_once_and_drop() -> Result<()> {
+const MOST: usize = 8;
+
+pub fn ask_once_and_drop() -> Result<Table> {
     let mut table = Table::new();
-    table.set_header(["new, ask n once, drop; ns", "libc::poll(0)", "PollSet", "ratio"]);
-    for n in [1, 3, 8] {
-        let mut crowd = Crowd::new(n)?;
-        crowd.say_something(n / 2)?;
+    table.set_header(["n", "libc::poll(0)", "PollSet", "PollSet / libc"]);
+    for n in [1, 3, MOST] {
+        let crowd = Crowd::of_sockets(n, |member| member == n / 2)?;
         let numbers: Vec<_> = crowd.numbers().collect();
         let mut events = Vec::new();
-        let [bare, ours] = in_turn([
+        let [with_libc, with_set] = in_turn([
             &mut || {
-                let mut entries = [libc::pollfd { fd: -1, events: 0, revents: 0 }; 8];
+                let mut entries = [bare::pollfd(-1); MOST];
                 for (entry, &fd) in entries.iter_mut().zip(&numbers) {
-                    *entry = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+                    *entry = bare::pollfd(fd);
                 }
-                assert_eq!(bare_poll(&mut entries[..n], 0), 1);
+                assert_eq!(bare::poll(&mut entries[..n], 0), 1);
                 black_box(&entries);
             },
             &mut || {
@@ -37,11 +37,10 @@ pub fn ask_once_and_drop() -> Result<()> {
         ]);
         table.add_row([
             n.to_string(),
-            format!("{bare:.0}"),
-            format!("{ours:.0}"),
-            format!("{:.2}", ours / bare),
+            format!("{with_libc:.0}"),
+            format!("{with_set:.0}"),
+            beside(with_set, with_libc, 0),
         ]);
     }
-    println!("{table}");
-    Ok(())
+    Ok(table)
 }

@@ -49,6 +49,11 @@ impl Wait {
 
     pub fn apply_changes(&mut self, registrations: &mut Registrations) {
         let Self { array, epoll, .. } = self;
+        // A number may have been unregistered and registered again: the old entry goes first.
+        if let Some(epoll) = epoll {
+            registrations.take_departed(epoll.departed());
+            epoll.remove_departed();
+        }
         let kept = array.keep(registrations.seen());
         registrations.take_changes(kept, |number, slot| {
             array.set(number, slot);

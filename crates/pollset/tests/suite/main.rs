@@ -8,6 +8,8 @@
 mod allocations;
 mod closing;
 mod descriptors;
+#[cfg(not(pollset_portable))]
+mod epoll;
 mod fork;
 mod limits;
 mod oracle;

@@ -17,6 +17,8 @@ const WORTH_WAKING: u64 = 64;
 const IDLE_WORTH_WAKING: u64 = 512;
 /// Checks made at a time while waits follow each other, at least.
 const AT_ONCE: u64 = 16;
+/// Checks made at a time in a wait that blocks, at most.
+const AT_MOST: u64 = 1_024;
 /// What a check costs, in nanoseconds, until that has been measured.
 const CHECK_COST: u64 = 210;
 
@@ -52,13 +54,16 @@ impl Audit {
         if len == 0 {
             return 0;
         }
+        if !blocked {
+            self.in_block = 0;
+        }
         let pass = self.pass(len);
         // More than one pass is never due.
         self.unused = (self.unused + now.saturating_sub(self.last)).min(pass);
         self.last = now;
         let due = len * self.unused / pass;
         let checks = match due {
-            _ if blocked => due,
+            _ if blocked => due.min(AT_MOST),
             due if due < AT_ONCE.min(len) => 0,
             due => (due / 4).max(AT_ONCE).min(due),
         };

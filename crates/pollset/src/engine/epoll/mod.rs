@@ -187,7 +187,11 @@ impl EpollEngine {
 
     /// Tells the kernel of all changes. An error means that it has no room for all entries.
     pub fn apply(&mut self, counters: &Counters) -> io::Result<()> {
-        while let Some(key) = self.changed.pop() {
+        if self.next_serial >= LAST_SERIAL {
+            return self.replace(counters);
+        }
+        for place in 0..self.changed.len() {
+            let key = self.changed[place];
             let entry = &mut self.entries[key as usize];
             entry.is_listed = false;
             let is_news = take(&mut entry.is_news);
@@ -207,6 +211,7 @@ impl EpollEngine {
             }
             counters.changes_applied.add(1);
         }
+        self.changed.clear();
         Ok(())
     }
 
@@ -341,6 +346,7 @@ impl EpollEngine {
         let new = Epoll::new()?;
         self.aside[0] = pollfd(new.number(), PollFlags::IN);
         std::mem::replace(&mut self.epoll, new).close();
+        self.next_serial = 0;
         counters.replaced.add(1);
         for (key, entry) in self.entries.iter_mut().enumerate() {
             if entry.state == State::Watched {
@@ -382,10 +388,13 @@ impl EpollEngine {
         if state != State::Watched {
             return;
         }
-        let serial = self.new_serial();
+        let serial = self.next_serial + 1;
         match self.epoll.add(fd, told, token(key, serial)) {
             Err(error) if is(&error, Errno::EXIST) => {}
-            Ok(()) if !is_regular_file(fd) => self.entries[key as usize].serial = serial,
+            Ok(()) if !is_regular_file(fd) => {
+                self.next_serial = serial;
+                self.entries[key as usize].serial = serial;
+            }
             Ok(()) => {
                 let _ = self.epoll.delete(fd);
                 self.put_aside(key);
@@ -433,20 +442,23 @@ impl EpollEngine {
     }
 
     fn new_serial(&mut self) -> u32 {
-        self.next_serial = self.next_serial.wrapping_add(1);
+        self.next_serial += 1;
         self.next_serial
     }
 }
 
 impl Drop for EpollEngine {
     fn drop(&mut self) {
-        // In a forked child the number may be another file's by now (a daemon closes all, and opens
-        // its own). It is not closed there.
-        if self.is_ours() {
+        // The number may be another file's by now: in a forked child (a daemon closes all, and opens
+        // its own), or because somebody has put one there. That is not closed.
+        if self.is_ours() && self.epoll.wait(&mut self.buffer, 0).is_ok() {
             self.epoll.close();
         }
     }
 }
+
+/// Serial numbers start over, with a new instance, before they run out.
+const LAST_SERIAL: u32 = 1 << 31;
 
 /// Events for which there is room from the start.
 const ROOM: usize = 64;

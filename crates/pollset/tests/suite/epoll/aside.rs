@@ -1,0 +1,153 @@
+//! What epoll refuses, beside what it takes.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+use pollset::{Engine, PollFlags, PollSet};
+use rustix::event::epoll;
+
+use super::{counter, instance, on_epoll};
+use crate::util::fd::Fd;
+use crate::util::oracle::assert_agrees;
+use crate::util::process::alone;
+use crate::util::wait::while_waiting;
+use crate::util::{LONG, NEVER_OPENED, event, kinds};
+
+fn new_epoll() -> OwnedFd {
+    epoll::create(epoll::CreateFlags::CLOEXEC).unwrap()
+}
+
+fn nest(outer: impl AsFd, inner: impl AsFd) -> rustix::io::Result<()> {
+    epoll::add(outer, inner, epoll::EventData::new_u64(0), epoll::EventFlags::IN)
+}
+
+/// Each watches the one before; the first watches `fd`.
+fn chain(fd: &Fd) -> Vec<OwnedFd> {
+    let mut chain = vec![new_epoll()];
+    nest(&chain[0], fd).unwrap();
+    loop {
+        let next = new_epoll();
+        if nest(&next, chain.last().unwrap()).is_err() {
+            return chain;
+        }
+        chain.push(next);
+    }
+}
+
+fn register(set: &PollSet, fd: &impl AsRawFd) {
+    set.register(fd, PollFlags::IN | PollFlags::OUT).unwrap();
+}
+
+#[test]
+fn what_epoll_refuses_is_answered_among_what_it_takes() {
+    let set = on_epoll();
+    let mut fds = Vec::new();
+    let mut add = |fd: Fd| {
+        register(&set, &fd);
+        fds.push(fd);
+    };
+    for _ in 0..4 {
+        let (one, other) = kinds::socket_pair();
+        add(one);
+        add(kinds::regular_file());
+        add(kinds::directory());
+        add(kinds::event_counter(1));
+        add(Fd::closed());
+        add(kinds::device("/dev/null"));
+        add(other);
+        add(kinds::event_counter(0));
+        set.register(NEVER_OPENED, PollFlags::IN).unwrap();
+    }
+    for _ in 0..3 {
+        let events = assert_agrees(&set);
+        assert!(events.len() > 30);
+        assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
+    }
+    for fd in fds.iter().step_by(3) {
+        set.modify(fd, PollFlags::IN).unwrap();
+        assert_agrees(&set);
+    }
+    for fd in &fds {
+        set.unregister(fd).unwrap();
+        assert_agrees(&set);
+    }
+    assert_eq!(assert_agrees(&set), [event(&NEVER_OPENED, PollFlags::NVAL)]);
+}
+
+#[test]
+fn a_wait_blocks_on_what_is_aside_and_on_the_rest_alike() {
+    let (one, to_one) = kinds::pipe();
+    let (other, to_other) = kinds::pipe();
+    let set = on_epoll();
+    // This mask is never left to epoll, which might sleep through it.
+    set.register(&one, PollFlags::RDNORM).unwrap();
+    set.register(&other, PollFlags::IN).unwrap();
+    let ends = [(&one, to_one, PollFlags::RDNORM), (&other, to_other, PollFlags::IN)];
+    for (reader, writer, revents) in &ends {
+        let events = while_waiting(&set, LONG, || assert_eq!(writer.write(b"data").unwrap(), 4));
+        assert_eq!(events.unwrap(), [event(*reader, *revents)]);
+        reader.drain();
+        assert_eq!(assert_agrees(&set), []);
+    }
+}
+
+#[test]
+fn epoll_nested_too_deep_is_answered_like_the_rest() {
+    let fd = kinds::event_counter(0);
+    let chain = chain(&fd);
+    let set = on_epoll();
+    for epoll in &chain {
+        set.register(epoll, PollFlags::IN).unwrap();
+    }
+    register(&set, &fd);
+    for _ in 0..3 {
+        assert_eq!(assert_agrees(&set).len(), 1);
+        fd.increment();
+        assert_eq!(assert_agrees(&set).len(), chain.len() + 1);
+        fd.drain();
+    }
+}
+
+#[test]
+fn an_epoll_that_watches_the_sets_own_is_answered_like_the_rest() {
+    alone(|| {
+        let fd = counter(0);
+        let set = on_epoll();
+        register(&set, &fd);
+        assert_agrees(&set);
+        let own = instance();
+        let outer = new_epoll();
+        // SAFETY: the set lives, and so does its instance.
+        nest(&outer, unsafe { std::os::fd::BorrowedFd::borrow_raw(own) }).unwrap();
+        set.register(&outer, PollFlags::IN).unwrap();
+        for _ in 0..3 {
+            assert_agrees(&set);
+            set.modify(&fd, PollFlags::IN).unwrap();
+            assert_eq!(assert_agrees(&set), []);
+            rustix::io::write(&fd, &1_u64.to_ne_bytes()).unwrap();
+            assert_agrees(&set);
+            rustix::io::read(&fd, &mut [0; 8]).unwrap();
+        }
+    });
+}
+
+/// The number that is opened next.
+fn next_number() -> RawFd {
+    counter(0).as_raw_fd()
+}
+
+#[test]
+fn the_instances_own_number_is_answered_like_the_rest() {
+    alone(|| {
+        let fd = counter(1);
+        let set = on_epoll();
+        let own = next_number();
+        set.register(own, PollFlags::IN).unwrap();
+        set.register(&fd, PollFlags::IN).unwrap();
+        assert_eq!(assert_agrees(&set).len(), 2);
+        assert_eq!(instance(), own);
+        rustix::io::read(&fd, &mut [0; 8]).unwrap();
+        assert_eq!(assert_agrees(&set), []);
+        set.unregister(own).unwrap();
+        assert_eq!(assert_agrees(&set), []);
+    });
+}

@@ -1,0 +1,184 @@
+//! Somebody closes the instance's own descriptor, or puts another file on its number.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+use pollset::{Engine, PollFlags, PollSet};
+
+use super::{asked, counter, instance, instances};
+use crate::util::oracle::{assert_agrees, kernel_poll};
+use crate::util::process::alone;
+use crate::util::wait::while_waiting;
+use crate::util::{LONG, NOW, event, kinds};
+
+fn close(number: RawFd) {
+    // SAFETY: it is open, and the set, whose it is, has to cope.
+    drop(unsafe { OwnedFd::from_raw_fd(number) });
+}
+
+/// Puts `file` on `number`, which nobody owns afterwards.
+fn replace(number: RawFd, file: &OwnedFd) {
+    // SAFETY: the set, whose number it is, has to cope.
+    let outcome = unsafe { libc::dup2(file.as_raw_fd(), number) };
+    assert_eq!(outcome, number);
+}
+
+fn is_open(number: RawFd) -> bool {
+    // SAFETY: it takes numbers only.
+    unsafe { libc::fcntl(number, libc::F_GETFD) >= 0 }
+}
+
+/// It answers what the kernel answers, from some moment on.
+#[track_caller]
+fn comes_to_agree(set: &PollSet) {
+    let registered: Vec<_> = set.iter().collect();
+    let start = Instant::now();
+    while set.poll(NOW).unwrap() != kernel_poll(&registered) {
+        assert!(start.elapsed() < LONG);
+    }
+    assert_agrees(set);
+}
+
+/// Registers, waits and unregisters, and expects exact answers.
+fn exercise(set: &PollSet) {
+    for mask in [PollFlags::IN, PollFlags::OUT, PollFlags::IN | PollFlags::OUT] {
+        let new = kinds::event_counter(1);
+        set.register(&new, mask).unwrap();
+        assert_agrees(set);
+        new.drain();
+        assert_agrees(set);
+        set.unregister(&new).unwrap();
+        assert_agrees(set);
+    }
+}
+
+#[test]
+fn a_closed_instance_changes_no_answer() {
+    alone(|| {
+        let fds: Vec<_> = (0..20).map(|i| kinds::event_counter(i % 2)).collect();
+        let set = asked(&fds);
+        for _ in 0..3 {
+            close(instance());
+            exercise(&set);
+            while instances().is_empty() {
+                assert_agrees(&set);
+            }
+            assert_eq!(assert_agrees(&set).len(), 10);
+        }
+        assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
+    });
+}
+
+#[test]
+fn an_instance_closed_beside_what_epoll_refuses_changes_no_answer() {
+    alone(|| {
+        let fds: Vec<_> = (0..20).map(|i| kinds::event_counter(i % 2)).collect();
+        let file = kinds::regular_file();
+        let set = asked(fds.iter().chain([&file]));
+        close(instance());
+        exercise(&set);
+        assert_eq!(assert_agrees(&set).len(), 11);
+    });
+}
+
+#[test]
+fn an_instance_closed_during_a_wait_does_not_keep_it_from_ending() {
+    alone(|| {
+        let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
+        let set = asked(&fds);
+        let events = while_waiting(&set, None, || {
+            close(instance());
+            std::thread::sleep(Duration::from_millis(100));
+            fds[7].increment();
+        });
+        assert_eq!(events.unwrap(), [event(&fds[7], PollFlags::IN)]);
+        exercise(&set);
+    });
+}
+
+fn strangers() -> Vec<(&'static str, OwnedFd, Vec<OwnedFd>)> {
+    let (idle, writer) = std::io::pipe().unwrap();
+    let (hung_up, _) = std::io::pipe().unwrap();
+    let file = std::fs::File::open("/dev/null").unwrap();
+    vec![
+        ("idle pipe", idle.into(), vec![writer.into()]),
+        ("pipe without writer", hung_up.into(), vec![]),
+        ("ready event counter", counter(1), vec![]),
+        ("/dev/null", file.into(), vec![]),
+    ]
+}
+
+#[test]
+fn a_stranger_on_the_instances_number_changes_no_answer_and_is_not_closed() {
+    alone(|| {
+        for (what, stranger, _others) in strangers() {
+            eprintln!("{what}");
+            let fds: Vec<_> = (0..20).map(|i| kinds::event_counter(i % 2)).collect();
+            let set = asked(&fds);
+            let number = instance();
+            replace(number, &stranger);
+            assert_eq!(assert_agrees(&set).len(), 10);
+            exercise(&set);
+            drop(set);
+            assert!(is_open(number), "{what}");
+            close(number);
+        }
+    });
+}
+
+#[test]
+fn a_stranger_on_the_instances_number_beside_what_epoll_refuses_is_not_closed() {
+    alone(|| {
+        for (what, stranger, _others) in strangers() {
+            eprintln!("{what}");
+            let fds: Vec<_> = (0..20).map(|i| kinds::event_counter(i % 2)).collect();
+            let file = kinds::regular_file();
+            let set = asked(fds.iter().chain([&file]));
+            let number = instance();
+            replace(number, &stranger);
+            comes_to_agree(&set);
+            exercise(&set);
+            drop(set);
+            assert!(is_open(number), "{what}");
+            close(number);
+        }
+    });
+}
+
+#[test]
+fn a_stranger_that_came_during_a_wait_does_not_keep_it_from_ending() {
+    alone(|| {
+        for (what, stranger, _others) in strangers() {
+            eprintln!("{what}");
+            let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
+            let set = asked(&fds);
+            let number = instance();
+            let events = while_waiting(&set, None, || {
+                replace(number, &stranger);
+                std::thread::sleep(Duration::from_millis(100));
+                fds[7].increment();
+            });
+            assert_eq!(events.unwrap(), [event(&fds[7], PollFlags::IN)]);
+            exercise(&set);
+            drop(set);
+            assert!(is_open(number), "{what}");
+            close(number);
+        }
+    });
+}
+
+#[test]
+fn a_stranger_is_not_closed_by_a_set_that_is_dropped_without_another_wait() {
+    alone(|| {
+        for (what, stranger, _others) in strangers() {
+            eprintln!("{what}");
+            let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
+            let set = asked(&fds);
+            let number = instance();
+            replace(number, &stranger);
+            drop(set);
+            assert!(is_open(number), "{what}");
+            close(number);
+        }
+    });
+}

@@ -1,0 +1,86 @@
+//! Seccomp filters, as sandboxes install them.
+
+use libc::{c_long, sock_filter, sock_fprog};
+
+pub const CREATE: &[c_long] = &[
+    libc::SYS_epoll_create1,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_epoll_create,
+];
+pub const CONTROL: &[c_long] = &[libc::SYS_epoll_ctl];
+pub const WAIT: &[c_long] = &[
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_pwait2,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_epoll_wait,
+];
+
+/// From now on, in this thread and those that it starts, `calls` fail with `errno`.
+pub fn forbid(calls: &[c_long], errno: i32) {
+    let mut program = vec![load(NUMBER)];
+    for &call in calls {
+        program.push(unless_equal(call as u32, 1));
+        program.push(fail_with(errno));
+    }
+    program.push(allow());
+    install(&mut program);
+}
+
+/// From now on, no number from `first` up can be added to an epoll instance.
+pub fn forbid_adding_from(first: i32, errno: i32) {
+    install(&mut [
+        load(NUMBER),
+        unless_equal(libc::SYS_epoll_ctl as u32, 5),
+        load(argument(1)),
+        unless_equal(libc::EPOLL_CTL_ADD as u32, 3),
+        load(argument(2)),
+        unless_at_least(first as u32, 1),
+        fail_with(errno),
+        allow(),
+    ]);
+}
+
+/// Where the number of the call is in `seccomp_data`.
+const NUMBER: u32 = 0;
+
+/// Where the lower half of an argument is.
+fn argument(index: u32) -> u32 {
+    16 + 8 * index + if cfg!(target_endian = "big") { 4 } else { 0 }
+}
+
+fn load(offset: u32) -> sock_filter {
+    statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset)
+}
+
+fn fail_with(errno: i32) -> sock_filter {
+    statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | errno as u32)
+}
+
+fn allow() -> sock_filter {
+    statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW)
+}
+
+fn unless_equal(value: u32, skip: u8) -> sock_filter {
+    let jump = statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, value);
+    sock_filter { jf: skip, ..jump }
+}
+
+fn unless_at_least(value: u32, skip: u8) -> sock_filter {
+    let jump = statement(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, value);
+    sock_filter { jf: skip, ..jump }
+}
+
+fn statement(code: u32, k: u32) -> sock_filter {
+    sock_filter { code: code as u16, jt: 0, jf: 0, k }
+}
+
+fn install(program: &mut [sock_filter]) {
+    let program = sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: the program lives through the call, which copies it; it lets everything through that
+    // it doesn't make fail.
+    let outcome = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program)
+    };
+    assert_eq!(outcome, 0, "{}", std::io::Error::last_os_error());
+}
