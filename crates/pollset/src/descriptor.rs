@@ -21,6 +21,12 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 /// ```
 pub trait Descriptor {
     /// The number.
+    ///
+    /// ```
+    /// use pollset::Descriptor;
+    ///
+    /// assert_eq!((&std::io::stdin()).number(), 0);
+    /// ```
     fn number(self) -> RawFd;
 }
 

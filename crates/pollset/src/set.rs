@@ -93,6 +93,13 @@ pub struct PollSet {
 
 impl PollSet {
     /// Makes an empty set. Neither allocates nor makes a system call.
+    ///
+    /// ```
+    /// use pollset::PollSet;
+    ///
+    /// static SET: PollSet = PollSet::new();
+    /// assert!(SET.is_empty());
+    /// ```
     #[must_use]
     pub const fn new() -> Self {
         Self::with_engine(Engine::Auto)
@@ -384,24 +391,54 @@ impl PollSet {
     }
 
     /// How many descriptors are registered.
+    ///
+    /// ```
+    /// # use pollset::{PollFlags, PollSet};
+    /// let set = PollSet::new();
+    /// set.register(0, PollFlags::IN)?;
+    /// set.register(0, PollFlags::OUT)?; // the same again
+    /// assert_eq!(set.len(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.lock(Use::Reading).len()
     }
 
     /// Whether nothing is registered.
+    ///
+    /// ```
+    /// assert!(pollset::PollSet::new().is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Whether `fd` is registered.
+    ///
+    /// ```
+    /// # use pollset::{PollFlags, PollSet};
+    /// let set = PollSet::new();
+    /// set.register(0, PollFlags::IN)?;
+    /// assert!(set.contains(&std::io::stdin()) && !set.contains(1));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn contains(&self, fd: impl Descriptor) -> bool {
         self.interest(fd).is_some()
     }
 
     /// The events that `fd` is watched for, as given; `None` if it is not registered.
+    ///
+    /// ```
+    /// # use pollset::{PollFlags, PollSet};
+    /// let set = PollSet::new();
+    /// set.register(0, PollFlags::IN)?;
+    /// assert_eq!(set.interest(0), Some(PollFlags::IN));
+    /// assert_eq!(set.interest(1), None);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn interest(&self, fd: impl Descriptor) -> Option<PollFlags> {
         self.lock(Use::Reading).interest(fd.number())

@@ -51,6 +51,10 @@ impl Waker {
     /// # Errors
     ///
     /// Those of the system, when it is out of descriptors (`EMFILE`, `ENFILE`) or of memory.
+    ///
+    /// # Examples
+    ///
+    /// See [`Waker`] for one in use, and [`wake`](Self::wake).
     pub fn new() -> io::Result<Self> {
         Wake::new().map(Self)
     }
@@ -60,6 +64,18 @@ impl Waker {
     /// # Errors
     ///
     /// None that a program in order can see: only those of `write(2)` on an open descriptor.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use pollset::Waker;
+    /// let waker = Waker::new()?;
+    /// waker.wake()?;
+    /// waker.wake()?; // as if once
+    /// waker.clear()?;
+    /// waker.clear()?; // there is nothing to clear, which is no error
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn wake(&self) -> io::Result<()> {
         self.0.set()
     }
@@ -69,6 +85,10 @@ impl Waker {
     /// # Errors
     ///
     /// None that a program in order can see: only those of `read(2)` on an open descriptor.
+    ///
+    /// # Examples
+    ///
+    /// See [`wake`](Self::wake).
     pub fn clear(&self) -> io::Result<()> {
         self.0.clear()
     }
