@@ -41,7 +41,7 @@ impl<T> LoanCell<T> {
         work: impl FnOnce(&mut T) -> R,
     ) -> Option<R> {
         let generation = process_generation();
-        let mut loan = match self.borrower.compare_exchange(HOME, generation, Acquire, Relaxed) {
+        let mut loan = match self.borrower.compare_exchange(HOME, generation, Acquire, Acquire) {
             Ok(_) => {
                 // SAFETY: the value was HOME, so it is initialised, and this thread is the only
                 // one that has changed `borrower`; so it is moved out once, and Acquire makes

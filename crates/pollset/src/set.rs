@@ -350,7 +350,7 @@ impl PollSet {
         // What a wait works with is taken out of the object, so that nothing that happens to the
         // set meanwhile can touch the memory that the kernel writes to.
         let mut work = |wait: &mut Wait| {
-            self.is_waiting.store(true, Relaxed);
+            let _waiting = Flag::raise(&self.is_waiting);
             if self.departed.load(Acquire) {
                 self.remove_departed(wait);
             }
@@ -365,7 +365,6 @@ impl PollSet {
                 }
                 answer => answer,
             };
-            self.is_waiting.store(false, Relaxed);
             let ready = outcome?;
             events.reserve(ready);
             wait.for_each_event(|event| events.push(event), ready);
@@ -553,6 +552,22 @@ impl fmt::Debug for PollSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PollSet ")?;
         f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// Up until it is dropped, after a panic, too.
+struct Flag<'a>(&'a AtomicBool);
+
+impl<'a> Flag<'a> {
+    fn raise(flag: &'a AtomicBool) -> Self {
+        flag.store(true, Relaxed);
+        Self(flag)
+    }
+}
+
+impl Drop for Flag<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Relaxed);
     }
 }
 

@@ -85,9 +85,10 @@ impl Wait {
         if self.epoll.is_some() || !self.choice.buys(self.array.len()) {
             return;
         }
-        match EpollEngine::new() {
+        let mut registrations = registrations();
+        match EpollEngine::new(|fd| registrations.interest(fd).is_some()) {
             Ok(mut epoll) => {
-                registrations().assign_keys(|number, slot| epoll.set(number, slot));
+                registrations.assign_keys(|number, slot| epoll.set(number, slot));
                 self.epoll = Some(Box::new(epoll));
             }
             Err(_) => self.refuse_epoll(counters),
@@ -109,6 +110,9 @@ impl Wait {
         let descriptors = self.array.len();
         let (ready, has_blocked) = self.ask_or_wait(timeout, counters, on_interrupt)?;
         counters.count_wait(self.is_on_epoll);
+        if self.is_on_epoll {
+            self.choice.bought();
+        }
         self.choice.record(descriptors, ready, has_blocked, self.epoll.is_none());
         Ok(ready)
     }
@@ -130,7 +134,6 @@ impl Wait {
             Ok(()) => {
                 epoll.audit(false, counters);
                 self.is_on_epoll = true;
-                self.choice.bought();
             }
             Err(_) => self.refuse_epoll(counters),
         }

@@ -32,9 +32,22 @@ pub struct Epoll(RawFd);
 pub type Token = u64;
 
 impl Epoll {
-    pub fn new() -> io::Result<Self> {
+    /// Its number is none that is `taken`: those that are not open must stay so.
+    pub fn new(taken: impl Fn(RawFd) -> bool) -> io::Result<Self> {
         // SAFETY: it takes a flag, and returns a new descriptor, or -1.
-        let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+        let mut fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+        while fd >= 0 && taken(fd) {
+            // SAFETY: `fd` was opened here; it is closed once, after its last use.
+            fd = unsafe {
+                let next = libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, fd + 1);
+                let error = io::Error::last_os_error();
+                libc::close(fd);
+                if next < 0 {
+                    return Err(error);
+                }
+                next
+            };
+        }
         if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(Self(fd)) }
     }
 

@@ -83,8 +83,8 @@ enum State {
 }
 
 impl EpollEngine {
-    pub fn new() -> io::Result<Self> {
-        let epoll = Epoll::new()?;
+    pub fn new(taken: impl Fn(RawFd) -> bool) -> io::Result<Self> {
+        let epoll = Epoll::new(taken)?;
         Ok(Self {
             aside: vec![pollfd(epoll.number(), PollFlags::IN)],
             epoll,
@@ -318,7 +318,8 @@ impl EpollEngine {
         for event in &self.buffer {
             let (revents, token) = parts(event);
             let (key, serial) = (token as u32, (token >> 32) as u32);
-            if key as usize >= self.entries.len() || serial > self.next_serial {
+            // (Serials begin with 1; others often have a token that is a small number.)
+            if key as usize >= self.entries.len() || serial == 0 || serial > self.next_serial {
                 // Somebody else's instance has taken the number.
                 self.disown();
                 return Ok(Answer::Lost);
@@ -343,7 +344,8 @@ impl EpollEngine {
 
     /// Puts a new instance in the place of this one, with the same entries.
     pub fn replace(&mut self, counters: &Counters) -> io::Result<()> {
-        let new = Epoll::new()?;
+        let is_taken = |fd| self.entries.iter().any(|e| e.state != State::Free && e.fd == fd);
+        let new = Epoll::new(is_taken)?;
         self.aside[0] = pollfd(new.number(), PollFlags::IN);
         std::mem::replace(&mut self.epoll, new).close();
         self.next_serial = 0;
@@ -451,8 +453,12 @@ impl Drop for EpollEngine {
     fn drop(&mut self) {
         // The number may be another file's by now: in a forked child (a daemon closes all, and opens
         // its own), or because somebody has put one there. That is not closed.
-        if self.is_ours() && self.epoll.wait(&mut self.buffer, 0).is_ok() {
-            self.epoll.close();
+        if !self.is_ours() {
+            return;
+        }
+        match self.epoll.wait(&mut self.buffer, 0) {
+            Err(error) if is(&error, Errno::BADF) || is(&error, Errno::INVAL) => {}
+            _ => self.epoll.close(),
         }
     }
 }
@@ -469,7 +475,7 @@ const ALWAYS: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags::
 /// Whether epoll might sleep through what this mask waits for: many files wake their waiters with
 /// `IN` or `OUT` alone, and epoll looks at a file only if it is woken with what was asked for.
 fn is_deaf(mask: PollFlags) -> bool {
-    let reading = PollFlags::RDNORM | PollFlags::RDBAND | PollFlags::MSG;
+    let reading = PollFlags::RDNORM | PollFlags::RDBAND | PollFlags::MSG | PollFlags::PRI;
     let writing = PollFlags::WRNORM | PollFlags::WRBAND;
     mask.intersects(reading) && !mask.contains(PollFlags::IN)
         || mask.intersects(writing) && !mask.contains(PollFlags::OUT)
