@@ -87,7 +87,8 @@ impl Choice {
         }
     }
 
-    pub fn bought(&mut self) {
+    /// The instance has served a wait, so there is no reason for reluctance.
+    pub fn served(&mut self) {
         self.rent = 0;
         self.reluctance = 1;
     }
@@ -209,7 +210,7 @@ mod tests {
         choice.refused();
         assert_eq!(waits(&mut choice), 3);
         choice.refused();
-        choice.bought();
+        choice.served();
         assert!(choice.buys(1));
     }
 

@@ -78,12 +78,13 @@
 //! - *Not* guaranteed: that a descriptor is still ready when you get to it. Another thread or
 //!   process may have read it empty, and Linux may drop a datagram with a wrong checksum after it
 //!   was reported. Use non-blocking descriptors.
-//! - *Not* guaranteed: that closing a descriptor in another thread ends a wait.
+//! - *Not* guaranteed: that closing a descriptor in another thread ends a wait, or that a number
+//!   closed *without being unregistered* is noticed at once; [`PollSet`] says how long it may take.
 //! - *Not* done: reading, writing, closing or changing any descriptor.
 //!
 //! # Portability
 //!
-//! Unix. Built for every Unix that [`rustix`] supports, and tested on Linux.
+//! Unix. Written for every Unix that [`rustix`] supports; built and tested on Linux.
 
 #![deny(unsafe_code)]
 

@@ -111,7 +111,7 @@ impl Wait {
         let (ready, has_blocked) = self.ask_or_wait(timeout, counters, on_interrupt)?;
         counters.count_wait(self.is_on_epoll);
         if self.is_on_epoll {
-            self.choice.bought();
+            self.choice.served();
         }
         self.choice.record(descriptors, ready, has_blocked, self.epoll.is_none());
         Ok(ready)
@@ -197,8 +197,7 @@ impl Wait {
         }
     }
 
-    fn ask(&mut self, timeout: Option<Duration>, counters: &Counters) -> io::Result<usize> {
-        let mut timeout = timeout;
+    fn ask(&mut self, mut timeout: Option<Duration>, counters: &Counters) -> io::Result<usize> {
         while let Some(epoll) = self.epoll_in_use() {
             match epoll.ask(timeout)? {
                 Answer::Ready(ready) => return Ok(ready),

@@ -264,9 +264,7 @@ impl EpollEngine {
         Ok(())
     }
 
-    /// Asks, and waits until something is ready or the timeout is over.
-    ///
-    /// It may return early, but not with a timeout of whole milliseconds.
+    /// Asks, and waits until something is ready or the timeout is over (`None`: for ever).
     pub fn ask(&mut self, timeout: Option<Duration>) -> io::Result<Answer> {
         self.found.clear();
         if self.aside_keys.is_empty()
@@ -318,9 +316,9 @@ impl EpollEngine {
         for event in &self.buffer {
             let (revents, token) = parts(event);
             let (key, serial) = (token as u32, (token >> 32) as u32);
-            // (Serials begin with 1; others often have a token that is a small number.)
             if key as usize >= self.entries.len() || serial == 0 || serial > self.next_serial {
-                // Somebody else's instance has taken the number.
+                // Somebody else's instance has taken the number. (Its tokens are often small
+                // numbers; serials begin with 1.)
                 self.disown();
                 return Ok(Answer::Lost);
             }
