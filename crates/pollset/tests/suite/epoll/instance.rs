@@ -52,6 +52,14 @@ fn exercise(set: &PollSet) {
     }
 }
 
+/// The set closes nothing that isn't its own when it is dropped.
+#[track_caller]
+fn assert_leaves_open(set: PollSet, number: i32, what: &str) {
+    drop(set);
+    assert!(is_open(number), "{what}");
+    close(number);
+}
+
 #[test]
 fn a_closed_instance_changes_no_answer() {
     alone(|| {
@@ -119,9 +127,7 @@ fn a_stranger_on_the_instances_number_changes_no_answer_and_is_not_closed() {
             replace(number, &stranger);
             assert_eq!(assert_agrees(&set).len(), 10);
             exercise(&set);
-            drop(set);
-            assert!(is_open(number), "{what}");
-            close(number);
+            assert_leaves_open(set, number, what);
         }
     });
 }
@@ -138,9 +144,7 @@ fn a_stranger_on_the_instances_number_beside_what_epoll_refuses_is_not_closed() 
             replace(number, &stranger);
             comes_to_agree(&set);
             exercise(&set);
-            drop(set);
-            assert!(is_open(number), "{what}");
-            close(number);
+            assert_leaves_open(set, number, what);
         }
     });
 }
@@ -160,9 +164,7 @@ fn a_stranger_that_came_during_a_wait_does_not_keep_it_from_ending() {
             });
             assert_eq!(events.unwrap(), [event(&fds[7], PollFlags::IN)]);
             exercise(&set);
-            drop(set);
-            assert!(is_open(number), "{what}");
-            close(number);
+            assert_leaves_open(set, number, what);
         }
     });
 }
@@ -176,9 +178,7 @@ fn a_stranger_is_not_closed_by_a_set_that_is_dropped_without_another_wait() {
             let set = asked(&fds);
             let number = instance();
             replace(number, &stranger);
-            drop(set);
-            assert!(is_open(number), "{what}");
-            close(number);
+            assert_leaves_open(set, number, what);
         }
     });
 }
