@@ -11,8 +11,10 @@ use super::{LONG, NOW, engine};
 /// What `poll(2)` answers at once, in the order given.
 pub fn kernel_poll(entries: &[(RawFd, PollFlags)]) -> Vec<Event> {
     let mut array = array_of(entries);
-    let ready = kernel_wait(&mut array, 0);
-    assert!(ready >= 0, "{}", std::io::Error::last_os_error());
+    while kernel_wait(&mut array, 0) < 0 {
+        let error = std::io::Error::last_os_error();
+        assert_eq!(error.kind(), std::io::ErrorKind::Interrupted, "{error}");
+    }
     let events = array.iter().filter(|entry| entry.revents != 0);
     let events = events.map(|entry| Event {
         fd: entry.fd,
