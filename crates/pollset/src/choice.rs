@@ -72,14 +72,12 @@ impl Choice {
     }
 
     /// Whether to get an epoll instance for `descriptors`.
-    pub fn buys(&mut self, descriptors: usize) -> bool {
+    #[inline]
+    pub fn buys(&self, descriptors: usize) -> bool {
         match self.forced {
             Engine::Poll => false,
             // One wait, one unit of rent.
-            Engine::Epoll => {
-                self.rent += 1;
-                self.rent >= self.reluctance.into()
-            }
+            Engine::Epoll => self.rent + 1 >= self.reluctance.into(),
             Engine::Auto => {
                 let price = INSTANCE + DESCRIPTOR * descriptors as u64;
                 descriptors > SMALL && self.rent > u64::from(self.reluctance) * price
@@ -114,7 +112,12 @@ impl Choice {
     pub fn record(&mut self, descriptors: usize, ready: usize, blocked: bool, pays_rent: bool) {
         self.epoll.at(ready, EPOLL);
         self.blocked = blocked;
-        if pays_rent && self.forced == Engine::Auto && descriptors > SMALL {
+        if !pays_rent {
+            return;
+        }
+        if self.forced != Engine::Auto {
+            self.rent += 1;
+        } else if descriptors > SMALL {
             let paid = self.cost_of_poll(descriptors);
             self.rent = (self.rent + paid).saturating_sub(self.cost_of_epoll(0));
         }
@@ -205,7 +208,14 @@ mod tests {
         let mut choice = Choice::new(Engine::Epoll);
         assert!(choice.buys(1));
         choice.refused();
-        let waits = |choice: &mut Choice| (0..).take_while(|_| !choice.buys(1)).count();
+        let waits = |choice: &mut Choice| {
+            let mut waits = 0;
+            while !choice.buys(1) {
+                choice.record(1, 0, false, true);
+                waits += 1;
+            }
+            waits
+        };
         assert_eq!(waits(&mut choice), 1);
         choice.refused();
         assert_eq!(waits(&mut choice), 3);

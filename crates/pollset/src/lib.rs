@@ -106,6 +106,7 @@ mod stats;
 mod sys;
 mod timeout;
 mod wait;
+mod waiting;
 mod waker;
 
 pub use builder::{Builder, Engine};
@@ -116,6 +117,7 @@ pub use flags::PollFlags;
 pub use set::PollSet;
 pub use stats::Stats;
 pub use timeout::Timeout;
+pub use waiting::{Step, Waiting};
 pub use waker::Waker;
 
 #[cfg(doctest)]

@@ -3,18 +3,22 @@ use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::RawFd;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::{thread, vec};
 
 use rustix::io::Errno;
 
-use crate::loan::LoanCell;
+use crate::loan::{Loan, LoanCell};
 use crate::lock::{Guard, Lock, Use};
 use crate::registrations::Registrations;
 use crate::stats::Counters;
+use crate::sys::process_generation;
 use crate::wait::Wait;
-use crate::{ConcurrentPoll, Descriptor, Engine, Event, NotRegistered, PollFlags, Stats, Timeout};
+use crate::{
+    ConcurrentPoll, Descriptor, Engine, Event, NotRegistered, PollFlags, Stats, Step, Timeout,
+    Waiting,
+};
 
 /// A polling object: a set of file descriptors, each with the events that it is watched for, that
 /// can be asked which of them are ready.
@@ -80,8 +84,9 @@ use crate::{ConcurrentPoll, Descriptor, Engine, Event, NotRegistered, PollFlags,
 /// ```
 pub struct PollSet {
     registrations: Lock<Registrations>,
-    /// The registrations have changed since the last wait began. Written with the lock held.
-    changed: AtomicBool,
+    /// How often the registrations have changed since the last wait began. Written with the lock
+    /// held.
+    changes: AtomicUsize,
     /// Registrations that epoll knows have been unregistered. Set with the lock held.
     departed: AtomicBool,
     wait: LoanCell<Wait>,
@@ -108,7 +113,7 @@ impl PollSet {
     pub(crate) const fn with_engine(engine: Engine) -> Self {
         Self {
             registrations: Lock::new(Registrations::new()),
-            changed: AtomicBool::new(false),
+            changes: AtomicUsize::new(0),
             departed: AtomicBool::new(false),
             wait: LoanCell::new(Wait::new(engine)),
             engine,
@@ -346,40 +351,30 @@ impl PollSet {
         mut on_interrupt: impl FnMut() -> ControlFlow<()>,
     ) -> io::Result<usize> {
         events.clear();
-        let timeout = timeout.into();
-        // What a wait works with is taken out of the object, so that nothing that happens to the
-        // set meanwhile can touch the memory that the kernel writes to.
-        let mut work = |wait: &mut Wait| {
-            let _waiting = Flag::raise(&self.is_waiting);
-            if self.departed.load(Acquire) {
-                self.remove_departed(wait);
-            }
-            if self.changed.load(Acquire) || wait.is_new() {
-                self.apply_changes(wait, &mut self.lock(Use::Taking));
-            }
-            wait.buy_epoll(|| self.lock(Use::Taking), &self.counters);
-            let outcome = match wait.run(timeout, &self.counters, &mut on_interrupt) {
-                Err(error) if self.has_room_to_compact(&error) => {
-                    self.compact(wait);
-                    wait.run(timeout, &self.counters, &mut on_interrupt)
+        let mut waiting = self.start(timeout)?;
+        loop {
+            match waiting.step()? {
+                Step::Unfinished => {}
+                Step::Interrupted if on_interrupt().is_continue() => {}
+                Step::Interrupted => return Err(Errno::INTR.into()),
+                Step::Ready(ready) => {
+                    waiting.move_events_to(events, ready);
+                    return Ok(events.len());
                 }
-                answer => answer,
-            };
-            let ready = outcome?;
-            events.reserve(ready);
-            wait.for_each_event(|event| events.push(event), ready);
-            Ok(ready)
-        };
-        let outcome = loop {
-            match self.lend_wait(&mut work) {
-                Some(outcome) => break outcome,
-                None if self.is_waiting.load(Relaxed) => return Err(ConcurrentPoll.into()),
-                // Someone has the kernel forget a descriptor, which takes less than a microsecond.
-                None => thread::yield_now(),
             }
-        };
-        self.settle();
-        outcome
+        }
+    }
+
+    /// Begins a wait that is made step by step: see [`Waiting`]. No system call is made before the
+    /// first step.
+    ///
+    /// # Errors
+    ///
+    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy), with [`ConcurrentPoll`] inside: another
+    /// thread is waiting on this set.
+    #[inline]
+    pub fn start(&self, timeout: impl Into<Timeout>) -> io::Result<Waiting<'_>> {
+        Ok(Waiting::new(self, self.borrow_wait()?, timeout.into()))
     }
 
     /// The engine of the last wait, and a few counters, for people who debug. At no cost worth
@@ -468,45 +463,85 @@ impl PollSet {
     fn lock(&self, purpose: Use) -> Guard<'_, Registrations> {
         self.registrations.lock(purpose, |registrations| {
             registrations.start_over();
-            self.changed.store(true, Release);
+            self.changes.store(usize::MAX, Release);
         })
     }
 
     /// `change` says whether it has changed anything.
+    #[inline]
     fn change(&self, change: impl FnOnce(&mut Registrations) -> bool) -> bool {
         let mut registrations = self.lock(Use::Changing);
         let has_changed = change(&mut registrations);
         if has_changed {
-            self.changed.store(true, Release);
+            self.changes.store(self.changes().saturating_add(1), Release);
         }
         has_changed
     }
 
-    fn apply_changes(&self, wait: &mut Wait, registrations: &mut Registrations) {
-        self.changed.store(false, Release);
-        wait.apply_changes(registrations);
+    #[inline]
+    pub(crate) fn changes(&self) -> usize {
+        self.changes.load(Acquire)
     }
 
-    fn lend_wait<R>(&self, work: impl FnOnce(&mut Wait) -> R) -> Option<R> {
-        self.wait.lend(
-            || Wait::new(self.engine),
-            |wait| {
-                wait.leave_parents_epoll();
-                work(wait)
-            },
-        )
+    #[inline]
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    #[inline]
+    pub(crate) fn is_waiting(&self) -> &AtomicBool {
+        &self.is_waiting
+    }
+
+    /// For a wait, which is refused while there is another.
+    #[inline]
+    pub(crate) fn borrow_wait(&self) -> io::Result<Loan<'_, Wait>> {
+        loop {
+            match self.lend_wait() {
+                Some(wait) => return Ok(wait),
+                None if self.is_waiting.load(Relaxed) => return Err(ConcurrentPoll.into()),
+                // Someone has the kernel forget a descriptor, which takes less than a microsecond.
+                None => thread::yield_now(),
+            }
+        }
+    }
+
+    #[inline]
+    fn lend_wait(&self) -> Option<Loan<'_, Wait>> {
+        self.wait.lend(|| Wait::new(self.engine))
+    }
+
+    /// Brings what a wait works with up to date, and chooses its engine.
+    #[inline]
+    pub(crate) fn prepare(&self, wait: &mut Wait) {
+        wait.leave_parents_epoll(process_generation());
+        if self.departed.load(Acquire) {
+            self.remove_departed(wait);
+        }
+        if self.changes() != 0 || wait.is_new() {
+            self.apply_changes(wait, &mut self.lock(Use::Taking));
+        }
+        if wait.wants_epoll() {
+            wait.buy_epoll(&mut self.lock(Use::Taking), &self.counters);
+        }
+        wait.choose_engine(&self.counters);
+    }
+
+    fn apply_changes(&self, wait: &mut Wait, registrations: &mut Registrations) {
+        self.changes.store(0, Release);
+        wait.apply_changes(registrations);
     }
 
     /// Has the kernel forget what was unregistered, now or, if a wait is in progress, right after
     /// it: both that wait and whoever unregisters call this when they are done.
+    #[inline]
     fn settle(&self) {
         while self.departed.load(Acquire) {
-            let settled = self.lend_wait(|wait| {
-                self.is_waiting.store(false, Relaxed);
+            let Some(mut loan) = self.lend_wait() else { return };
+            self.is_waiting.store(false, Relaxed);
+            if let Some(wait) = loan.get() {
+                wait.leave_parents_epoll(process_generation());
                 self.remove_departed(wait);
-            });
-            if settled.is_none() {
-                return;
             }
         }
     }
@@ -516,16 +551,15 @@ impl PollSet {
         wait.remove_departed(self.lock(Use::Taking));
     }
 
-    /// The kernel refuses more entries than the process may have descriptors, and counts the
-    /// vacant ones, too.
-    fn has_room_to_compact(&self, error: &io::Error) -> bool {
-        Errno::from_io_error(error) == Some(Errno::INVAL) && self.lock(Use::Reading).has_vacant()
-    }
-
-    fn compact(&self, wait: &mut Wait) {
+    /// Closes the gaps that unregistering has left. False if there are none.
+    pub(crate) fn compact(&self, wait: &mut Wait) -> bool {
         let mut registrations = self.lock(Use::Changing);
-        registrations.compact();
-        self.apply_changes(wait, &mut registrations);
+        let has_gaps = registrations.has_vacant();
+        if has_gaps {
+            registrations.compact();
+            self.apply_changes(wait, &mut registrations);
+        }
+        has_gaps
     }
 }
 
@@ -555,11 +589,22 @@ impl fmt::Debug for PollSet {
     }
 }
 
+/// Has the kernel forget what was unregistered during a wait.
+pub(crate) struct SettleOnDrop<'a>(pub &'a PollSet);
+
+impl Drop for SettleOnDrop<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.settle();
+    }
+}
+
 /// Up until it is dropped, after a panic, too.
-struct Flag<'a>(&'a AtomicBool);
+pub(crate) struct Flag<'a>(&'a AtomicBool);
 
 impl<'a> Flag<'a> {
-    fn raise(flag: &'a AtomicBool) -> Self {
+    #[inline]
+    pub fn raise(flag: &'a AtomicBool) -> Self {
         flag.store(true, Relaxed);
         Self(flag)
     }

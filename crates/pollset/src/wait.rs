@@ -1,13 +1,12 @@
 use std::io;
-use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::choice::Choice;
 use crate::engine::{Answer, ArrayEngine, EpollEngine};
 use crate::lock::Guard;
 use crate::registrations::Registrations;
 use crate::stats::Counters;
-use crate::{Engine, Event, Timeout};
+use crate::{Engine, Event};
 
 /// What a wait works with. It belongs to one wait at a time and is kept between them.
 ///
@@ -41,9 +40,11 @@ impl Wait {
     }
 
     /// In a forked child, leaves the parent's epoll instance alone.
-    pub fn leave_parents_epoll(&mut self) {
-        if self.epoll.as_ref().is_some_and(|epoll| !epoll.is_ours()) {
+    #[inline]
+    pub fn leave_parents_epoll(&mut self, generation: u32) {
+        if self.epoll.as_ref().is_some_and(|epoll| !epoll.is_ours(generation)) {
             self.epoll = None;
+            self.is_on_epoll = false;
         }
     }
 
@@ -76,16 +77,13 @@ impl Wait {
         }
     }
 
-    /// Gets an epoll instance, if it has become worth its price.
-    pub fn buy_epoll<'a>(
-        &mut self,
-        registrations: impl FnOnce() -> Guard<'a, Registrations>,
-        counters: &Counters,
-    ) {
-        if self.epoll.is_some() || !self.choice.buys(self.array.len()) {
-            return;
-        }
-        let mut registrations = registrations();
+    /// Whether an epoll instance has become worth its price.
+    #[inline]
+    pub fn wants_epoll(&self) -> bool {
+        self.epoll.is_none() && self.choice.buys(self.array.len())
+    }
+
+    pub fn buy_epoll(&mut self, registrations: &mut Registrations, counters: &Counters) {
         match EpollEngine::new(|fd| registrations.interest(fd).is_some()) {
             Ok(mut epoll) => {
                 registrations.assign_keys(|number, slot| epoll.set(number, slot));
@@ -95,36 +93,7 @@ impl Wait {
         }
     }
 
-    /// Waits until something is ready or the time is up; returns how many descriptors are ready.
-    ///
-    /// Asking with timeout 0 costs poll(2) a quarter of asking with a timeout, for which the kernel
-    /// enters each descriptor that it meets into a wait queue. So this asks first, and waits if
-    /// nothing is ready.
-    pub fn run(
-        &mut self,
-        timeout: Timeout,
-        counters: &Counters,
-        on_interrupt: impl FnMut() -> ControlFlow<()>,
-    ) -> io::Result<usize> {
-        self.choose_engine(counters);
-        let descriptors = self.array.len();
-        let (ready, has_blocked) = self.ask_or_wait(timeout, counters, on_interrupt)?;
-        counters.count_wait(self.is_on_epoll);
-        if self.is_on_epoll {
-            self.choice.served();
-        }
-        self.choice.record(descriptors, ready, has_blocked, self.epoll.is_none());
-        Ok(ready)
-    }
-
-    pub fn for_each_event(&self, each: impl FnMut(Event), ready: usize) {
-        match &self.epoll {
-            Some(epoll) if self.is_on_epoll => epoll.events().for_each(each),
-            _ => self.array.events(ready).for_each(each),
-        }
-    }
-
-    fn choose_engine(&mut self, counters: &Counters) {
+    pub fn choose_engine(&mut self, counters: &Counters) {
         self.is_on_epoll = false;
         let Some(epoll) = &mut self.epoll else { return };
         if !self.choice.uses_epoll(self.array.len(), epoll.aside()) {
@@ -147,59 +116,36 @@ impl Wait {
         counters.refused.add(1);
     }
 
-    fn ask_or_wait(
-        &mut self,
-        timeout: Timeout,
-        counters: &Counters,
-        mut on_interrupt: impl FnMut() -> ControlFlow<()>,
-    ) -> io::Result<(usize, bool)> {
-        let mut retry = |error: io::Error| match error.kind() {
-            io::ErrorKind::Interrupted if on_interrupt().is_continue() => Ok(()),
-            _ => Err(error),
-        };
-
-        if timeout.is_zero() {
-            loop {
-                match self.ask(Some(Duration::ZERO), counters) {
-                    Err(error) => retry(error)?,
-                    Ok(ready) => return Ok((ready, false)),
-                }
-            }
-        }
-
-        if self.probing.is_due() {
-            match self.ask(Some(Duration::ZERO), counters) {
-                Ok(0) => self.probing.came_up_empty(),
-                Ok(ready) => {
-                    self.probing.found_something();
-                    return Ok((ready, false));
-                }
-                Err(error) => retry(error)?,
-            }
-        }
-
-        // The clock is read only from here on: what is ready at once is reported without it.
-        let (deadline, mut left) = timeout.start();
-        self.begin_block();
-        loop {
-            let until_audit = self.until_audit(left);
-            let interrupted = match self.ask(until_audit, counters) {
-                Ok(0) => false,
-                Ok(ready) => return Ok((ready, true)),
-                Err(error) => retry(error).map(|()| true)?,
-            };
-            left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            // After a signal, what became ready meanwhile is asked for even if the time is up.
-            if left == Some(Duration::ZERO) && !interrupted {
-                return Ok((0, true));
-            }
-            self.audit_blocked(counters);
+    /// How many descriptors the kernel may have to look at to ask without waiting.
+    pub fn asks_at_most(&self) -> usize {
+        match &self.epoll {
+            Some(epoll) if self.is_on_epoll => epoll.answers_at_once(),
+            _ => self.array.len(),
         }
     }
 
-    fn ask(&mut self, mut timeout: Option<Duration>, counters: &Counters) -> io::Result<usize> {
-        while let Some(epoll) = self.epoll_in_use() {
-            match epoll.ask(timeout)? {
+    /// Whether to ask with timeout 0 before waiting.
+    pub fn is_probe_due(&mut self) -> bool {
+        self.probing.is_due()
+    }
+
+    /// Asks once, without waiting, before a wait.
+    pub fn probe(&mut self, counters: &Counters) -> io::Result<usize> {
+        let ready = self.ask(Some(Duration::ZERO), counters)?;
+        if ready == 0 {
+            self.probing.came_up_empty();
+        } else {
+            self.probing.found_something();
+        }
+        Ok(ready)
+    }
+
+    /// Asks the engine of this wait; returns how many descriptors are ready.
+    pub fn ask(&mut self, mut timeout: Option<Duration>, counters: &Counters) -> io::Result<usize> {
+        while self.is_on_epoll
+            && let Some(epoll) = &mut self.epoll
+        {
+            match epoll.ask(timeout, &mut self.array)? {
                 Answer::Ready(ready) => return Ok(ready),
                 Answer::Phantom => {
                     if epoll.replace(counters).is_err() {
@@ -214,38 +160,50 @@ impl Wait {
         self.array.ask(timeout)
     }
 
-    /// None if the wait is on the array, also because the callback of an interrupted wait has
-    /// forked, and this is the child.
-    fn epoll_in_use(&mut self) -> Option<&mut EpollEngine> {
-        self.leave_parents_epoll();
-        self.is_on_epoll &= self.epoll.is_some();
-        self.epoll.as_deref_mut().filter(|_| self.is_on_epoll)
-    }
-
-    fn begin_block(&mut self) {
+    pub fn begin_block(&mut self) {
         if let Some(epoll) = self.epoll_in_use() {
             epoll.begin_block();
         }
     }
 
     /// How long to wait without looking for closed numbers.
-    fn until_audit(&mut self, left: Option<Duration>) -> Option<Duration> {
+    pub fn until_audit(&mut self, left: Option<Duration>) -> Option<Duration> {
         match (self.epoll_in_use().and_then(|epoll| epoll.pause()), left) {
             (Some(pause), Some(left)) => Some(pause.min(left)),
             (pause, left) => pause.or(left),
         }
     }
 
-    fn audit_blocked(&mut self, counters: &Counters) {
+    pub fn audit_blocked(&mut self, counters: &Counters) {
         if let Some(epoll) = self.epoll_in_use() {
             epoll.audit(true, counters);
         }
+    }
+
+    fn epoll_in_use(&mut self) -> Option<&mut EpollEngine> {
+        self.epoll.as_deref_mut().filter(|_| self.is_on_epoll)
+    }
+
+    /// Takes note of how the wait went.
+    pub fn record(&mut self, ready: usize, has_blocked: bool, counters: &Counters) {
+        counters.count_wait(self.is_on_epoll);
+        if self.is_on_epoll {
+            self.choice.served();
+        }
+        self.choice.record(self.array.len(), ready, has_blocked, self.epoll.is_none());
+    }
+
+    /// What was found, in registration order: the slot and the event. Each is given once.
+    #[inline]
+    pub fn take_answer(&mut self) -> Option<(usize, Event)> {
+        self.array.take_answer()
     }
 }
 
 /// Decides whether to ask with timeout 0 before waiting.
 ///
-/// Each time that this finds nothing doubles the number of waits that go without, up to 15 of 16,
+/// Asking without waiting costs poll(2) a quarter of what waiting costs, for which the kernel enters
+/// each descriptor that it meets into a wait queue; and no clock is read. Each time that it finds nothing doubles the number of waits that go without, up to 15 of 16,
 /// so a set that is mostly idle pays next to nothing for it.
 struct Probing {
     /// Waits still to go without.

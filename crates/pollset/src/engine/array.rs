@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::slots::FoundSlots;
 use crate::registrations::{SMALL, Slot};
 use crate::{Event, PollFlags, sys};
 
@@ -10,13 +11,20 @@ use crate::{Event, PollFlags, sys};
 ///
 /// Its cost grows with the number of descriptors, ready or not. It takes every kind of descriptor
 /// and is exact about closed ones.
+///
+/// The answers of each wait are in its `revents`, whichever engine has asked.
 pub struct ArrayEngine {
     entries: SmallVec<[libc::pollfd; SMALL]>,
+    /// The slots with an answer from the other engine.
+    answered: FoundSlots,
+    /// After asking: where to look for the next answer, and how many there still are.
+    next: usize,
+    left: usize,
 }
 
 impl ArrayEngine {
     pub const fn new() -> Self {
-        Self { entries: SmallVec::new_const() }
+        Self { entries: SmallVec::new_const(), answered: FoundSlots::new(), next: 0, left: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -43,14 +51,48 @@ impl ArrayEngine {
     /// Asks, and waits until something is ready or the timeout is over (`None`: for ever).
     /// Returns how many descriptors are ready.
     pub fn ask(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
-        sys::poll(&mut self.entries, timeout)
+        self.forget_answers();
+        self.left = sys::poll(&mut self.entries, timeout)?;
+        Ok(self.left)
     }
 
-    /// What the last [`ask`](Self::ask) found, given the number that it returned.
-    pub fn events(&self, ready: usize) -> impl Iterator<Item = Event> + '_ {
-        self.entries.iter().filter(|entry| entry.revents != 0).take(ready).map(|entry| Event {
-            fd: entry.fd,
-            revents: PollFlags::from_bits_retain(entry.revents as u16),
-        })
+    /// Forgets what was found.
+    #[inline]
+    pub fn forget_answers(&mut self) {
+        self.answered.clear();
+        self.next = 0;
+        self.left = 0;
+    }
+
+    /// Takes note of what the other engine has found.
+    #[inline]
+    pub fn answer(&mut self, slot: u32, revents: PollFlags) {
+        self.entries[slot as usize].revents = revents.bits() as i16;
+        self.answered.push(slot);
+    }
+
+    /// How many answers the other engine has found, which are all.
+    #[inline]
+    pub fn finish_answers(&mut self) -> usize {
+        self.answered.put_in_order(self.entries.len());
+        self.answered.len()
+    }
+
+    /// What was found, in the order of the slots. Each answer is given once.
+    #[inline]
+    pub fn take_answer(&mut self) -> Option<(usize, Event)> {
+        let slot = match self.answered.take_next() {
+            Some(slot) => slot,
+            None => {
+                self.left = self.left.checked_sub(1)?;
+                let rest = self.entries.get(self.next..)?;
+                let slot = self.next + rest.iter().position(|entry| entry.revents != 0)?;
+                self.next = slot + 1;
+                slot
+            }
+        };
+        let entry = &self.entries[slot];
+        let revents = PollFlags::from_bits_retain(entry.revents as u16);
+        Some((slot, Event { fd: entry.fd, revents }))
     }
 }

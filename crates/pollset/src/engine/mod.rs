@@ -1,6 +1,7 @@
 //! Engines: ways to ask the kernel about what is registered.
 
 mod array;
+mod slots;
 
 #[cfg(all(
     any(target_os = "linux", target_os = "android"),

@@ -1,11 +1,9 @@
 use std::convert::Infallible;
 use std::io;
-use std::iter::Empty;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use super::Answer;
-use crate::Event;
+use super::{Answer, ArrayEngine};
 use crate::registrations::Slot;
 use crate::stats::Counters;
 
@@ -17,7 +15,7 @@ impl EpollEngine {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub fn is_ours(&self) -> bool {
+    pub fn is_ours(&self, _generation: u32) -> bool {
         match self.0 {}
     }
 
@@ -41,11 +39,15 @@ impl EpollEngine {
         match self.0 {}
     }
 
-    pub fn ask(&mut self, _timeout: Option<Duration>) -> io::Result<Answer> {
+    pub fn ask(
+        &mut self,
+        _timeout: Option<Duration>,
+        _array: &mut ArrayEngine,
+    ) -> io::Result<Answer> {
         match self.0 {}
     }
 
-    pub fn events(&self) -> Empty<Event> {
+    pub fn answers_at_once(&self) -> usize {
         match self.0 {}
     }
 

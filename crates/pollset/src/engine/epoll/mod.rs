@@ -1,6 +1,4 @@
 mod audit;
-mod found;
-mod slots;
 
 use std::io;
 use std::mem::take;
@@ -10,14 +8,13 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use audit::Audit;
-use found::Found;
 
-use super::Answer;
+use super::{Answer, ArrayEngine};
+use crate::PollFlags;
 use crate::registrations::{NO_KEY, Slot, VACANT};
 use crate::stats::Counters;
 use crate::sys::epoll::{Epoll, Token, coarse_now, is_regular_file, now, parts};
 use crate::sys::{self, process_generation};
-use crate::{Event, PollFlags};
 
 /// The epoll engine: level-triggered epoll for what epoll takes, and an array for the rest.
 ///
@@ -38,6 +35,8 @@ pub struct EpollEngine {
     process: u32,
     /// By key.
     entries: Vec<Entry>,
+    /// By key: all that an event needs.
+    watched: Vec<Watched>,
     free: Vec<u32>,
     /// Keys of the entries to be removed.
     departed: Vec<u32>,
@@ -48,19 +47,21 @@ pub struct EpollEngine {
     /// The keys of `aside[1..]`.
     aside_keys: Vec<u32>,
     buffer: Vec<libc::epoll_event>,
-    found: Found,
-    slots: usize,
     next_serial: u32,
     audit: Audit,
     next_audited: usize,
 }
 
 #[derive(Clone, Copy)]
+struct Watched {
+    slot: u32,
+    /// Tells this addition to the instance from others under the same key. 0: none.
+    serial: u32,
+}
+
+#[derive(Clone, Copy)]
 struct Entry {
     fd: RawFd,
-    slot: u32,
-    /// Tells this addition to the instance from others under the same key.
-    serial: u32,
     /// The mask that the kernel has.
     told: PollFlags,
     wanted: PollFlags,
@@ -90,22 +91,22 @@ impl EpollEngine {
             epoll,
             process: process_generation(),
             entries: Vec::new(),
+            watched: Vec::new(),
             free: Vec::new(),
             departed: Vec::new(),
             changed: Vec::new(),
             aside_keys: Vec::new(),
             buffer: Vec::with_capacity(ROOM),
-            found: Found::with_capacity(ROOM),
-            slots: 0,
             next_serial: 0,
             audit: Audit::new(coarse_now()),
             next_audited: 0,
         })
     }
 
-    /// Whether this process may use it; a forked child may not.
-    pub fn is_ours(&self) -> bool {
-        self.process == process_generation()
+    /// Whether the process of this `generation` may use it; a forked child may not.
+    #[inline]
+    pub fn is_ours(&self, generation: u32) -> bool {
+        self.process == generation
     }
 
     /// How many entries only poll(2) can ask.
@@ -115,7 +116,6 @@ impl EpollEngine {
 
     /// Takes over what a slot says. The kernel is told at the next [`apply`](Self::apply).
     pub fn set(&mut self, number: usize, slot: &mut Slot) {
-        self.slots = self.slots.max(number + 1);
         if slot.fd == VACANT {
             return;
         }
@@ -123,8 +123,8 @@ impl EpollEngine {
         if slot.key == NO_KEY {
             slot.key = self.new_entry(slot.fd);
         }
+        self.watched[slot.key as usize].slot = number as u32;
         let entry = &mut self.entries[slot.key as usize];
-        entry.slot = number as u32;
         entry.wanted = slot.events & PollFlags::all();
         entry.is_news |= is_news;
         let is_change = entry.is_news || entry.state == State::New || entry.wanted != entry.told;
@@ -137,8 +137,6 @@ impl EpollEngine {
     fn new_entry(&mut self, fd: RawFd) -> u32 {
         let entry = Entry {
             fd,
-            slot: 0,
-            serial: 0,
             told: PollFlags::empty(),
             wanted: PollFlags::empty(),
             state: State::New,
@@ -153,6 +151,7 @@ impl EpollEngine {
             }
             None => {
                 self.entries.push(entry);
+                self.watched.push(Watched { slot: 0, serial: 0 });
                 self.entries.len() as u32 - 1
             }
         }
@@ -182,6 +181,7 @@ impl EpollEngine {
             State::Aside(_) => self.leave_aside(key),
         }
         self.entries[key as usize].state = State::Free;
+        self.watched[key as usize].serial = 0;
         self.free.push(key);
     }
 
@@ -231,8 +231,8 @@ impl EpollEngine {
         };
         match outcome {
             Ok(()) => {
+                self.watched[key as usize].serial = serial;
                 let entry = &mut self.entries[key as usize];
-                entry.serial = serial;
                 entry.told = wanted;
                 entry.state = State::Watched;
             }
@@ -247,7 +247,8 @@ impl EpollEngine {
     }
 
     fn modify(&mut self, key: u32) -> io::Result<()> {
-        let Entry { fd, wanted, serial, .. } = self.entries[key as usize];
+        let Entry { fd, wanted, .. } = self.entries[key as usize];
+        let serial = self.watched[key as usize].serial;
         if is_deaf(wanted) {
             let _ = self.epoll.delete(fd);
             self.put_aside(key);
@@ -258,19 +259,25 @@ impl EpollEngine {
             // The number means another file now, or none.
             Err(_) => {
                 self.entries[key as usize].state = State::New;
+                self.watched[key as usize].serial = 0;
                 self.add(key)?;
             }
         }
         Ok(())
     }
 
-    /// Asks, and waits until something is ready or the timeout is over (`None`: for ever).
-    pub fn ask(&mut self, timeout: Option<Duration>) -> io::Result<Answer> {
-        self.found.clear();
+    /// Asks, and waits until something is ready or the timeout is over (`None`: for ever). The
+    /// answers are put into the array.
+    pub fn ask(
+        &mut self,
+        timeout: Option<Duration>,
+        array: &mut ArrayEngine,
+    ) -> io::Result<Answer> {
+        array.forget_answers();
         if self.aside_keys.is_empty()
             && let Some(ms) = whole_milliseconds(timeout)
         {
-            return self.ask_epoll(ms);
+            return self.ask_epoll(ms, array);
         }
         // The kernel takes as many entries as a process may have descriptors; one more, that of an
         // instance that watches nothing, may be too many.
@@ -280,15 +287,12 @@ impl EpollEngine {
         for (entry, &key) in self.aside[1..].iter().zip(&self.aside_keys) {
             if entry.revents != 0 {
                 let revents = PollFlags::from_bits_retain(entry.revents as u16);
-                self.found.push(self.entries[key as usize].slot, Event { fd: entry.fd, revents });
+                array.answer(self.watched[key as usize].slot, revents);
             }
         }
         match PollFlags::from_bits_retain(self.aside[0].revents as u16) {
-            PollFlags::IN => self.ask_epoll(0),
-            revents if revents.is_empty() => {
-                self.found.put_in_order(self.slots);
-                Ok(Answer::Ready(self.found.len()))
-            }
+            PollFlags::IN => self.ask_epoll(0, array),
+            revents if revents.is_empty() => Ok(Answer::Ready(array.finish_answers())),
             _ => {
                 self.disown();
                 Ok(Answer::Lost)
@@ -296,7 +300,7 @@ impl EpollEngine {
         }
     }
 
-    fn ask_epoll(&mut self, ms: i32) -> io::Result<Answer> {
+    fn ask_epoll(&mut self, ms: i32, array: &mut ArrayEngine) -> io::Result<Answer> {
         match self.epoll.wait(&mut self.buffer, ms) {
             Err(error) if is(&error, Errno::INTR) => return Err(error),
             Err(error) => {
@@ -316,28 +320,25 @@ impl EpollEngine {
         for event in &self.buffer {
             let (revents, token) = parts(event);
             let (key, serial) = (token as u32, (token >> 32) as u32);
-            if key as usize >= self.entries.len() || serial == 0 || serial > self.next_serial {
+            match self.watched.get(key as usize) {
+                Some(watched) if watched.serial == serial && serial != 0 => {
+                    array.answer(watched.slot, revents);
+                }
+                Some(_) if (1..=self.next_serial).contains(&serial) => return Ok(Answer::Phantom),
                 // Somebody else's instance has taken the number. (Its tokens are often small
                 // numbers; serials begin with 1.)
-                self.disown();
-                return Ok(Answer::Lost);
-            }
-            let entry = &self.entries[key as usize];
-            if entry.serial != serial || entry.state != State::Watched {
-                return Ok(Answer::Phantom);
-            }
-            let revents = revents & (entry.told | ALWAYS);
-            if !revents.is_empty() {
-                self.found.push(entry.slot, Event { fd: entry.fd, revents });
+                _ => {
+                    self.disown();
+                    return Ok(Answer::Lost);
+                }
             }
         }
-        self.found.put_in_order(self.slots);
-        Ok(Answer::Ready(self.found.len()))
+        Ok(Answer::Ready(array.finish_answers()))
     }
 
-    /// What the last [`ask`](Self::ask) found, in the order of the slots.
-    pub fn events(&self) -> impl Iterator<Item = Event> + '_ {
-        self.found.events()
+    /// How many answers the kernel may give at once, without being asked a second time.
+    pub fn answers_at_once(&self) -> usize {
+        self.aside.len() + self.buffer.capacity()
     }
 
     /// Puts a new instance in the place of this one, with the same entries.
@@ -351,6 +352,7 @@ impl EpollEngine {
         for (key, entry) in self.entries.iter_mut().enumerate() {
             if entry.state == State::Watched {
                 entry.state = State::New;
+                self.watched[key].serial = 0;
                 if !entry.is_listed {
                     entry.is_listed = true;
                     self.changed.push(key as u32);
@@ -393,7 +395,7 @@ impl EpollEngine {
             Err(error) if is(&error, Errno::EXIST) => {}
             Ok(()) if !is_regular_file(fd) => {
                 self.next_serial = serial;
-                self.entries[key as usize].serial = serial;
+                self.watched[key as usize].serial = serial;
             }
             Ok(()) => {
                 let _ = self.epoll.delete(fd);
@@ -422,6 +424,7 @@ impl EpollEngine {
     }
 
     fn put_aside(&mut self, key: u32) {
+        self.watched[key as usize].serial = 0;
         let entry = &mut self.entries[key as usize];
         entry.state = State::Aside(self.aside_keys.len() as u32);
         entry.told = entry.wanted;
@@ -451,7 +454,7 @@ impl Drop for EpollEngine {
     fn drop(&mut self) {
         // The number may be another file's by now: in a forked child (a daemon closes all, and opens
         // its own), or because somebody has put one there. That is not closed.
-        if !self.is_ours() {
+        if !self.is_ours(process_generation()) {
             return;
         }
         match self.epoll.wait(&mut self.buffer, 0) {
@@ -466,9 +469,6 @@ const LAST_SERIAL: u32 = 1 << 31;
 
 /// Events for which there is room from the start.
 const ROOM: usize = 64;
-
-/// Reported whether asked for or not.
-const ALWAYS: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags::NVAL);
 
 /// Whether epoll might sleep through what this mask waits for: many files wake their waiters with
 /// `IN` or `OUT` alone, and epoll looks at a file only if it is woken with what was asked for.
@@ -495,6 +495,7 @@ fn is(error: &io::Error, errno: Errno) -> bool {
 fn whole_milliseconds(timeout: Option<Duration>) -> Option<i32> {
     match timeout {
         None => Some(-1),
+        Some(Duration::ZERO) => Some(0),
         Some(timeout) if timeout.subsec_nanos() % 1_000_000 == 0 => {
             timeout.as_millis().try_into().ok()
         }
