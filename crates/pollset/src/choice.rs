@@ -110,14 +110,16 @@ impl Choice {
 
     /// Takes note of how a wait went; one on poll(2) pays rent if there is no instance.
     pub fn record(&mut self, descriptors: usize, ready: usize, blocked: bool, pays_rent: bool) {
-        self.epoll.at(ready, EPOLL);
-        self.blocked = blocked;
-        if !pays_rent {
+        if pays_rent && self.forced != Engine::Auto {
+            self.rent += 1;
             return;
         }
-        if self.forced != Engine::Auto {
-            self.rent += 1;
-        } else if descriptors > SMALL {
+        if pays_rent && descriptors <= SMALL {
+            return; // Whatever it cost, nothing is bought.
+        }
+        self.blocked = blocked;
+        self.epoll.at(ready, EPOLL);
+        if pays_rent {
             let paid = self.cost_of_poll(descriptors);
             self.rent = (self.rent + paid).saturating_sub(self.cost_of_epoll(0));
         }

@@ -60,10 +60,6 @@ impl<T> LoanCell<T> {
         unsafe { *self.value.get() = ManuallyDrop::new(start_over()) };
         Some(loan)
     }
-
-    pub fn get_mut(&mut self) -> Option<&mut T> {
-        (*self.borrower.get_mut() == HOME).then(|| &mut **self.value.get_mut())
-    }
 }
 
 impl<T> Drop for LoanCell<T> {

@@ -64,6 +64,11 @@ impl<T> Lock<T> {
         Guard { lock: self, not_shared: PhantomData }
     }
 
+    /// `None`: the process was forked while another thread held it, which doesn't exist here.
+    pub fn get_mut(&mut self) -> Option<&mut T> {
+        (*self.holder.get_mut() == FREE).then(|| self.value.get_mut())
+    }
+
     #[cold]
     fn lock_contended(&self, holder: u32) -> Left {
         let mut attempts = 0u32;

@@ -193,6 +193,11 @@ impl Wait {
         self.choice.record(self.array.len(), ready, has_blocked, self.epoll.is_none());
     }
 
+    #[inline]
+    pub fn take_answers(&mut self, each: impl FnMut(Event)) {
+        self.array.take_answers(each);
+    }
+
     /// What was found, in registration order: the slot and the event. Each is given once.
     #[inline]
     pub fn take_answer(&mut self) -> Option<(usize, Event)> {

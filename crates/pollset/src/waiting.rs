@@ -136,9 +136,7 @@ impl<'a> Waiting<'a> {
     pub(crate) fn move_events_to(&mut self, events: &mut Vec<Event>, ready: usize) {
         let Some(wait) = self.wait.get() else { return };
         events.reserve(ready);
-        while let Some((_, event)) = wait.take_answer() {
-            events.push(event);
-        }
+        wait.take_answers(|event| events.push(event));
     }
 
     #[inline]
@@ -146,13 +144,15 @@ impl<'a> Waiting<'a> {
         let counters = self.set.counters();
         // Someone has started over in this process, a forked child, since the last step.
         let Some(wait) = self.wait.get() else { return Err(Errno::INTR.into()) };
-        let ready = match self.stage {
-            Stage::Prepare => {
-                self.set.prepare(wait);
-                let asks = self.timeout.is_zero() || wait.is_probe_due();
-                self.stage = if asks { Stage::Ask } else { Stage::Block };
+        if self.stage == Stage::Prepare {
+            self.set.prepare(wait);
+            let asks = self.timeout.is_zero() || wait.is_probe_due();
+            self.stage = if asks { Stage::Ask } else { Stage::Block };
+            if !asks || wait.asks_at_most() > 2 * SHORT {
                 return Ok(Step::Unfinished);
             }
+        }
+        let ready = match self.stage {
             Stage::Ask if self.timeout.is_zero() => wait.ask(Some(Duration::ZERO), counters)?,
             Stage::Ask => {
                 self.stage = Stage::Block;
@@ -162,7 +162,7 @@ impl<'a> Waiting<'a> {
                 }
             }
             // The clock is read only from here on: what is ready at once is reported without it.
-            Stage::Block | Stage::Blocked => {
+            _ => {
                 if self.stage == Stage::Block {
                     wait.begin_block();
                     self.stage = Stage::Blocked;

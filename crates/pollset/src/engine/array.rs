@@ -65,6 +65,7 @@ impl ArrayEngine {
     }
 
     /// Takes note of what the other engine has found.
+    #[allow(dead_code)] // where there is no epoll
     #[inline]
     pub fn answer(&mut self, slot: u32, revents: PollFlags) {
         self.entries[slot as usize].revents = revents.bits() as i16;
@@ -72,10 +73,22 @@ impl ArrayEngine {
     }
 
     /// How many answers the other engine has found, which are all.
+    #[allow(dead_code)] // where there is no epoll
     #[inline]
     pub fn finish_answers(&mut self) -> usize {
         self.answered.put_in_order(self.entries.len());
         self.answered.len()
+    }
+
+    /// Shows `each` what was found and not taken, in the order of the slots.
+    #[inline]
+    pub fn take_answers(&mut self, mut each: impl FnMut(Event)) {
+        while let Some(slot) = self.answered.take_next() {
+            each(event(&self.entries[slot]));
+        }
+        let left = std::mem::take(&mut self.left);
+        let answers = self.entries.iter().skip(self.next).filter(|entry| entry.revents != 0);
+        answers.take(left).map(event).for_each(each);
     }
 
     /// What was found, in the order of the slots. Each answer is given once.
@@ -91,8 +104,11 @@ impl ArrayEngine {
                 slot
             }
         };
-        let entry = &self.entries[slot];
-        let revents = PollFlags::from_bits_retain(entry.revents as u16);
-        Some((slot, Event { fd: entry.fd, revents }))
+        Some((slot, event(&self.entries[slot])))
     }
+}
+
+#[inline]
+fn event(entry: &libc::pollfd) -> Event {
+    Event { fd: entry.fd, revents: PollFlags::from_bits_retain(entry.revents as u16) }
 }

@@ -46,32 +46,39 @@ impl Wake {
 /// another thread, which may not exist in a child.
 #[inline]
 pub fn process_generation() -> u32 {
-    static LAST: AtomicU32 = AtomicU32::new(0);
-
-    let Some(generation) = wiped_on_fork() else {
-        return rustix::process::getpid().as_raw_nonzero().get() as u32;
-    };
-    match generation.load(Relaxed) {
-        0 => {
-            let new = LAST.fetch_add(1, Relaxed) + 1;
-            generation
-                .compare_exchange(0, new, Relaxed, Relaxed)
-                .map_or_else(|known| known, |_| new)
+    let word = WORD.load(Acquire);
+    if !word.is_null() {
+        // SAFETY: it points to `NONE`, or to a mapping made below, which is large and aligned
+        // enough, zeroed by the kernel and never unmapped once it is published.
+        let generation = unsafe { &*word }.load(Relaxed);
+        if generation != 0 {
+            return generation;
         }
-        known => known,
     }
+    first_process_generation()
 }
 
-/// A word that is 0 at first, and again in every forked child. `None` where the kernel can't.
-#[inline]
-fn wiped_on_fork() -> Option<&'static AtomicU32> {
-    static WORD: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
-    /// What `WORD` points to where there is no such word.
-    static NONE: AtomicU32 = AtomicU32::new(0);
+/// A word that is 0 at first, and again in every forked child; null before its first use.
+static WORD: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
+/// What `WORD` points to where the kernel has no such word to give. It stays 0.
+static NONE: AtomicU32 = AtomicU32::new(0);
 
+#[cold]
+fn first_process_generation() -> u32 {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+
+    let word = word_wiped_on_fork();
+    if ptr::eq(word, &NONE) {
+        return rustix::process::getpid().as_raw_nonzero().get() as u32;
+    }
+    let new = LAST.fetch_add(1, Relaxed) + 1;
+    word.compare_exchange(0, new, Relaxed, Relaxed).map_or_else(|known| known, |_| new)
+}
+
+fn word_wiped_on_fork() -> &'static AtomicU32 {
+    let none = ptr::from_ref(&NONE).cast_mut();
     let mut word = WORD.load(Acquire);
     if word.is_null() {
-        let none = ptr::from_ref(&NONE).cast_mut();
         let new = map_wiped_on_fork().unwrap_or(none);
         word = match WORD.compare_exchange(ptr::null_mut(), new, AcqRel, Acquire) {
             Ok(_) => new,
@@ -84,12 +91,8 @@ fn wiped_on_fork() -> Option<&'static AtomicU32> {
             }
         };
     }
-    if ptr::eq(word, &NONE) {
-        return None;
-    }
-    // SAFETY: it points to a mapping made below, which is large and aligned enough, zeroed by the
-    // kernel and never unmapped once it is published.
-    Some(unsafe { &*word })
+    // SAFETY: as in `process_generation`.
+    unsafe { &*word }
 }
 
 const WORD_SIZE: usize = size_of::<AtomicU32>();
