@@ -193,15 +193,27 @@ impl Wait {
         self.choice.record(self.array.len(), ready, has_blocked, self.epoll.is_none());
     }
 
-    #[inline]
-    pub fn take_answers(&mut self, each: impl FnMut(Event)) {
-        self.array.take_answers(each);
-    }
-
     /// What was found, in registration order: the slot and the event. Each is given once.
     #[inline]
     pub fn take_answer(&mut self) -> Option<(usize, Event)> {
-        self.array.take_answer()
+        let slot = match self.epoll_in_use() {
+            Some(epoll) => epoll.take_slot()?,
+            None => self.array.take_slot()?,
+        };
+        Some((slot, self.array.event(slot)))
+    }
+
+    /// The events alone, all that were not taken.
+    #[inline]
+    pub fn take_events(&mut self, mut each: impl FnMut(Event)) {
+        match &mut self.epoll {
+            Some(epoll) if self.is_on_epoll => {
+                while let Some(slot) = epoll.take_slot() {
+                    each(self.array.event(slot));
+                }
+            }
+            _ => self.array.take_events(each),
+        }
     }
 }
 

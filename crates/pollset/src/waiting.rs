@@ -136,7 +136,7 @@ impl<'a> Waiting<'a> {
     pub(crate) fn move_events_to(&mut self, events: &mut Vec<Event>, ready: usize) {
         let Some(wait) = self.wait.get() else { return };
         events.reserve(ready);
-        wait.take_answers(|event| events.push(event));
+        wait.take_events(|event| events.push(event));
     }
 
     #[inline]

@@ -1,9 +1,9 @@
 use std::io;
+use std::mem::take;
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::slots::FoundSlots;
 use crate::registrations::{SMALL, Slot};
 use crate::{Event, PollFlags, sys};
 
@@ -15,16 +15,14 @@ use crate::{Event, PollFlags, sys};
 /// The answers of each wait are in its `revents`, whichever engine has asked.
 pub struct ArrayEngine {
     entries: SmallVec<[libc::pollfd; SMALL]>,
-    /// The slots with an answer from the other engine.
-    answered: FoundSlots,
-    /// After asking: where to look for the next answer, and how many there still are.
+    /// Where to look for the next answer, and how many there still are.
     next: usize,
     left: usize,
 }
 
 impl ArrayEngine {
     pub const fn new() -> Self {
-        Self { entries: SmallVec::new_const(), answered: FoundSlots::new(), next: 0, left: 0 }
+        Self { entries: SmallVec::new_const(), next: 0, left: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -51,60 +49,41 @@ impl ArrayEngine {
     /// Asks, and waits until something is ready or the timeout is over (`None`: for ever).
     /// Returns how many descriptors are ready.
     pub fn ask(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
-        self.forget_answers();
+        self.next = 0;
+        self.left = 0;
         self.left = sys::poll(&mut self.entries, timeout)?;
         Ok(self.left)
     }
 
-    /// Forgets what was found.
+    /// Puts down what the other engine has found.
+    #[allow(dead_code)] // where there is no other
     #[inline]
-    pub fn forget_answers(&mut self) {
-        self.answered.clear();
-        self.next = 0;
-        self.left = 0;
+    pub fn answer(&mut self, slot: usize, revents: PollFlags) {
+        self.entries[slot].revents = revents.bits() as i16;
     }
 
-    /// Takes note of what the other engine has found.
-    #[allow(dead_code)] // where there is no epoll
+    /// The answer about a slot that has one.
     #[inline]
-    pub fn answer(&mut self, slot: u32, revents: PollFlags) {
-        self.entries[slot as usize].revents = revents.bits() as i16;
-        self.answered.push(slot);
-    }
-
-    /// How many answers the other engine has found, which are all.
-    #[allow(dead_code)] // where there is no epoll
-    #[inline]
-    pub fn finish_answers(&mut self) -> usize {
-        self.answered.put_in_order(self.entries.len());
-        self.answered.len()
+    pub fn event(&self, slot: usize) -> Event {
+        event(&self.entries[slot])
     }
 
     /// Shows `each` what was found and not taken, in the order of the slots.
     #[inline]
-    pub fn take_answers(&mut self, mut each: impl FnMut(Event)) {
-        while let Some(slot) = self.answered.take_next() {
-            each(event(&self.entries[slot]));
-        }
-        let left = std::mem::take(&mut self.left);
+    pub fn take_events(&mut self, each: impl FnMut(Event)) {
+        let left = take(&mut self.left);
         let answers = self.entries.iter().skip(self.next).filter(|entry| entry.revents != 0);
         answers.take(left).map(event).for_each(each);
     }
 
-    /// What was found, in the order of the slots. Each answer is given once.
+    /// The next slot of those that something was found about. Each is given once.
     #[inline]
-    pub fn take_answer(&mut self) -> Option<(usize, Event)> {
-        let slot = match self.answered.take_next() {
-            Some(slot) => slot,
-            None => {
-                self.left = self.left.checked_sub(1)?;
-                let rest = self.entries.get(self.next..)?;
-                let slot = self.next + rest.iter().position(|entry| entry.revents != 0)?;
-                self.next = slot + 1;
-                slot
-            }
-        };
-        Some((slot, event(&self.entries[slot])))
+    pub fn take_slot(&mut self) -> Option<usize> {
+        self.left = self.left.checked_sub(1)?;
+        let rest = self.entries.get(self.next..)?;
+        let slot = self.next + rest.iter().position(|entry| entry.revents != 0)?;
+        self.next = slot + 1;
+        Some(slot)
     }
 }
 

@@ -1,8 +1,6 @@
 //! Engines: ways to ask the kernel about what is registered.
 
 mod array;
-#[allow(dead_code)] // where there is no epoll
-mod slots;
 
 #[cfg(all(
     any(target_os = "linux", target_os = "android"),

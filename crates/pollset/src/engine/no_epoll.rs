@@ -47,6 +47,10 @@ impl EpollEngine {
         match self.0 {}
     }
 
+    pub fn take_slot(&mut self) -> Option<usize> {
+        match self.0 {}
+    }
+
     pub fn answers_at_once(&self) -> usize {
         match self.0 {}
     }

@@ -1,4 +1,5 @@
 mod audit;
+mod found;
 
 use std::io;
 use std::mem::take;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use audit::Audit;
+use found::FoundSlots;
 
 use super::{Answer, ArrayEngine};
 use crate::PollFlags;
@@ -47,6 +49,7 @@ pub struct EpollEngine {
     /// The keys of `aside[1..]`.
     aside_keys: Vec<u32>,
     buffer: Vec<libc::epoll_event>,
+    found: FoundSlots,
     next_serial: u32,
     audit: Audit,
     next_audited: usize,
@@ -97,6 +100,7 @@ impl EpollEngine {
             changed: Vec::new(),
             aside_keys: Vec::new(),
             buffer: Vec::with_capacity(ROOM),
+            found: FoundSlots::new(),
             next_serial: 0,
             audit: Audit::new(coarse_now()),
             next_audited: 0,
@@ -273,7 +277,7 @@ impl EpollEngine {
         timeout: Option<Duration>,
         array: &mut ArrayEngine,
     ) -> io::Result<Answer> {
-        array.forget_answers();
+        self.found.clear();
         if self.aside_keys.is_empty()
             && let Some(ms) = whole_milliseconds(timeout)
         {
@@ -287,12 +291,14 @@ impl EpollEngine {
         for (entry, &key) in self.aside[1..].iter().zip(&self.aside_keys) {
             if entry.revents != 0 {
                 let revents = PollFlags::from_bits_retain(entry.revents as u16);
-                array.answer(self.watched[key as usize].slot, revents);
+                let slot = self.watched[key as usize].slot;
+                array.answer(slot as usize, revents);
+                self.found.push(slot);
             }
         }
         match PollFlags::from_bits_retain(self.aside[0].revents as u16) {
             PollFlags::IN => self.ask_epoll(0, array),
-            revents if revents.is_empty() => Ok(Answer::Ready(array.finish_answers())),
+            revents if revents.is_empty() => Ok(self.ready(array)),
             _ => {
                 self.disown();
                 Ok(Answer::Lost)
@@ -322,7 +328,8 @@ impl EpollEngine {
             let (key, serial) = (token as u32, (token >> 32) as u32);
             match self.watched.get(key as usize) {
                 Some(watched) if watched.serial == serial && serial != 0 => {
-                    array.answer(watched.slot, revents);
+                    array.answer(watched.slot as usize, revents);
+                    self.found.push(watched.slot);
                 }
                 Some(_) if (1..=self.next_serial).contains(&serial) => return Ok(Answer::Phantom),
                 // Somebody else's instance has taken the number. (Its tokens are often small
@@ -333,7 +340,18 @@ impl EpollEngine {
                 }
             }
         }
-        Ok(Answer::Ready(array.finish_answers()))
+        Ok(self.ready(array))
+    }
+
+    fn ready(&mut self, array: &ArrayEngine) -> Answer {
+        self.found.put_in_order(array.len());
+        Answer::Ready(self.found.len())
+    }
+
+    /// The next slot of those that something was found about, in order. Each is given once.
+    #[inline]
+    pub fn take_slot(&mut self) -> Option<usize> {
+        self.found.take_next()
     }
 
     /// How many answers the kernel may give at once, without being asked a second time.
