@@ -124,6 +124,10 @@ impl Wait {
         }
     }
 
+    pub fn slots(&self) -> usize {
+        self.array.len()
+    }
+
     /// Whether to ask with timeout 0 before waiting.
     pub fn is_probe_due(&mut self) -> bool {
         self.probing.is_due()

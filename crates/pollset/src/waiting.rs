@@ -124,11 +124,18 @@ impl<'a> Waiting<'a> {
         self.take_answer().map(|(_, event)| event)
     }
 
-    /// The next event, and a number for its registration: a small one, which stays the same until
-    /// descriptors that were registered earlier are unregistered. For caches.
+    /// The next event, and the *slot* of its registration: a number below [`slots`](Self::slots),
+    /// which stays the same until descriptors that were registered earlier are unregistered. For
+    /// caches.
     #[inline]
     pub fn take_answer(&mut self) -> Option<(usize, Event)> {
         self.wait.get()?.take_answer()
+    }
+
+    /// How many slots there are: no less than descriptors, and no more than about twice as many.
+    #[must_use]
+    pub fn slots(&mut self) -> usize {
+        self.wait.get().map_or(0, |wait| wait.slots())
     }
 
     /// Adds the events that are ready to `events`.
