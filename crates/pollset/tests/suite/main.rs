@@ -17,6 +17,7 @@ mod programs;
 mod registering;
 mod results;
 mod signals;
+mod steps;
 mod threads;
 mod timeouts;
 mod util;

@@ -376,3 +376,35 @@ proptest! {
         assert_answers_for(&set, &model.0);
     }
 }
+
+#[test]
+fn many_registered_at_once_are_as_if_one_by_one() {
+    for count in [0, 1, 8, 9, 100] {
+        let fds: Vec<_> = (0..count).map(|_| kinds::event_counter(1)).collect();
+        let mut at_once = new_set();
+        at_once.register_all(fds.iter().map(|fd| (fd, PollFlags::IN))).unwrap();
+        let one_by_one = set_of(&fds, PollFlags::IN);
+        assert!(at_once.iter().eq(one_by_one.iter()));
+        assert_eq!(assert_agrees(&at_once).len(), count);
+    }
+}
+
+#[test]
+fn registering_many_keeps_places_and_replaces_masks() {
+    let mut set = new_set();
+    set.register(7, PollFlags::IN).unwrap();
+    set.poll(NOW).unwrap();
+    set.register_all([(9, PollFlags::IN), (7, PollFlags::OUT), (9, PollFlags::PRI)]).unwrap();
+    assert_registered(&set, &[(7, PollFlags::OUT), (9, PollFlags::PRI)]);
+    assert_agrees(&set);
+}
+
+#[test]
+fn a_negative_number_among_many_ends_them() {
+    let mut set = new_set();
+    let many = [(1, PollFlags::IN), (-1, PollFlags::IN), (2, PollFlags::IN)];
+    let error = set.register_all(many).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    assert_eq!(error.to_string(), "file descriptor cannot be a negative integer (-1)");
+    assert_registered(&set, &[(1, PollFlags::IN)]);
+}
