@@ -104,7 +104,9 @@ impl Choice {
         match self.forced {
             Engine::Poll => false,
             Engine::Epoll => true,
-            Engine::Auto => self.cost_of_epoll(aside) < self.cost_of_poll(descriptors),
+            Engine::Auto => {
+                descriptors > SMALL && self.cost_of_epoll(aside) < self.cost_of_poll(descriptors)
+            }
         }
     }
 

@@ -62,6 +62,7 @@
 //! | [`Descriptor`] | what can be registered: numbers, and whatever has one |
 //! | [`Timeout`] | none, a duration, or a deadline |
 //! | [`Waker`] | ends a wait from another thread |
+//! | [`Waiting`], [`Step`] | a wait made step by step, for bindings to other languages |
 //! | [`Builder`], [`Engine`], [`Stats`] | force poll(2) or epoll(7), and see what was used |
 //! | [`NotRegistered`], [`ConcurrentPoll`] | the errors that are not the system's |
 //!

@@ -13,11 +13,27 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crate::sys::process_generation;
 
+/// What the value is borrowed for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Purpose {
+    /// Something that is over in no time.
+    Settling = 0,
+    Waiting = 1,
+}
+
 /// The value is on loan to nobody.
 const HOME: u32 = 0;
 
+fn borrower(generation: u32, purpose: Purpose) -> u32 {
+    generation << 1 | purpose as u32
+}
+
+fn purpose(borrower: u32) -> Purpose {
+    if borrower & 1 == Purpose::Waiting as u32 { Purpose::Waiting } else { Purpose::Settling }
+}
+
 pub struct LoanCell<T> {
-    /// [`HOME`], or the generation of the process that has the value on loan.
+    /// [`HOME`], or the generation of the process that has the value on loan, and for what.
     borrower: AtomicU32,
     value: UnsafeCell<ManuallyDrop<T>>,
 }
@@ -32,14 +48,19 @@ impl<T> LoanCell<T> {
     }
 
     /// Lends the value until the loan is dropped; after a fork, one that `start_over` makes may have
-    /// taken its place. `None`: it is on loan to someone else.
+    /// taken its place. An error says what it is on loan for.
     #[inline]
-    pub fn lend(&self, start_over: impl FnOnce() -> T) -> Option<Loan<'_, T>> {
+    pub fn lend(
+        &self,
+        purpose: Purpose,
+        start_over: impl FnOnce() -> T,
+    ) -> Result<Loan<'_, T>, Purpose> {
         let generation = process_generation();
-        match self.borrower.compare_exchange(HOME, generation, Acquire, Relaxed) {
-            Ok(_) => Some(Loan { cell: self, generation }),
-            Err(other) if other == generation => None,
-            Err(parent) => self.take_over(parent, generation, start_over),
+        let us = borrower(generation, purpose);
+        match self.borrower.compare_exchange(HOME, us, Acquire, Relaxed) {
+            Ok(_) => Ok(Loan { cell: self, generation, purpose }),
+            Err(other) if other >> 1 == generation => Err(self::purpose(other)),
+            Err(parent) => self.take_over(parent, generation, purpose, start_over()),
         }
     }
 
@@ -48,17 +69,19 @@ impl<T> LoanCell<T> {
         &self,
         parent: u32,
         generation: u32,
-        start_over: impl FnOnce() -> T,
-    ) -> Option<Loan<'_, T>> {
-        self.borrower.compare_exchange(parent, generation, Acquire, Relaxed).ok()?;
-        let loan = Loan { cell: self, generation };
+        purpose: Purpose,
+        value: T,
+    ) -> Result<Loan<'_, T>, Purpose> {
+        let us = borrower(generation, purpose);
+        self.borrower.compare_exchange(parent, us, Acquire, Relaxed).map_err(self::purpose)?;
         // SAFETY: the cell is on loan to this thread. The parent's borrower had a reference to the
-        // value; in this process that is either gone with its thread, or a `Loan` further up this
-        // thread's stack, and then no reference: `Loan::get` gives one only until its caller runs
-        // anything else, and never again after this. The old value is leaked, half changed as it
-        // may be.
-        unsafe { *self.value.get() = ManuallyDrop::new(start_over()) };
-        Some(loan)
+        // value; in this process that is either gone with its thread, or there is a `Loan` further
+        // up this thread's stack, and then no reference: `Loan::get` gives one only until its caller
+        // runs anything else, and never again after this. (A generation differs from those of all
+        // ancestors. Where it is a process id, that holds unless an ancestor that has ended had the
+        // same one.) The old value is leaked, half changed as it may be.
+        unsafe { *self.value.get() = ManuallyDrop::new(value) };
+        Ok(Loan { cell: self, generation, purpose })
     }
 }
 
@@ -76,6 +99,7 @@ impl<T> Drop for LoanCell<T> {
 pub struct Loan<'a, T> {
     cell: &'a LoanCell<T>,
     generation: u32,
+    purpose: Purpose,
 }
 
 impl<T> Loan<'_, T> {
@@ -101,12 +125,13 @@ impl<T> Loan<'_, T> {
 
     #[cold]
     fn follow_into_child(&mut self, child: u32) -> bool {
-        let followed =
-            self.cell.borrower.compare_exchange(self.generation, child, Acquire, Relaxed);
-        if followed.is_ok() {
+        let (parents, ours) =
+            (borrower(self.generation, self.purpose), borrower(child, self.purpose));
+        let outcome = self.cell.borrower.compare_exchange(parents, ours, Acquire, Relaxed);
+        if outcome.is_ok() {
             self.generation = child;
         }
-        followed.is_ok()
+        outcome.is_ok()
     }
 }
 
@@ -116,5 +141,76 @@ impl<T> Drop for Loan<'_, T> {
         if self.is_ours() {
             self.cell.borrower.store(HOME, Release);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn lend(cell: &LoanCell<i32>, purpose: Purpose) -> Result<Loan<'_, i32>, Purpose> {
+        cell.lend(purpose, || panic!("it was not taken over"))
+    }
+
+    #[test]
+    fn who_comes_second_is_told_what_it_is_on_loan_for() {
+        let cell = LoanCell::new(1);
+        for purpose in [Purpose::Waiting, Purpose::Settling] {
+            let mut loan = lend(&cell, purpose).ok().unwrap();
+            assert_eq!(lend(&cell, Purpose::Waiting).err(), Some(purpose));
+            *loan.get().unwrap() += 1;
+        }
+        assert_eq!(lend(&cell, Purpose::Waiting).ok().unwrap().get(), Some(&mut 3));
+    }
+
+    #[test]
+    fn nothing_is_lost_among_threads() {
+        let cell = LoanCell::new(0);
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..10_000 {
+                        let mut loan = loop {
+                            match lend(&cell, Purpose::Waiting) {
+                                Ok(loan) => break loan,
+                                Err(_) => thread::yield_now(),
+                            }
+                        };
+                        *loan.get().unwrap() += 1;
+                    }
+                });
+            }
+        });
+        assert_eq!(lend(&cell, Purpose::Waiting).ok().unwrap().get(), Some(&mut 20_000));
+    }
+
+    /// As in a child, for which the borrower's generation is that of its parent.
+    fn on_loan_to_parent(cell: &LoanCell<i32>) -> Loan<'_, i32> {
+        let parent = process_generation() + 1;
+        cell.borrower.store(borrower(parent, Purpose::Waiting), Relaxed);
+        Loan { cell, generation: parent, purpose: Purpose::Waiting }
+    }
+
+    #[test]
+    fn a_child_starts_over_and_the_old_loan_is_void() {
+        let cell = LoanCell::new(1);
+        let mut old = on_loan_to_parent(&cell);
+        let mut new = cell.lend(Purpose::Waiting, || 2).ok().unwrap();
+        assert_eq!(old.get(), None);
+        drop(old);
+        assert_eq!(new.get(), Some(&mut 2));
+        assert_eq!(lend(&cell, Purpose::Waiting).err(), Some(Purpose::Waiting));
+    }
+
+    #[test]
+    fn a_loan_goes_on_in_a_child_where_nobody_has_started_over() {
+        let cell = LoanCell::new(1);
+        let mut old = on_loan_to_parent(&cell);
+        assert_eq!(old.get(), Some(&mut 1));
+        assert_eq!(lend(&cell, Purpose::Waiting).err(), Some(Purpose::Waiting));
+        drop(old);
+        assert_eq!(lend(&cell, Purpose::Waiting).ok().unwrap().get(), Some(&mut 1));
     }
 }

@@ -3,13 +3,14 @@ use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::RawFd;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::time::Duration;
 use std::{thread, vec};
 
 use rustix::io::Errno;
 
-use crate::loan::{Loan, LoanCell};
+use crate::loan::{Loan, LoanCell, Purpose};
 use crate::lock::{Guard, Lock, Use};
 use crate::registrations::Registrations;
 use crate::stats::Counters;
@@ -29,9 +30,10 @@ use crate::{
 /// # Changing the set
 ///
 /// [`register`](Self::register), [`modify`](Self::modify) and [`unregister`](Self::unregister)
-/// take `&self`, and take constant time on average at any size. They may be called at any time: inside the loop over the results, and from other threads while one
-/// waits. What is changed during a wait counts from the next wait on; the wait in progress is
-/// neither woken nor altered, and may still report a descriptor that was unregistered meanwhile.
+/// take `&self`, and take constant time on average at any size. They may be called at any time:
+/// inside the loop over the results, and from other threads while one waits. What is changed during
+/// a wait counts from the next wait on; the wait in progress is neither woken nor altered, and may
+/// still report a descriptor that was unregistered meanwhile.
 /// Use a [`Waker`](crate::Waker) to end it.
 ///
 /// # Numbers, not handles
@@ -92,8 +94,6 @@ pub struct PollSet {
     wait: LoanCell<Wait>,
     engine: Engine,
     counters: Counters,
-    /// The wait is on loan to a wait, and not just to someone who unregisters.
-    is_waiting: AtomicBool,
 }
 
 impl PollSet {
@@ -118,7 +118,6 @@ impl PollSet {
             wait: LoanCell::new(Wait::new(engine)),
             engine,
             counters: Counters::new(),
-            is_waiting: AtomicBool::new(false),
         }
     }
 
@@ -178,7 +177,8 @@ impl PollSet {
     ) -> io::Result<()> {
         for (fd, events) in descriptors {
             let fd = not_negative(fd.number())?;
-            *self.changes.get_mut() += 1;
+            let changes = self.changes.get_mut();
+            *changes = changes.saturating_add(1);
             match self.registrations.get_mut() {
                 Some(registrations) => registrations.register(fd, events),
                 None => self.register(fd, events)?,
@@ -398,13 +398,26 @@ impl PollSet {
         }
     }
 
-    /// Begins a wait that is made step by step: see [`Waiting`]. No system call is made before the
-    /// first step.
+    /// Begins a wait that is made step by step: see [`Waiting`], which has an example of a whole
+    /// loop. No system call is made before the first step.
     ///
     /// # Errors
     ///
     /// [`ResourceBusy`](io::ErrorKind::ResourceBusy), with [`ConcurrentPoll`] inside: another
     /// thread is waiting on this set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pollset::{PollSet, Step};
+    ///
+    /// let set = PollSet::new();
+    /// let mut waiting = set.start(Duration::ZERO)?;
+    /// while waiting.step()? == Step::Unfinished {}
+    /// assert_eq!(waiting.step()?, Step::Ready(0));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[inline]
     pub fn start(&self, timeout: impl Into<Timeout>) -> io::Result<Waiting<'_>> {
         Ok(Waiting::new(self, self.borrow_wait()?, timeout.into()))
@@ -521,48 +534,46 @@ impl PollSet {
         &self.counters
     }
 
-    #[inline]
-    pub(crate) fn is_waiting(&self) -> &AtomicBool {
-        &self.is_waiting
-    }
-
     /// For a wait, which is refused while there is another.
     #[inline]
     pub(crate) fn borrow_wait(&self) -> io::Result<Loan<'_, Wait>> {
-        loop {
-            match self.lend_wait() {
-                Some(wait) => return Ok(wait),
-                None if self.is_waiting.load(Relaxed) => return Err(ConcurrentPoll.into()),
-                // Someone has the kernel forget a descriptor, which takes less than a microsecond.
-                None => thread::yield_now(),
+        for attempt in 0u32.. {
+            match self.lend_wait(Purpose::Waiting) {
+                Ok(wait) => return Ok(wait),
+                Err(Purpose::Waiting) => break,
+                // Someone has the kernel forget a descriptor, which takes less than a microsecond,
+                // if it gets to run.
+                Err(Purpose::Settling) if attempt < 100 => thread::yield_now(),
+                Err(Purpose::Settling) => thread::sleep(Duration::from_micros(50)),
             }
         }
+        Err(ConcurrentPoll.into())
     }
 
     #[inline]
-    fn lend_wait(&self) -> Option<Loan<'_, Wait>> {
-        self.wait.lend(|| Wait::new(self.engine))
+    fn lend_wait(&self, purpose: Purpose) -> Result<Loan<'_, Wait>, Purpose> {
+        self.wait.lend(purpose, || {
+            self.changes.store(usize::MAX, Release);
+            Wait::new(self.engine)
+        })
     }
 
     /// Brings what a wait works with up to date, and chooses its engine.
     #[inline]
     pub(crate) fn prepare(&self, wait: &mut Wait) {
-        wait.leave_parents_epoll(process_generation());
         if self.departed.load(Acquire) {
             self.remove_departed(wait);
         }
-        if self.changes() != 0 || wait.is_new() {
-            self.apply_changes(wait, &mut self.lock(Use::Taking));
-        }
-        if wait.wants_epoll() {
-            wait.buy_epoll(&mut self.lock(Use::Taking), &self.counters);
+        if self.changes() != 0 || wait.is_new() || wait.wants_epoll() {
+            let mut registrations = self.lock(Use::Taking);
+            self.changes.store(0, Release);
+            wait.apply_changes(&mut registrations);
+            // Of the registrations that the array has, and no others: under the same lock.
+            if wait.wants_epoll() {
+                wait.buy_epoll(&mut registrations, &self.counters);
+            }
         }
         wait.choose_engine(&self.counters);
-    }
-
-    fn apply_changes(&self, wait: &mut Wait, registrations: &mut Registrations) {
-        self.changes.store(0, Release);
-        wait.apply_changes(registrations);
     }
 
     /// Has the kernel forget what was unregistered, now or, if a wait is in progress, right after
@@ -570,8 +581,7 @@ impl PollSet {
     #[inline]
     fn settle(&self) {
         while self.departed.load(Acquire) {
-            let Some(mut loan) = self.lend_wait() else { return };
-            self.is_waiting.store(false, Relaxed);
+            let Ok(mut loan) = self.lend_wait(Purpose::Settling) else { return };
             if let Some(wait) = loan.get() {
                 wait.leave_parents_epoll(process_generation());
                 self.remove_departed(wait);
@@ -585,14 +595,12 @@ impl PollSet {
     }
 
     /// Closes the gaps that unregistering has left. False if there are none.
-    pub(crate) fn compact(&self, wait: &mut Wait) -> bool {
-        let mut registrations = self.lock(Use::Changing);
-        let has_gaps = registrations.has_vacant();
-        if has_gaps {
+    pub(crate) fn compact(&self) -> bool {
+        self.change(|registrations| {
+            let has_gaps = registrations.has_vacant();
             registrations.compact();
-            self.apply_changes(wait, &mut registrations);
-        }
-        has_gaps
+            has_gaps
+        })
     }
 }
 
@@ -629,23 +637,6 @@ impl Drop for SettleOnDrop<'_> {
     #[inline]
     fn drop(&mut self) {
         self.0.settle();
-    }
-}
-
-/// Up until it is dropped, after a panic, too.
-pub(crate) struct Flag<'a>(&'a AtomicBool);
-
-impl<'a> Flag<'a> {
-    #[inline]
-    pub fn raise(flag: &'a AtomicBool) -> Self {
-        flag.store(true, Relaxed);
-        Self(flag)
-    }
-}
-
-impl Drop for Flag<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Relaxed);
     }
 }
 

@@ -1,4 +1,5 @@
 use std::io;
+use std::mem::take;
 use std::time::Duration;
 
 use crate::choice::Choice;
@@ -17,8 +18,12 @@ pub struct Wait {
     epoll: Option<Box<EpollEngine>>,
     choice: Choice,
     probing: Probing,
+    /// How many are registered, of the slots that the engines have.
+    registered: usize,
     /// The wait in progress, or the last one, is on epoll.
     is_on_epoll: bool,
+    /// The epoll instance reports what isn't registered, and is to be replaced.
+    is_haunted: bool,
     is_new: bool,
 }
 
@@ -29,7 +34,9 @@ impl Wait {
             epoll: None,
             choice: Choice::new(engine),
             probing: Probing::new(),
+            registered: 0,
             is_on_epoll: false,
+            is_haunted: false,
             is_new: true,
         }
     }
@@ -50,10 +57,8 @@ impl Wait {
 
     pub fn apply_changes(&mut self, registrations: &mut Registrations) {
         let Self { array, epoll, .. } = self;
-        // A number may have been unregistered and registered again: the old entry goes first.
         if let Some(epoll) = epoll {
             registrations.take_departed(epoll.departed());
-            epoll.remove_departed();
         }
         let kept = array.keep(registrations.seen());
         registrations.take_changes(kept, |number, slot| {
@@ -62,6 +67,7 @@ impl Wait {
                 epoll.set(number, slot);
             }
         });
+        self.registered = registrations.len();
         self.is_new = false;
     }
 
@@ -80,7 +86,7 @@ impl Wait {
     /// Whether an epoll instance has become worth its price.
     #[inline]
     pub fn wants_epoll(&self) -> bool {
-        self.epoll.is_none() && self.choice.buys(self.array.len())
+        self.epoll.is_none() && self.choice.buys(self.registered)
     }
 
     pub fn buy_epoll(&mut self, registrations: &mut Registrations, counters: &Counters) {
@@ -96,7 +102,9 @@ impl Wait {
     pub fn choose_engine(&mut self, counters: &Counters) {
         self.is_on_epoll = false;
         let Some(epoll) = &mut self.epoll else { return };
-        if !self.choice.uses_epoll(self.array.len(), epoll.aside()) {
+        // A number may have been unregistered and registered again: the old entry goes first.
+        epoll.remove_departed();
+        if !self.choice.uses_epoll(self.registered, epoll.aside()) {
             return;
         }
         match epoll.apply(counters) {
@@ -112,13 +120,15 @@ impl Wait {
     fn refuse_epoll(&mut self, counters: &Counters) {
         self.epoll = None;
         self.is_on_epoll = false;
+        self.is_haunted = false;
         self.choice.refused();
         counters.refused.add(1);
     }
 
-    /// How many descriptors the kernel may have to look at to ask without waiting.
+    /// How many descriptors are looked at to ask without waiting.
     pub fn asks_at_most(&self) -> usize {
         match &self.epoll {
+            Some(_) if self.is_haunted => self.registered,
             Some(epoll) if self.is_on_epoll => epoll.answers_at_once(),
             _ => self.array.len(),
         }
@@ -133,35 +143,40 @@ impl Wait {
         self.probing.is_due()
     }
 
-    /// Asks once, without waiting, before a wait.
-    pub fn probe(&mut self, counters: &Counters) -> io::Result<usize> {
-        let ready = self.ask(Some(Duration::ZERO), counters)?;
+    /// Takes note of what asking without waiting, before a wait, has found.
+    pub fn has_probed(&mut self, ready: usize) {
         if ready == 0 {
             self.probing.came_up_empty();
         } else {
             self.probing.found_something();
         }
-        Ok(ready)
     }
 
-    /// Asks the engine of this wait; returns how many descriptors are ready.
-    pub fn ask(&mut self, mut timeout: Option<Duration>, counters: &Counters) -> io::Result<usize> {
-        while self.is_on_epoll
+    /// Asks the engine of this wait; returns how many descriptors are ready. `None`: it must be asked
+    /// again, which may take longer, and some of the time has gone by.
+    pub fn ask(
+        &mut self,
+        timeout: Option<Duration>,
+        counters: &Counters,
+    ) -> io::Result<Option<usize>> {
+        if take(&mut self.is_haunted)
             && let Some(epoll) = &mut self.epoll
+            && epoll.replace(counters).is_err()
         {
-            match epoll.ask(timeout, &mut self.array)? {
-                Answer::Ready(ready) => return Ok(ready),
-                Answer::Phantom => {
-                    if epoll.replace(counters).is_err() {
-                        self.refuse_epoll(counters);
-                    }
-                }
-                Answer::Lost => self.refuse_epoll(counters),
-            }
-            // Some of the time may have gone by.
-            timeout = Some(Duration::ZERO);
+            self.refuse_epoll(counters);
         }
-        self.array.ask(timeout)
+        let Some(epoll) = self.epoll.as_mut().filter(|_| self.is_on_epoll) else {
+            return self.array.ask(timeout).map(Some);
+        };
+        let array = &mut self.array;
+        let slots = array.len();
+        match epoll.ask(timeout, slots, |slot, revents| array.answer(slot, revents))? {
+            Answer::Ready(ready) => return Ok(Some(ready)),
+            Answer::More => {}
+            Answer::Phantom => self.is_haunted = true,
+            Answer::Lost => self.refuse_epoll(counters),
+        }
+        Ok(None)
     }
 
     pub fn begin_block(&mut self) {
@@ -194,7 +209,7 @@ impl Wait {
         if self.is_on_epoll {
             self.choice.served();
         }
-        self.choice.record(self.array.len(), ready, has_blocked, self.epoll.is_none());
+        self.choice.record(self.registered, ready, has_blocked, self.epoll.is_none());
     }
 
     /// What was found, in registration order: the slot and the event. Each is given once.

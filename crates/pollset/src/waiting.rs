@@ -1,37 +1,50 @@
 use std::fmt;
 use std::io;
 use std::mem::take;
+use std::panic::UnwindSafe;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
 use crate::loan::Loan;
-use crate::set::{Flag, SettleOnDrop};
+use crate::set::SettleOnDrop;
 use crate::sys::process_generation;
 use crate::wait::Wait;
 use crate::{Event, PollSet, Timeout};
 
-/// A wait in progress, made step by step.
+/// A wait in progress, made step by step: see [`PollSet::start`].
 ///
 /// For callers that have something to do around system calls that may block, such as letting go of
 /// the lock of an interpreter. [`PollSet::poll_interruptible`] is such a loop and nothing more.
 ///
-/// While it lives, the set is waiting: another wait on it is an error.
+/// While it lives, the set is waiting: another wait on it is an error. (One that is leaked waits
+/// for ever.) What is changed before the first step counts for this wait, what is changed later
+/// for the next.
 ///
 /// ```
 /// use std::time::Duration;
 /// use pollset::{PollFlags, PollSet, Step};
 ///
+/// # let let_go_of_lock = || ();
+/// # let take_lock_back = || ();
+/// # let run_signal_handlers = || ();
 /// let (reader, _writer) = std::io::pipe()?;
 /// let set = PollSet::new();
 /// set.register(&reader, PollFlags::IN)?;
 ///
 /// let mut waiting = set.start(Duration::from_millis(1))?;
 /// let ready = loop {
-///     let is_short = waiting.is_short(); // if not, now is the time to let go of a lock
-///     match waiting.step()? {
+///     let is_long = !waiting.is_short();
+///     if is_long {
+///         let_go_of_lock();
+///     }
+///     let step = waiting.step();
+///     if is_long {
+///         take_lock_back();
+///     }
+///     match step? {
 ///         Step::Unfinished => {}
-///         Step::Interrupted => {} // now is the time to run handlers of signals
+///         Step::Interrupted => run_signal_handlers(),
 ///         Step::Ready(ready) => break ready,
 ///     }
 /// };
@@ -39,9 +52,9 @@ use crate::{Event, PollSet, Timeout};
 /// assert_eq!(waiting.take_event(), None);
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[must_use]
 pub struct Waiting<'a> {
     // Dropped in this order.
-    _is_waiting: Flag<'a>,
     wait: Loan<'a, Wait>,
     _settles: SettleOnDrop<'a>,
     set: &'a PollSet,
@@ -59,14 +72,19 @@ enum Stage {
     /// To wait for the first time.
     Block,
     Blocked,
+    Over {
+        ready: usize,
+    },
 }
 
 /// What a step has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
 pub enum Step {
     /// The wait is over: so many descriptors are ready. 0: the time is up.
     Ready(usize),
-    /// A signal came. The next step goes on.
+    /// A signal came, or someone has used the set in this process, which was forked during the
+    /// wait. The next step goes on.
     Interrupted,
     /// The next step goes on.
     Unfinished,
@@ -78,7 +96,6 @@ const SHORT: usize = 64;
 impl<'a> Waiting<'a> {
     pub(crate) fn new(set: &'a PollSet, wait: Loan<'a, Wait>, timeout: Timeout) -> Self {
         Self {
-            _is_waiting: Flag::raise(set.is_waiting()),
             wait,
             _settles: SettleOnDrop(set),
             set,
@@ -88,9 +105,12 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Whether the next step doesn't block, and is over in a few microseconds: it asks about few
-    /// descriptors, and applies few changes. (One file may still take its time to answer: one that
-    /// is served by another process, say.)
+    /// Whether the next step doesn't block and is usually over in a few microseconds: it asks about
+    /// few descriptors, or is given few answers, and applies few changes.
+    ///
+    /// On epoll, it may also look for closed numbers, which takes up to a millisecond at 20,000
+    /// descriptors and at most 5 % of all time. And a file may take its time to say whether it is
+    /// ready, if another process is asked for it.
     #[inline]
     #[must_use]
     pub fn is_short(&mut self) -> bool {
@@ -99,14 +119,17 @@ impl<'a> Waiting<'a> {
             Stage::Prepare => self.set.changes() <= SHORT && !wait.wants_epoll(),
             Stage::Ask => wait.asks_at_most() <= 2 * SHORT,
             Stage::Block | Stage::Blocked => false,
+            Stage::Over { .. } => true,
         }
     }
 
-    /// Goes on with the wait.
+    /// Goes on with the wait. If it is over, says so again.
+    ///
+    /// A timeout that is a [`Duration`] counts from the first step that blocks.
     ///
     /// # Errors
     ///
-    /// Those of [`PollSet::poll`]. The wait is over then.
+    /// Those of [`PollSet::poll`], after which the wait can only be dropped.
     #[inline]
     pub fn step(&mut self) -> io::Result<Step> {
         if take(&mut self.was_interrupted) {
@@ -118,7 +141,8 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// The next event of those that are ready, in registration order. Each is given once.
+    /// The next event of those that are ready, in registration order. Each is given once; `None` if
+    /// there are no more, or the wait isn't over.
     #[inline]
     pub fn take_event(&mut self) -> Option<Event> {
         self.take_answer().map(|(_, event)| event)
@@ -129,10 +153,14 @@ impl<'a> Waiting<'a> {
     /// caches.
     #[inline]
     pub fn take_answer(&mut self) -> Option<(usize, Event)> {
-        self.wait.get()?.take_answer()
+        match self.stage {
+            Stage::Over { .. } => self.wait.get()?.take_answer(),
+            _ => None,
+        }
     }
 
-    /// How many slots there are: no less than descriptors, and no more than about twice as many.
+    /// How many slots this wait has, once it is over: no fewer than it has descriptors, and no more
+    /// than about twice as many.
     #[must_use]
     pub fn slots(&mut self) -> usize {
         self.wait.get().map_or(0, |wait| wait.slots())
@@ -151,6 +179,7 @@ impl<'a> Waiting<'a> {
         let counters = self.set.counters();
         // Someone has started over in this process, a forked child, since the last step.
         let Some(wait) = self.wait.get() else { return Err(Errno::INTR.into()) };
+        wait.leave_parents_epoll(process_generation());
         if self.stage == Stage::Prepare {
             self.set.prepare(wait);
             let asks = self.timeout.is_zero() || wait.is_probe_due();
@@ -160,16 +189,22 @@ impl<'a> Waiting<'a> {
             }
         }
         let ready = match self.stage {
-            Stage::Ask if self.timeout.is_zero() => wait.ask(Some(Duration::ZERO), counters)?,
-            Stage::Ask => {
-                self.stage = Stage::Block;
-                match wait.probe(counters)? {
-                    0 => return Ok(Step::Unfinished),
-                    ready => ready,
+            Stage::Over { ready } => return Ok(Step::Ready(ready)),
+            Stage::Prepare | Stage::Ask => {
+                let Some(ready) = wait.ask(Some(Duration::ZERO), counters)? else {
+                    return Ok(Step::Unfinished);
+                };
+                if !self.timeout.is_zero() {
+                    wait.has_probed(ready);
+                    if ready == 0 {
+                        self.stage = Stage::Block;
+                        return Ok(Step::Unfinished);
+                    }
                 }
+                ready
             }
             // The clock is read only from here on: what is ready at once is reported without it.
-            _ => {
+            Stage::Block | Stage::Blocked => {
                 if self.stage == Stage::Block {
                     wait.begin_block();
                     self.stage = Stage::Blocked;
@@ -178,23 +213,30 @@ impl<'a> Waiting<'a> {
                 self.timeout = deadline.map_or(Timeout::Never, Timeout::At);
                 let until_audit = wait.until_audit(left);
                 match wait.ask(until_audit, counters)? {
-                    0 if deadline.is_none_or(|deadline| Instant::now() < deadline) => {
+                    None => return Ok(Step::Unfinished),
+                    Some(0) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {
                         wait.audit_blocked(counters);
                         return Ok(Step::Unfinished);
                     }
-                    ready => ready,
+                    Some(ready) => ready,
                 }
             }
         };
         wait.record(ready, self.stage == Stage::Blocked, counters);
+        self.stage = Stage::Over { ready };
         Ok(Step::Ready(ready))
     }
 
-    /// The callback of a signal may have forked, and this may be the child.
+    /// Goes on after a signal, whose callback may have forked: this may be the child.
     #[cold]
     fn resume(&mut self) -> io::Result<()> {
         match self.wait.get() {
-            Some(wait) => wait.leave_parents_epoll(process_generation()),
+            // Signals may come faster than the time for an audit.
+            Some(wait) if self.stage == Stage::Blocked => {
+                wait.leave_parents_epoll(process_generation());
+                wait.audit_blocked(self.set.counters());
+            }
+            Some(_) => {}
             None => {
                 self.wait = self.set.borrow_wait()?;
                 self.stage = Stage::Prepare;
@@ -212,15 +254,16 @@ impl<'a> Waiting<'a> {
         }
         // The kernel refuses more entries than the process may have descriptors, and counts the
         // vacant ones, too.
-        if errno == Some(Errno::INVAL)
-            && let Some(wait) = self.wait.get()
-            && self.set.compact(wait)
-        {
+        if errno == Some(Errno::INVAL) && self.set.compact() {
+            self.stage = Stage::Prepare;
             return Ok(Step::Unfinished);
         }
         Err(error)
     }
 }
+
+/// A panic elsewhere leaves a wait as it was.
+impl UnwindSafe for Waiting<'_> {}
 
 impl fmt::Debug for Waiting<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -55,8 +55,7 @@ impl ArrayEngine {
         Ok(self.left)
     }
 
-    /// Puts down what the other engine has found.
-    #[allow(dead_code)] // where there is no other
+    /// Puts down what somebody else has found.
     #[inline]
     pub fn answer(&mut self, slot: usize, revents: PollFlags) {
         self.entries[slot].revents = revents.bits() as i16;

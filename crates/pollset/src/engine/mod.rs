@@ -25,6 +25,8 @@ pub use epoll::EpollEngine;
 pub enum Answer {
     /// So many descriptors are ready.
     Ready(usize),
+    /// More than there was room for. Now there is room for all; it must be asked again.
+    More,
     /// It reports what is not registered, and must be replaced.
     Phantom,
     /// There is no instance any more, or none that may be used.

@@ -3,7 +3,8 @@ use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use super::{Answer, ArrayEngine};
+use super::Answer;
+use crate::PollFlags;
 use crate::registrations::Slot;
 use crate::stats::Counters;
 
@@ -42,7 +43,8 @@ impl EpollEngine {
     pub fn ask(
         &mut self,
         _timeout: Option<Duration>,
-        _array: &mut ArrayEngine,
+        _slots: usize,
+        _answer: impl FnMut(usize, PollFlags),
     ) -> io::Result<Answer> {
         match self.0 {}
     }

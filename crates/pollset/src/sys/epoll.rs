@@ -85,13 +85,14 @@ impl Epoll {
         }
     }
 
-    /// Waits for `ms` milliseconds (-1: for ever) and puts what is ready into `events`, as far as
-    /// its capacity goes.
-    pub fn wait(&self, events: &mut Vec<epoll_event>, ms: c_int) -> io::Result<()> {
+    /// Waits for `ms` milliseconds (-1: for ever) and puts what is ready into `events`: `room` of
+    /// them, or as many as its capacity holds.
+    #[inline]
+    pub fn wait(&self, events: &mut Vec<epoll_event>, room: usize, ms: c_int) -> io::Result<()> {
         events.clear();
-        let capacity = events.capacity().min(c_int::MAX as usize) as c_int;
-        // SAFETY: the kernel writes at most `capacity` events to memory that `events` owns.
-        let ready = unsafe { libc::epoll_wait(self.number(), events.as_mut_ptr(), capacity, ms) };
+        let room = room.min(events.capacity()).min(c_int::MAX as usize) as c_int;
+        // SAFETY: the kernel writes at most `room` events to memory that `events` owns.
+        let ready = unsafe { libc::epoll_wait(self.number(), events.as_mut_ptr(), room, ms) };
         if ready < 0 {
             return Err(io::Error::last_os_error());
         }

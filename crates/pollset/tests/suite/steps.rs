@@ -6,7 +6,7 @@ use pollset::{Event, PollFlags, PollSet, Step, Waiting};
 
 use crate::util::fd::Fd;
 use crate::util::oracle::{assert_agrees, kernel_poll};
-use crate::util::process::{Side, alone, end_with};
+use crate::util::process::{Child, Side, alone, end_with};
 use crate::util::signal::Alarm;
 use crate::util::wait::assert_busy;
 use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds, set_of, set_of_never_opened};
@@ -40,6 +40,38 @@ fn a_wait_in_steps_answers_as_one_in_a_piece() {
             assert_eq!(finish(&mut waiting), count as usize);
             assert_eq!(events(&mut waiting), kernel_poll(&registered));
             assert_eq!(events(&mut waiting), [], "each is given once");
+        }
+    }
+}
+
+#[test]
+fn a_wait_that_is_over_says_so_again_and_asks_no_more() {
+    let (counters, set) = counters(2, 1);
+    let mut waiting = set.start(None).unwrap();
+    assert_eq!(finish(&mut waiting), 2);
+    counters[0].drain();
+    assert!(waiting.is_short());
+    assert_eq!(waiting.step().unwrap(), Step::Ready(2));
+    assert_eq!(events(&mut waiting).len(), 2);
+    assert_eq!(waiting.step().unwrap(), Step::Ready(2));
+    assert_eq!(events(&mut waiting), []);
+}
+
+#[test]
+fn there_are_no_events_before_the_wait_is_over() {
+    for count in [1, 20, 200] {
+        let (counters, set) = counters(count, 1);
+        for _ in 0..3 {
+            finish(&mut set.start(NOW).unwrap()); // whose answers nobody takes
+        }
+        for counter in &counters {
+            set.unregister(counter).unwrap();
+        }
+        let mut waiting = set.start(LONG).unwrap();
+        assert_eq!(waiting.take_event(), None);
+        while waiting.is_short() {
+            assert_eq!(waiting.step().unwrap(), Step::Unfinished);
+            assert_eq!(waiting.take_event(), None);
         }
     }
 }
@@ -168,7 +200,7 @@ fn what_is_changed_during_a_wait_in_steps_counts_from_the_next() {
     set.poll(NOW).unwrap();
     let mut waiting = set.start(LONG).unwrap();
     while waiting.is_short() {
-        waiting.step().unwrap();
+        assert_eq!(waiting.step().unwrap(), Step::Unfinished);
     }
     let new = kinds::event_counter(1);
     set.register(&new, PollFlags::IN).unwrap();
@@ -234,7 +266,7 @@ fn a_wait_may_be_finished_by_another_thread() {
     let (counters, set) = counters(1, 0);
     let mut waiting = set.start(LONG).unwrap();
     while waiting.is_short() {
-        waiting.step().unwrap();
+        assert_eq!(waiting.step().unwrap(), Step::Unfinished);
     }
     std::thread::scope(|scope| {
         scope.spawn(|| assert_eq!(finish(&mut waiting), 1));
@@ -271,6 +303,45 @@ fn a_child_forked_between_steps_may_use_the_set_or_go_on() {
             drop(waiting);
             assert_eq!(assert_agrees(&set).len(), counters.len());
         }
+    });
+}
+
+#[test]
+fn two_waits_in_a_forked_child_know_of_each_other() {
+    alone(|| {
+        let (_counters, set) = counters(1, 1);
+        let parents = set.start(NOW).unwrap();
+        let child = Child::run(|| {
+            let mut childs = set.start(NOW).unwrap();
+            assert_busy(set.poll(NOW));
+            drop(parents);
+            assert_busy(set.poll(NOW));
+            assert_eq!(finish(&mut childs), 1);
+            drop(childs);
+            assert_eq!(assert_agrees(&set).len(), 1);
+        });
+        child.join();
+    });
+}
+
+#[test]
+fn a_wait_that_starts_over_in_a_forked_child_is_a_wait() {
+    alone(|| {
+        let (_counters, set) = counters(1, 0);
+        let mut waiting = set.start(Duration::from_millis(30)).unwrap();
+        while waiting.is_short() {
+            assert_eq!(waiting.step().unwrap(), Step::Unfinished);
+        }
+        let start = Instant::now();
+        let child = Child::run(|| {
+            assert_eq!(set.poll(NOW).unwrap(), []);
+            assert_eq!(waiting.step().unwrap(), Step::Interrupted);
+            assert_eq!(waiting.step().unwrap(), Step::Unfinished);
+            assert_busy(set.poll(NOW));
+            assert_eq!(finish(&mut waiting), 0);
+            assert!(start.elapsed() >= Duration::from_millis(30));
+        });
+        child.join();
     });
 }
 

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use audit::Audit;
 use found::FoundSlots;
 
-use super::{Answer, ArrayEngine};
+use super::Answer;
 use crate::PollFlags;
 use crate::registrations::{NO_KEY, Slot, VACANT};
 use crate::stats::Counters;
@@ -49,6 +49,8 @@ pub struct EpollEngine {
     /// The keys of `aside[1..]`.
     aside_keys: Vec<u32>,
     buffer: Vec<libc::epoll_event>,
+    /// How many events are asked for at once.
+    room: usize,
     found: FoundSlots,
     next_serial: u32,
     audit: Audit,
@@ -100,6 +102,7 @@ impl EpollEngine {
             changed: Vec::new(),
             aside_keys: Vec::new(),
             buffer: Vec::with_capacity(ROOM),
+            room: ROOM,
             found: FoundSlots::new(),
             next_serial: 0,
             audit: Audit::new(coarse_now()),
@@ -270,18 +273,19 @@ impl EpollEngine {
         Ok(())
     }
 
-    /// Asks, and waits until something is ready or the timeout is over (`None`: for ever). The
-    /// answers are put into the array.
+    /// Asks, and waits until something is ready or the timeout is over (`None`: for ever). Tells
+    /// `answer` what it finds out about slots, all of them below `slots`.
     pub fn ask(
         &mut self,
         timeout: Option<Duration>,
-        array: &mut ArrayEngine,
+        slots: usize,
+        mut answer: impl FnMut(usize, PollFlags),
     ) -> io::Result<Answer> {
         self.found.clear();
         if self.aside_keys.is_empty()
             && let Some(ms) = whole_milliseconds(timeout)
         {
-            return self.ask_epoll(ms, array);
+            return self.ask_epoll(ms, slots, answer);
         }
         // The kernel takes as many entries as a process may have descriptors; one more, that of an
         // instance that watches nothing, may be too many.
@@ -290,15 +294,14 @@ impl EpollEngine {
         sys::poll(&mut self.aside[first..], timeout)?;
         for (entry, &key) in self.aside[1..].iter().zip(&self.aside_keys) {
             if entry.revents != 0 {
-                let revents = PollFlags::from_bits_retain(entry.revents as u16);
                 let slot = self.watched[key as usize].slot;
-                array.answer(slot as usize, revents);
+                answer(slot as usize, PollFlags::from_bits_retain(entry.revents as u16));
                 self.found.push(slot);
             }
         }
         match PollFlags::from_bits_retain(self.aside[0].revents as u16) {
-            PollFlags::IN => self.ask_epoll(0, array),
-            revents if revents.is_empty() => Ok(self.ready(array)),
+            PollFlags::IN => self.ask_epoll(0, slots, answer),
+            revents if revents.is_empty() => Ok(self.ready(slots)),
             _ => {
                 self.disown();
                 Ok(Answer::Lost)
@@ -306,8 +309,14 @@ impl EpollEngine {
         }
     }
 
-    fn ask_epoll(&mut self, ms: i32, array: &mut ArrayEngine) -> io::Result<Answer> {
-        match self.epoll.wait(&mut self.buffer, ms) {
+    #[inline]
+    fn ask_epoll(
+        &mut self,
+        ms: i32,
+        slots: usize,
+        mut answer: impl FnMut(usize, PollFlags),
+    ) -> io::Result<Answer> {
+        match self.epoll.wait(&mut self.buffer, self.room, ms) {
             Err(error) if is(&error, Errno::INTR) => return Err(error),
             Err(error) => {
                 // Not an epoll instance any more; else the system has come to forbid it.
@@ -318,17 +327,22 @@ impl EpollEngine {
             }
             Ok(()) => {}
         }
-        if self.buffer.len() == self.buffer.capacity() {
+        if self.buffer.len() == self.room && self.room <= self.entries.len() {
             // There may be more. Asked again, it starts with those that it has not given yet.
-            self.buffer.reserve(self.entries.len() + 1);
-            self.epoll.wait(&mut self.buffer, 0)?;
+            self.room = self.entries.len() + 1;
+            self.buffer.clear();
+            self.buffer.reserve(self.room);
+            return Ok(Answer::More);
+        }
+        if self.buffer.len() < self.room / 4 {
+            self.room = (self.room / 2).max(ROOM);
         }
         for event in &self.buffer {
             let (revents, token) = parts(event);
             let (key, serial) = (token as u32, (token >> 32) as u32);
             match self.watched.get(key as usize) {
                 Some(watched) if watched.serial == serial && serial != 0 => {
-                    array.answer(watched.slot as usize, revents);
+                    answer(watched.slot as usize, revents);
                     self.found.push(watched.slot);
                 }
                 Some(_) if (1..=self.next_serial).contains(&serial) => return Ok(Answer::Phantom),
@@ -340,23 +354,23 @@ impl EpollEngine {
                 }
             }
         }
-        Ok(self.ready(array))
+        Ok(self.ready(slots))
     }
 
-    fn ready(&mut self, array: &ArrayEngine) -> Answer {
-        self.found.put_in_order(array.len());
+    fn ready(&mut self, slots: usize) -> Answer {
+        self.found.put_in_order(slots);
         Answer::Ready(self.found.len())
+    }
+
+    /// How many answers the next wait gives, at most, before it asks for a second one.
+    pub fn answers_at_once(&self) -> usize {
+        self.aside.len() + self.room
     }
 
     /// The next slot of those that something was found about, in order. Each is given once.
     #[inline]
     pub fn take_slot(&mut self) -> Option<usize> {
         self.found.take_next()
-    }
-
-    /// How many answers the kernel may give at once, without being asked a second time.
-    pub fn answers_at_once(&self) -> usize {
-        self.aside.len() + self.buffer.capacity()
     }
 
     /// Puts a new instance in the place of this one, with the same entries.
@@ -475,7 +489,7 @@ impl Drop for EpollEngine {
         if !self.is_ours(process_generation()) {
             return;
         }
-        match self.epoll.wait(&mut self.buffer, 0) {
+        match self.epoll.wait(&mut self.buffer, 1, 0) {
             Err(error) if is(&error, Errno::BADF) || is(&error, Errno::INVAL) => {}
             _ => self.epoll.close(),
         }
@@ -485,7 +499,7 @@ impl Drop for EpollEngine {
 /// Serial numbers start over, with a new instance, before they run out.
 const LAST_SERIAL: u32 = 1 << 31;
 
-/// Events for which there is room from the start.
+/// Events that are asked for at once, unless there have been more lately.
 const ROOM: usize = 64;
 
 /// Whether epoll might sleep through what this mask waits for: many files wake their waiters with

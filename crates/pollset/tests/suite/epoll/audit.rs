@@ -12,8 +12,9 @@ use rustix::time::{ClockId, clock_gettime};
 use super::{asked, counter, counters};
 use crate::util::number::enough_for;
 use crate::util::process::alone;
+use crate::util::signal::Alarm;
 use crate::util::wait::while_waiting;
-use crate::util::{LONG, NOW, event};
+use crate::util::{LONG, NOW, event, kinds};
 
 const ROUNDS: usize = 5;
 
@@ -289,4 +290,14 @@ fn waits_that_follow_each_other_spend_a_bounded_share_on_the_audit() {
         // A pass takes no less than 40 ms.
         assert!(audited < 10_000 * (2 + start.elapsed().as_millis() as u64 / 40));
     });
+}
+
+#[test]
+fn signals_do_not_keep_a_blocked_wait_from_its_audit() {
+    let mut fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
+    let set = asked(&fds);
+    let _alive = fds[5].dup();
+    fds[5].close();
+    let _alarm = Alarm::every(Duration::from_millis(5));
+    assert_eq!(set.poll(LONG).unwrap(), [event(&fds[5], PollFlags::NVAL)]);
 }

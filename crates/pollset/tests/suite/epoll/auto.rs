@@ -1,8 +1,8 @@
 //! Which engine a set chooses that chooses itself.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
-use pollset::{Engine, PollFlags, PollSet};
+use pollset::{Engine, Event, PollFlags, PollSet};
 
 use super::{automatic, counters, instances};
 use crate::util::process::alone;
@@ -115,5 +115,23 @@ fn a_set_on_poll_forgets_nothing_that_epoll_must_know() {
         let events = set.poll(NOW).unwrap();
         assert_eq!(events.len(), 11);
         assert_eq!(events[10].fd, socket.number());
+    });
+}
+
+#[test]
+fn a_set_that_has_become_small_is_on_poll() {
+    alone(|| {
+        let mut fds = counters(100);
+        let set = registered(&fds);
+        comes_to_use(&set, Engine::Epoll);
+        for fd in fds.drain(8..) {
+            set.unregister(&fd).unwrap();
+        }
+        let closed = fds.remove(4);
+        let number = closed.as_raw_fd();
+        drop(closed);
+        let events = set.poll(NOW).unwrap();
+        assert_eq!(events, [Event { fd: number, revents: PollFlags::NVAL }]);
+        assert_eq!(set.stats().last_engine, Some(Engine::Poll));
     });
 }

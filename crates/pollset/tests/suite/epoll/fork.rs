@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use pollset::{PollFlags, Waker};
+use pollset::{PollFlags, Step, Waker};
 
 use super::{asked, counter, counters, instance, instances, on_epoll};
 use crate::util::oracle::assert_agrees;
@@ -226,4 +226,41 @@ fn a_wait_on_epoll_goes_on_in_the_child_forked_in_its_callback() {
         assert_eq!(assert_agrees(&set), expected);
         drop(alarm);
     });
+}
+
+#[test]
+fn a_child_forked_between_steps_leaves_the_parents_instance_alone() {
+    alone(|| {
+        let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
+        let set = asked(&fds);
+        let parents = instance();
+        let mut waiting = set.start(Duration::from_millis(300)).unwrap();
+        while waiting.is_short() {
+            assert_eq!(waiting.step().unwrap(), Step::Unfinished);
+        }
+        Child::run(|| {
+            let before = watched(parents);
+            let own = kinds::event_counter(1);
+            put(&own, fds[3].number());
+            while waiting.step().unwrap() == Step::Unfinished {}
+            assert_eq!(waiting.take_event(), Some(event(&fds[3], PollFlags::IN)));
+            assert_eq!(watched(parents), before);
+        })
+        .join();
+        drop(waiting);
+        assert_eq!(assert_agrees(&set), []);
+        assert_eq!((set.stats().refused, set.stats().replaced), (0, 0));
+    });
+}
+
+/// In a child, where nobody else has the number.
+fn put(file: &impl AsRawFd, number: RawFd) {
+    // SAFETY: it takes two numbers; the file that the second one meant is closed.
+    assert_eq!(unsafe { libc::dup2(file.as_raw_fd(), number) }, number);
+}
+
+/// How many entries an instance has.
+fn watched(instance: RawFd) -> usize {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{instance}")).unwrap();
+    info.lines().filter(|line| line.starts_with("tfd:")).count()
 }

@@ -5,10 +5,10 @@ use std::thread;
 
 use pollset::PollFlags;
 
-use super::asked;
+use super::{asked, on_epoll};
 use crate::util::oracle::assert_agrees;
 use crate::util::wait::while_waiting;
-use crate::util::{LONG, NOW, event, kinds};
+use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds};
 
 #[test]
 fn what_is_unregistered_during_a_wait_is_forgotten_right_after_it() {
@@ -111,4 +111,34 @@ fn what_is_registered_again_at_any_moment_of_a_wait_stays_watched() {
         }
     });
     assert_eq!(missed.load(Ordering::SeqCst), 0, "a registered and ready descriptor");
+}
+
+/// The first wait takes over the registrations, and fills an instance with them: the same ones.
+#[test]
+fn changes_while_an_instance_is_filled_get_there_and_nowhere_else() {
+    let (idle, ready) = (kinds::event_counter(0), kinds::event_counter(1));
+    for round in 0..5_000_u32 {
+        let set = on_epoll();
+        set.register(&idle, PollFlags::IN).unwrap();
+        set.register(&ready, PollFlags::IN).unwrap();
+        let go = AtomicBool::new(false);
+        let spin = |turns| (0..turns).for_each(|_| std::hint::spin_loop());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !go.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+                spin(round % 60);
+                if round % 2 == 0 {
+                    set.unregister(&idle).unwrap();
+                } else {
+                    (0..6).for_each(|i| set.register(NEVER_OPENED + i, PollFlags::IN).unwrap());
+                }
+            });
+            go.store(true, Ordering::Relaxed);
+            spin(round % 7 * 10);
+            let events = set.poll(NOW).unwrap();
+            assert_eq!(events[0], event(&ready, PollFlags::IN), "{events:?}");
+        });
+    }
 }
