@@ -1,0 +1,40 @@
+//! The functions of Python's C interface that `select.poll` converts its arguments with. What they
+//! accept, what they run and what they raise is then that of the Python that is running.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_longlong, c_ulong};
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+/// An integer, or what the object's `fileno()` returns. Not negative.
+pub fn as_file_descriptor(object: &Bound<'_, PyAny>) -> PyResult<c_int> {
+    // SAFETY: `object` is alive, and this thread is attached to its interpreter.
+    let fd = unsafe { ffi::PyObject_AsFileDescriptor(object.as_ptr()) };
+    unless_raised(object, fd, -1)
+}
+
+/// Not negative, and an `int`: an object that only has `__index__()` is refused.
+pub fn as_unsigned_long(object: &Bound<'_, PyAny>) -> PyResult<c_ulong> {
+    // SAFETY: as above. It checks the type of `object`.
+    let value = unsafe { ffi::PyLong_AsUnsignedLong(object.as_ptr()) };
+    unless_raised(object, value, c_ulong::MAX)
+}
+
+/// An `int`, or what `__index__()` returns.
+pub fn as_long_long(object: &Bound<'_, PyAny>) -> PyResult<c_longlong> {
+    // SAFETY: as above. It checks the type of `object`.
+    let value = unsafe { ffi::PyLong_AsLongLong(object.as_ptr()) };
+    unless_raised(object, value, -1)
+}
+
+/// `suspect` stands for itself, or for an exception.
+fn unless_raised<T: PartialEq>(object: &Bound<'_, PyAny>, value: T, suspect: T) -> PyResult<T> {
+    if value == suspect
+        && let Some(exception) = PyErr::take(object.py())
+    {
+        return Err(exception);
+    }
+    Ok(value)
+}

@@ -1,0 +1,25 @@
+//! The compiled half of the Python package `pollset`: the polling object, nothing else.
+//!
+//! All that polls is in the crate `pollset`. What is here turns Python's arguments into its types
+//! and its answers into Python's, to the letter of `select.poll`.
+
+#![deny(unsafe_code)]
+
+mod capi;
+mod descriptor;
+mod errors;
+mod mask;
+mod poll;
+mod results;
+mod timeout;
+mod wait;
+
+#[pyo3::pymodule]
+mod _pollset {
+    #[pymodule_export]
+    use crate::poll::poll;
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)] // Python's name for it
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

@@ -1,0 +1,50 @@
+//! The argument that says which events a descriptor is watched for.
+
+use std::convert::Infallible;
+
+use pollset::PollFlags;
+use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyInt;
+
+use crate::capi;
+
+/// An integer of 16 bits.
+pub fn convert(object: &Bound<'_, PyAny>) -> PyResult<PollFlags> {
+    if let Ok(int) = object.cast_exact::<PyInt>()
+        && let Ok(bits) = int.extract()
+    {
+        return Ok(PollFlags::from_bits_retain(bits));
+    }
+    if object.is_instance_of::<PyInt>() && object.lt(0)? {
+        return Err(PyValueError::new_err("value must be positive"));
+    }
+    match u16::try_from(capi::as_unsigned_long(object)?) {
+        Ok(bits) => Ok(PollFlags::from_bits_retain(bits)),
+        Err(_) => Err(PyOverflowError::new_err("Python int too large for C unsigned short")),
+    }
+}
+
+/// The mask of `register()`, which may be left out. PyO3 takes `None` for an `Option` that was left
+/// out; here it is a mask of the wrong type.
+pub enum Optional<'a, 'py> {
+    Omitted,
+    Given(Borrowed<'a, 'py, PyAny>),
+}
+
+impl Optional<'_, '_> {
+    pub fn convert(&self) -> PyResult<PollFlags> {
+        match self {
+            Self::Omitted => Ok(PollFlags::DEFAULT),
+            Self::Given(object) => convert(object),
+        }
+    }
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Optional<'a, 'py> {
+    type Error = Infallible;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> Result<Self, Self::Error> {
+        Ok(Self::Given(object))
+    }
+}

@@ -1,0 +1,136 @@
+//! The polling object, and the function that makes one.
+
+use pollset::{Builder, Engine, PollSet};
+use pyo3::exceptions::{PyKeyError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyIterator, PyList};
+
+use crate::{descriptor, errors, mask, results, timeout, wait};
+
+/// Make a polling object: a set of file descriptors, each with the events that it is watched for,
+/// that can be asked which of them have events or errors to report.
+///
+/// It does what select.poll() does: https://docs.python.org/3/library/select.html#polling-objects
+///
+/// engine says what the kernel is asked with: "poll" is always poll(2), "epoll" always epoll(7)
+/// where the system has it, "auto" or None whichever is cheaper for each wait. The answers are the
+/// same. Raises ValueError for anything else.
+#[pyfunction]
+#[pyo3(signature = (*, engine=None))]
+pub fn poll(engine: Option<&str>) -> PyResult<Poll> {
+    let engine = match engine {
+        None | Some("auto") => Engine::Auto,
+        Some("poll") => Engine::Poll,
+        Some("epoll") => Engine::Epoll,
+        Some(_) => return Err(PyValueError::new_err("engine must be 'auto', 'poll' or 'epoll'")),
+    };
+    Ok(Poll(Builder::new().engine(engine).build()))
+}
+
+/// A polling object: a set of file descriptors, each with the events that it is watched for, that
+/// can be asked which of them have events or errors to report. pollset.poll() makes one.
+///
+/// len() is the number of registered descriptors, `fd in p` says whether one is registered, and
+/// iteration gives a (fd, eventmask) tuple for each, in registration order, as they are at that
+/// moment. A polling object is true even if it is empty, and equal only to itself. All methods may
+/// be called from any thread at any time.
+#[pyclass(frozen, name = "poll", module = "pollset")]
+pub struct Poll(PollSet);
+
+#[pymethods]
+impl Poll {
+    /// Watch a file descriptor.
+    ///
+    ///   fd
+    ///     an integer, or an object with a fileno() method that returns one
+    ///   eventmask
+    ///     the events to watch for, 0 to 65535: POLLIN, POLLPRI, POLLOUT and so on, or-ed together.
+    ///     POLLERR, POLLHUP and POLLNVAL are reported whether asked for or not
+    ///
+    /// If it is registered, only its mask changes. The kernel isn't asked: a number that is not
+    /// open can be registered, and is reported as POLLNVAL. The object keeps the number and not fd.
+    /// During a poll() in another thread, the change counts from the next poll() on.
+    ///
+    /// Raises ValueError for a negative number or mask, OverflowError for one that is too large,
+    /// TypeError for other types, and whatever fileno() raises.
+    #[pyo3(
+        signature = (fd, eventmask=mask::Optional::Omitted, /),
+        text_signature = "($self, fd, eventmask=pollset.POLLIN | pollset.POLLPRI | pollset.POLLOUT, /)"
+    )]
+    fn register(&self, fd: &Bound<'_, PyAny>, eventmask: mask::Optional<'_, '_>) -> PyResult<()> {
+        let py = fd.py();
+        let (fd, events) = (descriptor::convert(fd)?, eventmask.convert()?);
+        self.0.register(fd, events).map_err(|error| errors::exception(py, error))
+    }
+
+    /// Watch a registered file descriptor for other events.
+    ///
+    ///   fd
+    ///     an integer, or an object with a fileno() method that returns one
+    ///   eventmask
+    ///     the events to watch for, as in register()
+    ///
+    /// Raises FileNotFoundError, an OSError with errno ENOENT, if it is not registered; otherwise
+    /// as register().
+    #[pyo3(signature = (fd, eventmask, /), text_signature = "($self, fd, eventmask, /)")]
+    fn modify(&self, fd: &Bound<'_, PyAny>, eventmask: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = fd.py();
+        let (fd, events) = (descriptor::convert(fd)?, mask::convert(eventmask)?);
+        self.0.modify(fd, events).map_err(|error| errors::exception(py, error))
+    }
+
+    /// Stop watching a file descriptor. Do this before it is closed.
+    ///
+    ///   fd
+    ///     an integer, or an object with a fileno() method that returns one
+    ///
+    /// Raises KeyError if it is not registered; otherwise as register().
+    #[pyo3(signature = (fd, /), text_signature = "($self, fd, /)")]
+    fn unregister(&self, fd: &Bound<'_, PyAny>) -> PyResult<()> {
+        let fd = descriptor::convert(fd)?;
+        self.0.unregister(fd).map_err(|error| PyKeyError::new_err(error.fd))
+    }
+
+    /// Wait until a registered file descriptor has events or errors to report.
+    ///
+    ///   timeout
+    ///     how long to wait at most, in milliseconds: an integer or a float, whose fraction counts.
+    ///     0: ask, and don't wait. None, or less than 0: as long as it takes
+    ///
+    /// Returns a list of (fd, event) tuples, one for each descriptor that has something to report,
+    /// in registration order. It is empty if the time was up; it is never up early.
+    ///
+    /// When a signal comes, its handler runs, and the wait goes on with what is left of the timeout
+    /// unless the handler raised.
+    ///
+    /// Raises RuntimeError if another poll() on this object is in progress, OSError with errno
+    /// EINVAL if more descriptors are registered than the process may open, OverflowError for a
+    /// timeout of 2**31 or more, ValueError for NaN, and TypeError for other types. The object
+    /// stays usable after each of them.
+    #[pyo3(signature = (timeout=None, /), text_signature = "($self, timeout=None, /)")]
+    fn poll<'py>(
+        &self,
+        py: Python<'py>,
+        timeout: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let timeout = timeout::convert(timeout)?;
+        results::list(py, &wait::wait(py, &self.0, timeout)?)
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    // An object of `select.poll` has no length, so it is true when it is empty.
+    fn __bool__(&self) -> bool {
+        true
+    }
+
+    fn __contains__(&self, fd: &Bound<'_, PyAny>) -> PyResult<bool> {
+        Ok(self.0.contains(descriptor::convert(fd)?))
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        PyList::new(py, self.0.iter().map(|(fd, events)| (fd, events.bits())))?.try_iter()
+    }
+}
