@@ -1,7 +1,7 @@
 """Polling objects: ask many file descriptors which of them are ready.
 
-pollset.poll() does what select.poll() does, to the letter, at a cost that grows with the descriptors
-that are ready instead of those that are registered:
+pollset.poll() does what select.poll() does, at a cost that grows with the descriptors that are ready
+and not with those that are registered:
 
     import pollset as select
 
@@ -28,4 +28,4 @@ _constants = {name: value for name, value in vars(_select).items() if name.start
 globals().update(_constants)
 
 __all__ = ["__version__", "error", "install", "poll", "uninstall"]
-__all__ += _constants
+__all__ += list(_constants)

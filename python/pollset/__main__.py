@@ -1,12 +1,15 @@
 """Runs an unchanged program with pollset.poll in place of select.poll."""
 
+from __future__ import annotations
+
 import argparse
+import builtins
 import os
 import pkgutil
 import runpy
 import sys
 from importlib.machinery import SourceFileLoader
-from types import ModuleType
+from types import ModuleType, TracebackType
 
 from . import __version__, install
 
@@ -22,32 +25,26 @@ def main() -> None:
         "those that it forks.",
     )
     parser.add_argument("--version", action="version", version=f"pollset {__version__}")
+    parser.add_argument("-m", action="store_true", dest="is_module", help="run a module by name")
     parser.add_argument(
-        "-m",
-        dest="module",
-        metavar="MODULE",
-        nargs=argparse.REMAINDER,
-        help="run a module or a package, as python -m does",
-    )
-    parser.add_argument(
-        "script",
+        "program",
         metavar="SCRIPT",
-        nargs="?",
         help="a file of Python source, or a directory or zip file with a __main__.py",
     )
-    parser.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="its arguments")
+    args = parser.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="for it")
+    args.required = False
     options = parser.parse_args()
-    if bool(options.module) == bool(options.script):
-        parser.error("give either a SCRIPT, or -m and a MODULE")
 
     install()
+    sys.excepthook = show_exception
     sys.modules["__main__"] = ModuleType("__main__")
-    if options.module:
-        run_module(*options.module)
-    elif pkgutil.get_importer(options.script):
-        run_directory(options.script, *options.args)
+    vars(sys.modules["__main__"])["__builtins__"] = builtins
+    if options.is_module:
+        run_module(options.program, options.args)
+    elif pkgutil.get_importer(options.program):
+        run_directory(options.program, options.args)
     else:
-        run_script(options.script, *options.args)
+        run_script(options.program, options.args)
 
 
 # What `python -m` itself calls. runpy's public functions take the program's __main__ module away
@@ -55,19 +52,19 @@ def main() -> None:
 _run_as_main = runpy._run_module_as_main  # type: ignore[attr-defined]
 
 
-def run_module(name: str, *args: str) -> None:
+def run_module(name: str, args: list[str]) -> None:
     sys.argv = ["-m", *args]
     _run_as_main(name)
 
 
-def run_directory(path: str, *args: str) -> None:
+def run_directory(path: str, args: list[str]) -> None:
     sys.argv = [path, *args]
     leave_current_directory()
     sys.path.insert(0, os.path.abspath(path))
     _run_as_main("__main__", alter_argv=False)
 
 
-def run_script(path: str, *args: str) -> None:
+def run_script(path: str, args: list[str]) -> None:
     sys.argv = [path, *args]
     path = os.path.abspath(path)
     loader = SourceFileLoader("__main__", path)
@@ -81,7 +78,7 @@ def run_script(path: str, *args: str) -> None:
         sys.path.insert(0, os.path.dirname(os.path.realpath(path)))
     namespace = vars(sys.modules["__main__"])
     namespace.update(__file__=path, __cached__=None, __loader__=loader)
-    exec(loader.source_to_code(source, path), namespace)  # noqa: S102, that is what this is for
+    exec(compile(source, path, "exec", dont_inherit=True), namespace)  # noqa: S102, it is the task
 
 
 def leave_current_directory() -> bool:
@@ -90,6 +87,18 @@ def leave_current_directory() -> bool:
     if has_put_it_there:
         del sys.path[0]
     return has_put_it_there
+
+
+def show_exception(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    """Show the program's part of the traceback."""
+    call = traceback
+    while call:
+        if call.tb_frame.f_globals is globals():
+            traceback = call.tb_next
+        call = call.tb_next
+    sys.__excepthook__(kind, error.with_traceback(traceback), traceback)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ mod results;
 mod timeout;
 mod wait;
 
-#[pyo3::pymodule]
+#[pyo3::pymodule(gil_used = false)] // the core has locks of its own
 mod _pollset {
     #[pymodule_export]
     use crate::poll::poll;

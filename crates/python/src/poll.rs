@@ -11,6 +11,7 @@ use crate::{descriptor, errors, mask, results, timeout, wait};
 /// that can be asked which of them have events or errors to report.
 ///
 /// It does what select.poll() does: https://docs.python.org/3/library/select.html#polling-objects
+/// Its methods are register(), modify(), unregister() and poll(); help(pollset.poll()) shows them.
 ///
 /// engine says what the kernel is asked with: "poll" is always poll(2), "epoll" always epoll(7)
 /// where the system has it, "auto" or None whichever is cheaper for each wait. The answers are the
@@ -27,8 +28,8 @@ pub fn poll(engine: Option<&str>) -> PyResult<Poll> {
     Ok(Poll(Builder::new().engine(engine).build()))
 }
 
-/// A polling object: a set of file descriptors, each with the events that it is watched for, that
-/// can be asked which of them have events or errors to report. pollset.poll() makes one.
+/// A polling object, made by pollset.poll(): a set of file descriptors, each with the events that it
+/// is watched for, that can be asked which of them have events or errors to report.
 ///
 /// len() is the number of registered descriptors, `fd in p` says whether one is registered, and
 /// iteration gives a (fd, eventmask) tuple for each, in registration order, as they are at that
@@ -44,7 +45,7 @@ impl Poll {
     ///   fd
     ///     an integer, or an object with a fileno() method that returns one
     ///   eventmask
-    ///     the events to watch for, 0 to 65535: POLLIN, POLLPRI, POLLOUT and so on, or-ed together.
+    ///     the events to watch for, or-ed together; POLLIN | POLLPRI | POLLOUT if not given.
     ///     POLLERR, POLLHUP and POLLNVAL are reported whether asked for or not
     ///
     /// If it is registered, only its mask changes. The kernel isn't asked: a number that is not
@@ -55,7 +56,7 @@ impl Poll {
     /// TypeError for other types, and whatever fileno() raises.
     #[pyo3(
         signature = (fd, eventmask=mask::Optional::Omitted, /),
-        text_signature = "($self, fd, eventmask=pollset.POLLIN | pollset.POLLPRI | pollset.POLLOUT, /)"
+        text_signature = "($self, fd, eventmask=7, /)"
     )]
     fn register(&self, fd: &Bound<'_, PyAny>, eventmask: mask::Optional<'_, '_>) -> PyResult<()> {
         let py = fd.py();
