@@ -1,6 +1,7 @@
 #!/bin/sh
 # Everything that must hold: format, lints, documentation, and the tests; those of the library with
-# each engine, and on each set of system calls. Needs Rust and a C compiler.
+# each engine, and on each set of system calls; those of the Python package as python/test.sh says.
+# Needs Rust, a C compiler, and Python with pip.
 set -eu
 cd "$(dirname "$0")"
 
@@ -36,5 +37,7 @@ done
 say "tests of the library on the system calls that every Unix has"
 RUSTFLAGS="--cfg pollset_portable" RUSTDOCFLAGS="--cfg pollset_portable" \
     CARGO_TARGET_DIR=target/portable cargo test --package pollset --locked
+
+python/test.sh
 
 say "all is well"

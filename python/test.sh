@@ -1,0 +1,45 @@
+#!/bin/sh
+# Everything that must hold of the Python package, for each Python: the tests, and CPython's own
+# tests with ours in place of select.poll. Once: format, lints and types.
+#
+#   POLLSET_PYTHONS="python3.9 python3.13" python/test.sh    not only with python3
+#   POLLSET_LONG=1 python/test.sh                            longer: random programs, and CPython's
+#                                                            tests of what is built on select.poll
+#
+# Needs Rust, a C compiler, and Pythons with pip; what else it needs goes to target/python.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf '\n== %s\n' "$*"; }
+
+tests=python/tests
+for python in ${POLLSET_PYTHONS:-python3}; do
+    version=$("$python" -c 'import platform, sys; print(platform.python_version() + sys.abiflags)')
+    directory=target/python/$version
+    venv=$directory/venv/bin
+
+    say "Python $version: the package"
+    if ! "$venv/python" -m pip --version >/dev/null 2>&1; then
+        "$python" -c 'import ensurepip, venv' || {
+            echo "error: $python can't make virtual environments (on Debian: apt install python3-venv)"
+            exit 1
+        } >&2
+        "$python" -m venv --clear "$directory/venv"
+    fi
+    "$venv/python" -m pip install --quiet 'pip>=25.1'
+    "$venv/python" -m pip install --quiet --group test .
+
+    say "Python $version: tests"
+    "$venv/python" -m pytest --quiet "$tests"
+
+    say "Python $version: CPython's own tests"
+    "$venv/python" "$tests/cpython/run.py" ${POLLSET_LONG:+--long} "$directory/cpython"
+done
+
+say "Python: format and lints"
+"$venv/ruff" format --check python
+"$venv/ruff" check python
+
+say "Python: types"
+"$venv/mypy" python/pollset
+"$venv/python" -m mypy.stubtest pollset

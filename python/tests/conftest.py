@@ -1,0 +1,64 @@
+"""The functions that make polling objects, on which most tests run one by one."""
+
+import faulthandler
+import functools
+import os
+import resource
+import select
+
+import hypothesis
+import pollset
+import pytest
+from support import Descriptors
+
+OURS = {
+    "pollset": pollset.poll,
+    "pollset-poll": functools.partial(pollset.poll, engine="poll"),
+    "pollset-epoll": functools.partial(pollset.poll, engine="epoll"),
+}
+BOTH = {"select": select.poll, **OURS}
+
+
+def pytest_configure():
+    global stderr
+    stderr = os.dup(2)  # before pytest takes it away
+
+
+@pytest.fixture(autouse=True)
+def no_test_hangs():
+    faulthandler.dump_traceback_later(600, exit=True, file=stderr)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(params=BOTH.values(), ids=BOTH)
+def poll(request):
+    """select.poll, and then ours with each engine: all must do what the test says."""
+    return request.param
+
+
+@pytest.fixture(params=OURS.values(), ids=OURS)
+def ours(request):
+    """Ours alone, with each engine: for what is meant to differ, or is compared in the test."""
+    return request.param
+
+
+@pytest.fixture
+def descriptors():
+    """Opens descriptors, and closes them in the end."""
+    descriptors = Descriptors()
+    yield descriptors
+    descriptors.close_all()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def as_many_descriptors_as_are_allowed():
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+hypothesis.settings.register_profile(
+    "short", max_examples=30, derandomize=True, deadline=None, database=None
+)
+hypothesis.settings.register_profile("long", max_examples=1000, deadline=None, database=None)
+hypothesis.settings.load_profile("long" if os.environ.get("POLLSET_LONG") else "short")

@@ -1,0 +1,296 @@
+"""What register(), modify() and unregister() take as a descriptor."""
+
+import gc
+import os
+import socket
+import sys
+import warnings
+import weakref
+from decimal import Decimal
+from fractions import Fraction
+from select import POLLIN, POLLNVAL, POLLOUT
+
+import pytest
+from support import NOT_OPEN, HasFileno, Index, Int, Raised, outcome
+
+METHODS = {
+    "register": lambda poller, fd: poller.register(fd),
+    "register with a mask": lambda poller, fd: poller.register(fd, POLLIN),
+    "modify": lambda poller, fd: poller.modify(fd, POLLIN),
+    "unregister": lambda poller, fd: poller.unregister(fd),
+}
+
+
+@pytest.fixture(params=METHODS.values(), ids=METHODS)
+def call(request):
+    """Each method that takes a descriptor."""
+    return request.param
+
+
+class Descriptor(int):
+    pass
+
+
+class Both(HasFileno, Index):
+    def __init__(self, fd, value):
+        self.fd = fd
+        self.value = value
+
+
+class Calls:
+    """Its `fileno()` is what the test says."""
+
+    def __init__(self, fileno):
+        self.fileno = fileno
+
+
+def registered(poller):
+    """The number of the only one that is registered."""
+    [(fd, _)] = poller.poll(0)
+    return fd
+
+
+@pytest.mark.parametrize("wrap", [int, Descriptor, HasFileno, lambda fd: HasFileno(Descriptor(fd))])
+def test_an_integer_or_an_object_with_fileno(poll, descriptors, wrap):
+    fd = descriptors.writable()
+    poller = poll()
+    assert poller.register(wrap(fd), POLLOUT) is None
+    assert poller.poll(0) == [(fd, POLLOUT)]
+    assert type(registered(poller)) is int
+    assert poller.modify(wrap(fd), 0) is None
+    assert poller.poll(0) == []
+    assert poller.unregister(wrap(fd)) is None
+    assert outcome(poller.unregister, wrap(fd)) == Raised(KeyError, str(fd))
+
+
+def test_files_and_sockets(poll):
+    with socket.socket() as sock, open(os.devnull) as file:
+        poller = poll()
+        poller.register(sock)
+        poller.register(file)
+        assert [fd for fd, _ in poller.poll(0)] == [sock.fileno(), file.fileno()]
+
+
+@pytest.mark.parametrize("fd", [NOT_OPEN, 1_000_000_000])
+def test_a_number_that_is_not_open(poll, fd):
+    poller = poll()
+    poller.register(fd)
+    assert poller.poll(0) == [(fd, POLLNVAL)]
+
+
+def test_a_bool_and_its_warning(poll, call):
+    poller = poll()
+    poller.register(1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call(poller, True)
+    warned = [(each.category, str(each.message)) for each in caught]
+    if sys.version_info >= (3, 13):
+        assert warned == [(RuntimeWarning, "bool is used as a file descriptor")]
+    else:
+        assert warned == []
+
+
+def test_a_bool_that_fileno_returns(poll, call):
+    poller = poll()
+    poller.register(1)
+    assert call(poller, HasFileno(True)) is None
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="there is no such warning")
+def test_the_warning_about_a_bool_can_be_an_error(poll):
+    poller = poll()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert outcome(poller.register, True).type is RuntimeWarning
+    assert poller.poll(0) == []
+
+
+@pytest.mark.parametrize("wrap", [int, HasFileno])
+@pytest.mark.parametrize("fd", [-1, -3, -(2**31)])
+def test_a_negative_number(poll, call, wrap, fd):
+    text = f"file descriptor cannot be a negative integer ({fd})"
+    assert outcome(call, poll(), wrap(fd)) == Raised(ValueError, text)
+
+
+@pytest.mark.parametrize("wrap", [int, HasFileno])
+@pytest.mark.parametrize("fd", [2**31, 2**32, 2**63, 2**64, 10**30, -(2**31) - 1, -(2**64)])
+def test_a_number_beyond_a_c_int(poll, call, wrap, fd):
+    text = "Python int too large to convert to C int"
+    assert outcome(call, poll(), wrap(fd)) == Raised(OverflowError, text)
+
+
+@pytest.mark.parametrize(
+    "fd",
+    [0.0, 1.5, float("nan"), "0", b"0", None, Decimal(0), Fraction(0), 0j, [], Index(0), Int()],
+    ids=lambda fd: type(fd).__name__,
+)
+def test_what_is_neither_an_integer_nor_has_fileno(poll, call, fd):
+    text = "argument must be an int, or have a fileno() method."
+    assert outcome(call, poll(), fd) == Raised(TypeError, text)
+
+
+def test_a_polling_object_is_no_descriptor(poll, call):
+    poller = poll()
+    text = "argument must be an int, or have a fileno() method."
+    assert outcome(call, poller, poller) == Raised(TypeError, text)
+
+
+def test_fileno_wins_over_index(poll, descriptors):
+    fd = descriptors.writable()
+    poller = poll()
+    poller.register(Both(fd, value=NOT_OPEN))
+    assert registered(poller) == fd
+
+
+def test_an_int_wins_over_fileno(poll, descriptors):
+    class IntWithFileno(int):
+        def fileno(self):
+            raise AssertionError("it was asked")
+
+    fd = descriptors.writable()
+    poller = poll()
+    poller.register(IntWithFileno(fd))
+    assert registered(poller) == fd
+
+
+@pytest.mark.parametrize("fd", [None, 1.0, "1", Index(1), HasFileno(1)])
+def test_fileno_that_returns_no_integer(poll, call, fd):
+    error = Raised(TypeError, "fileno() returned a non-integer")
+    assert outcome(call, poll(), HasFileno(fd)) == error
+
+
+@pytest.mark.parametrize(
+    "error", [AttributeError, TypeError, ValueError, OSError, ZeroDivisionError]
+)
+def test_fileno_that_raises(poll, call, error):
+    raised = error("from inside")
+
+    def fileno():
+        raise raised
+
+    with pytest.raises(error) as caught:
+        call(poll(), Calls(fileno))
+    assert caught.value is raised
+
+
+def test_fileno_that_cannot_be_called(poll, call):
+    error = Raised(TypeError, "'int' object is not callable")
+    assert outcome(call, poll(), Calls(fileno=5)) == error
+
+
+def test_fileno_that_wants_an_argument(poll, call):
+    assert outcome(call, poll(), Calls(lambda argument: 0)).type is TypeError
+    assert outcome(call, poll(), HasFileno).type is TypeError
+
+
+def test_a_property_that_raises_attribute_error_is_no_fileno(poll, call):
+    class Property:
+        @property
+        def fileno(self):
+            raise AttributeError("there is none")
+
+    text = "argument must be an int, or have a fileno() method."
+    assert outcome(call, poll(), Property()) == Raised(TypeError, text)
+
+
+@pytest.mark.parametrize("error", [ValueError, TypeError, ZeroDivisionError, KeyboardInterrupt])
+def test_a_property_that_raises_something_else(poll, call, error):
+    class Property:
+        @property
+        def fileno(self):
+            raise error("from inside")
+
+    with pytest.raises(error, match="from inside"):
+        call(poll(), Property())
+
+
+def test_getattr_counts(poll, descriptors):
+    class Forwards:
+        def __init__(self, target):
+            self.target = target
+
+        def __getattr__(self, name):
+            return getattr(self.target, name)
+
+    fd = descriptors.writable()
+    poller = poll()
+    poller.register(Forwards(HasFileno(fd)))
+    assert registered(poller) == fd
+
+
+def test_a_closed_file(poll, call):
+    with open(os.devnull) as file:
+        pass
+    error = Raised(ValueError, "I/O operation on closed file")
+    assert outcome(call, poll(), file) == error
+
+
+def test_a_closed_socket(poll, call):
+    with socket.socket() as sock:
+        pass
+    error = Raised(ValueError, "file descriptor cannot be a negative integer (-1)")
+    assert outcome(call, poll(), sock) == error
+
+
+def test_fileno_is_called_once_for_each_call(poll, call):
+    calls = []
+
+    def fileno():
+        calls.append(1)
+        return 1
+
+    poller = poll()
+    poller.register(1)
+    call(poller, Calls(fileno))
+    assert len(calls) == 1
+
+
+def test_fileno_may_use_the_object(poll, descriptors):
+    reader = descriptors.readable()
+    writer = descriptors.writable()
+    poller = poll()
+
+    def fileno():
+        poller.register(writer, POLLOUT)
+        assert (writer, POLLOUT) in poller.poll(0)
+        poller.unregister(writer)
+        return reader
+
+    poller.register(Calls(fileno), POLLIN)
+    poller.modify(Calls(fileno), POLLIN)
+    assert poller.poll(0) == [(reader, POLLIN)]
+    poller.unregister(Calls(fileno))
+    assert poller.poll(0) == []
+
+
+def test_the_argument_is_not_kept(poll):
+    argument = HasFileno(1)
+    gone = weakref.ref(argument)
+    before = sys.getrefcount(argument)
+    poller = poll()
+    poller.register(argument)
+    poller.modify(argument, POLLOUT)
+    poller.poll(0)
+    assert sys.getrefcount(argument) == before
+    poller.unregister(argument)
+    outcome(poller.unregister, argument)
+    outcome(poller.modify, argument, POLLIN)
+    outcome(poller.register, argument, None)
+    assert sys.getrefcount(argument) == before
+    del argument
+    gc.collect()
+    assert gone() is None
+
+
+def test_what_fileno_returned_is_not_kept(poll):
+    number = int("123456789")
+    before = sys.getrefcount(number)
+    poller = poll()
+    for wrap in (int, HasFileno):
+        poller.register(wrap(number))
+        poller.poll(0)
+        poller.unregister(wrap(number))
+        outcome(poller.unregister, wrap(number))
+        outcome(poller.modify, wrap(number), POLLIN)
+    assert sys.getrefcount(number) == before

@@ -1,0 +1,144 @@
+"""fork() copies the registrations; from then on the two objects are independent."""
+
+import os
+from select import POLLIN, POLLNVAL, POLLOUT, poll as select_poll
+
+import pytest
+from support import CONCURRENT, NOT_OPEN, Child, in_child, outcome, waiting
+
+# Python warns of what some of these are about.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+
+
+@pytest.fixture(params=[1, 10, 300])
+def fds(request, descriptors):
+    return [descriptors.writable() for _ in range(request.param)]
+
+
+@pytest.fixture(params=[0, 100], ids=["unused", "used"])
+def poller(request, poll, fds):
+    """One that is asked several times before the fork, or never."""
+    poller = poll()
+    for fd in fds:
+        poller.register(fd, POLLIN)
+    for _ in range(request.param):
+        assert poller.poll(0) == []
+    for fd in fds:
+        poller.modify(fd, POLLOUT)
+    return poller
+
+
+def test_the_child_has_a_copy(poller, fds):
+    everything = [(fd, POLLOUT) for fd in fds]
+    assert in_child(poller.poll, 0) == everything
+    assert in_child(poller.poll) == everything
+    assert poller.poll(0) == everything
+
+
+def test_changes_of_the_child_stay_there(poller, fds):
+    def change():
+        for fd in fds:
+            poller.unregister(fd)
+        poller.register(NOT_OPEN)
+        return [poller.poll(0), poller.poll(0)]
+
+    assert in_child(change) == [[(NOT_OPEN, POLLNVAL)]] * 2
+    everything = [(fd, POLLOUT) for fd in fds]
+    for _ in range(30):
+        assert poller.poll(0) == everything
+
+
+def test_changes_of_the_parent_stay_there(poller, fds, descriptors):
+    told, tell = descriptors.pipe()
+
+    def ask_when_told():
+        os.read(told, 1)
+        return poller.poll(0)
+
+    child = Child(ask_when_told)
+    for fd in fds:
+        poller.unregister(fd)
+    assert poller.poll(0) == []
+    os.write(tell, b"x")
+    assert child.outcome() == [(fd, POLLOUT) for fd in fds]
+    assert poller.poll(0) == []
+
+
+def test_a_child_of_a_child(poller, fds):
+    assert in_child(in_child, poller.poll, 0) == [(fd, POLLOUT) for fd in fds]
+
+
+def test_closed_in_the_child_but_not_in_the_parent(poller, fds):
+    def close_one():
+        os.close(fds[0])
+        poller.unregister(fds[0])
+        return poller.poll(0)
+
+    everything = [(fd, POLLOUT) for fd in fds]
+    assert in_child(close_one) == everything[1:]
+    assert poller.poll(0) == everything
+
+
+def test_dropped_in_the_child(poll, fds):
+    poller = poll()
+    for fd in fds:
+        poller.register(fd, POLLOUT)
+    everything = [(fd, POLLOUT) for fd in fds]
+    for _ in range(30):
+        poller.poll(0)
+
+    def drop():
+        nonlocal poller
+        del poller
+
+    assert in_child(drop) is None
+    for _ in range(30):
+        assert poller.poll(0) == everything
+
+
+@pytest.fixture
+def pipe(descriptors):
+    return descriptors.pipe()
+
+
+def wait_and_fork(poll, reader, writer, in_the_child):
+    """What a child answers that is forked while another thread waits."""
+    poller = poll()
+    poller.register(reader, POLLIN)
+    with waiting(poller) as answer:
+        forked = in_child(in_the_child, poller)
+        assert not answer.done()
+        assert outcome(poller.poll, 0) == CONCURRENT
+        os.write(writer, b"x")
+    assert answer.result() == [(reader, POLLIN)]
+    return forked
+
+
+def test_select_answers_a_concurrent_wait_for_ever(pipe):
+    answer = wait_and_fork(select_poll, *pipe, lambda poller: poller.poll(0))
+    assert answer == CONCURRENT
+
+
+def test_works_in_a_child_forked_during_a_wait(ours, pipe, descriptors):
+    ready = descriptors.readable()
+
+    def use(poller):
+        answers = [poller.poll(0)]
+        poller.register(ready, POLLIN)
+        answers.append(poller.poll(0))
+        answers.append(poller.poll())
+        poller.unregister(ready)
+        answers.append(poller.poll(1))
+        return answers
+
+    told = [(ready, POLLIN)]
+    assert wait_and_fork(ours, *pipe, use) == [[], told, told, []]
+
+
+def test_changes_in_a_child_forked_during_a_wait(poll, pipe):
+    def change(poller):
+        poller.register(pipe[1], POLLOUT)
+        poller.modify(pipe[1], POLLIN)
+        poller.unregister(pipe[1])
+
+    assert wait_and_fork(poll, *pipe, change) is None

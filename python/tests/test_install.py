@@ -1,0 +1,345 @@
+"""install() and uninstall(), and `python -m pollset`."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+CHECK = """
+import select, selectors, pollset
+print(select.poll is pollset.poll, selectors.PollSelector._selector_cls is pollset.poll)
+"""
+
+
+def run(*command, check=True, **kwargs):
+    """What an interpreter with these arguments did."""
+    return subprocess.run(
+        [sys.executable, *map(str, command)], capture_output=True, text=True, check=check, **kwargs
+    )
+
+
+def output(code, *arguments):
+    """The lines that a program prints."""
+    return run("-c", textwrap.dedent(code), *arguments).stdout.splitlines()
+
+
+def test_importing_changes_nothing():
+    assert output(CHECK) == ["False False"]
+
+
+def test_install_puts_it_into_select_and_into_poll_selector():
+    assert output("import pollset; pollset.install()" + CHECK) == ["True True"]
+
+
+def test_install_after_selectors_was_imported():
+    assert output("import selectors, pollset; pollset.install()" + CHECK) == ["True True"]
+
+
+def test_uninstall_puts_back_what_was_there():
+    assert output("""
+        import select, selectors
+        before = select.poll, selectors.PollSelector._selector_cls
+        import pollset
+        pollset.install()
+        pollset.uninstall()
+        print((select.poll, selectors.PollSelector._selector_cls) == before)
+        pollset.install()
+        print(select.poll is pollset.poll)
+        pollset.uninstall()
+        print(select.poll is before[0])
+    """) == ["True", "True", "True"]
+
+
+def test_twice_is_as_once():
+    lines = output("""
+        import select, selectors
+        before = select.poll
+        import pollset
+        pollset.uninstall()
+        print(select.poll is before)
+        pollset.install()
+        pollset.install()
+        print(select.poll is pollset.poll)
+        pollset.uninstall()
+        print(select.poll is before)
+        pollset.uninstall()
+        print(select.poll is before)
+    """)
+    assert lines == ["True"] * 4
+
+
+def test_uninstall_leaves_alone_what_somebody_else_put_there():
+    assert output("""
+        import select, pollset
+        pollset.install()
+        mine = select.poll = lambda: None
+        pollset.uninstall()
+        print(select.poll is mine)
+    """) == ["True"]
+
+
+def test_nothing_else_is_replaced():
+    assert output("""
+        import select, selectors
+        def others():
+            here = {name: value for name, value in vars(select).items() if name != "poll"}
+            return here, selectors.DefaultSelector, selectors.EpollSelector._selector_cls
+        before = others()
+        import pollset
+        pollset.install()
+        print(others() == before)
+    """) == ["True"]
+
+
+def test_install_names_the_modules_that_hold_the_old_function():
+    assert output("""
+        import sys, types
+        for name in ("zebra", "ape"):
+            sys.modules[name] = types.ModuleType(name)
+            exec("from select import poll as its_name_for_it", vars(sys.modules[name]))
+        sys.modules["other"] = types.ModuleType("other")
+        import pollset
+        print(pollset.install())
+        print(sys.modules["ape"].its_name_for_it is pollset.poll)
+        print(pollset.install())
+    """) == ["['ape', 'zebra']", "False", "['ape', 'zebra']"]
+
+
+def test_install_names_nobody_if_nobody_holds_it():
+    assert output("""
+        import selectors, subprocess, socketserver, multiprocessing.connection, asyncio
+        import pollset
+        print(pollset.install())
+    """) == ["[]"]
+
+
+def test_install_survives_modules_of_every_kind():
+    """What has no namespace, or does something when it is looked at."""
+    assert output("""
+        import sys, types
+        class Loads(types.ModuleType):
+            def __getattribute__(self, name):
+                raise SystemExit("it was looked at")
+        sys.modules["lazy"] = Loads("lazy")
+        sys.modules["none"] = None
+        sys.modules["number"] = 5
+        import pollset
+        print(pollset.install())
+    """) == ["[]"]
+
+
+@pytest.mark.parametrize("user", ["selectors", "subprocess", "multiprocessing", "socketserver"])
+def test_the_standard_library_uses_it(user):
+    """Its users find it in `select`, whether they were imported before or after."""
+    programs = {
+        "selectors": "print(type(selectors.PollSelector()._selector).__module__)",
+        "subprocess": """
+command = [sys.executable, "-c", "print(input())"]
+done = subprocess.run(command, input="pollset", capture_output=True, text=True, check=True)
+print(done.stdout, end="")
+""",
+        "multiprocessing": """
+import multiprocessing.connection
+here, there = multiprocessing.Pipe()
+there.send("pollset")
+[ready] = multiprocessing.connection.wait([here])
+print(ready.recv())
+""",
+        "socketserver": """
+with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
+    server.timeout = 0
+    server.handle_timeout = lambda: print("pollset")
+    server.handle_request()
+""",
+    }
+    install = "import sys, select, pollset; pollset.install()\n"
+    load = f"import sys, selectors, {user}\n"
+    assert output(load + install + programs[user]) == ["pollset"]
+    assert output(install + load + programs[user]) == ["pollset"]
+
+
+# python -m pollset
+
+
+@pytest.fixture
+def program(tmp_path):
+    """A script that tells what it is."""
+    path = tmp_path / "program.py"
+    path.write_text(
+        textwrap.dedent("""
+            "Its documentation."
+            import os, select, sys
+            import beside
+            tells = {
+                "poll": type(select.poll()).__module__,
+                "argv": sys.argv[1:],
+                "argv[0]": os.path.basename(sys.argv[0]),
+                "name": __name__,
+                "file": os.path.basename(__file__),
+                "doc": __doc__,
+                "main": sys.modules["__main__"].__dict__ is globals(),
+                "path[0]": sys.path[0],
+                "package": __package__,
+                "spec": getattr(__spec__, "name", None),
+                "builtins": type(__builtins__),
+                "names": sorted(set(globals()) - {"tells", "__annotations__"}),
+            }
+            for name, value in tells.items():
+                print(name, "=", repr(value))
+        """),
+        encoding="utf-8",
+    )
+    (tmp_path / "beside.py").write_text("", encoding="utf-8")
+    return path
+
+
+def differences(plain, ours):
+    """The lines that two runs printed differently."""
+    pairs = zip(plain.stdout.splitlines(), ours.stdout.splitlines())
+    assert len(plain.stdout.splitlines()) == len(ours.stdout.splitlines()) > 5
+    return [ours for plain, ours in pairs if plain != ours]
+
+
+def test_a_script_sees_what_it_always_sees_but_for_poll(program):
+    plain = run(program, "-v", "--version", "-m", "x y", "")
+    ours = run("-m", "pollset", program, "-v", "--version", "-m", "x y", "")
+    assert differences(plain, ours) == ["poll = 'pollset'"]
+
+
+def test_a_script_of_the_current_directory(program):
+    directory = program.parent
+    plain = run(program.name, "a", cwd=directory)
+    ours = run("-m", "pollset", program.name, "a", cwd=directory)
+    assert differences(plain, ours) == ["poll = 'pollset'"]
+
+
+def test_a_script_by_a_symbolic_link(program, tmp_path):
+    link = tmp_path / "elsewhere" / "link.py"
+    link.parent.mkdir()
+    link.symlink_to(program)
+    assert differences(run(link), run("-m", "pollset", link)) == ["poll = 'pollset'"]
+
+
+def test_a_module_sees_what_it_always_sees_but_for_poll(program):
+    directory = program.parent
+    plain = run("-m", "program", "-m", "a", cwd=directory)
+    ours = run("-m", "pollset", "-m", "program", "-m", "a", cwd=directory)
+    assert differences(plain, ours) == ["poll = 'pollset'"]
+
+
+def test_a_package(program):
+    package = program.parent / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text("", encoding="utf-8")
+    program.rename(package / "__main__.py")
+    plain = run("-m", "package", "a", cwd=package.parent)
+    ours = run("-m", "pollset", "-m", "package", "a", cwd=package.parent)
+    assert differences(plain, ours) == ["poll = 'pollset'"]
+
+
+def test_a_directory(program):
+    program.rename(program.parent / "__main__.py")
+    plain = run(program.parent, "a")
+    ours = run("-m", "pollset", program.parent, "a")
+    assert differences(plain, ours) == ["poll = 'pollset'"]
+
+
+def script(tmp_path, code):
+    path = tmp_path / "script.py"
+    path.write_text(textwrap.dedent(code), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("status", ["0", "3", "None", "'it failed'"])
+def test_the_exit_status(tmp_path, status):
+    path = script(tmp_path, f"import sys; sys.exit({status})")
+    plain, ours = run(path, check=False), run("-m", "pollset", path, check=False)
+    assert ours.returncode == plain.returncode
+    assert ours.stderr == plain.stderr
+
+
+def test_an_exception(tmp_path):
+    path = script(tmp_path, "def fails():\n    1 / 0\n\nfails()\n")
+    ours = run("-m", "pollset", path, check=False)
+    assert ours.returncode == 1
+    assert ours.stderr.rstrip().endswith("ZeroDivisionError: division by zero")
+    assert f'File "{path}", line 4, in <module>' in ours.stderr
+
+
+def test_a_syntax_error(tmp_path):
+    ours = run("-m", "pollset", script(tmp_path, "a b c"), check=False)
+    assert ours.returncode == 1
+    assert "SyntaxError" in ours.stderr
+
+
+def test_a_source_encoding(tmp_path):
+    path = tmp_path / "script.py"
+    path.write_bytes("# coding: latin-1\nprint(ascii('é'))".encode("latin-1"))
+    assert run("-m", "pollset", path).stdout == run(path).stdout == "'\\xe9'\n"
+
+
+def test_keyboard_interrupt(tmp_path):
+    path = script(tmp_path, "import signal; signal.raise_signal(signal.SIGINT)")
+    assert run("-m", "pollset", path, check=False).returncode == -signal.SIGINT
+
+
+def test_classes_of_the_script_can_be_pickled(tmp_path):
+    path = script(
+        tmp_path,
+        """
+        import pickle
+        class Mine: pass
+        print(type(pickle.loads(pickle.dumps(Mine()))) is Mine)
+        """,
+    )
+    assert run("-m", "pollset", path).stdout == "True\n"
+
+
+def test_multiprocessing_finds_the_script_again(tmp_path):
+    path = script(
+        tmp_path,
+        """
+        import multiprocessing
+
+        def double(number):
+            return 2 * number
+
+        if __name__ == "__main__":
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                print(pool.map(double, [1, 2]))
+        """,
+    )
+    assert run("-m", "pollset", path).stdout == "[2, 4]\n"
+
+
+def test_standard_input_is_that_of_the_program(tmp_path):
+    path = script(tmp_path, "print(input())")
+    assert run("-m", "pollset", path, input="hello\n").stdout == "hello\n"
+
+
+@pytest.mark.parametrize("arguments", [(), ("-m",), ("--unknown",)])
+def test_a_wrong_command_is_explained(arguments):
+    ours = run("-m", "pollset", *arguments, check=False)
+    assert ours.returncode == 2
+    assert "usage: python -m pollset" in ours.stderr
+    assert "Traceback" not in ours.stderr
+
+
+def test_help_and_version():
+    assert "usage: python -m pollset" in run("-m", "pollset", "--help").stdout
+    assert run("-m", "pollset", "--version").stdout.startswith("pollset ")
+
+
+def test_a_script_that_is_not_there(tmp_path):
+    missing = tmp_path / "missing.py"
+    plain, ours = run(missing, check=False), run("-m", "pollset", missing, check=False)
+    assert ours.returncode == plain.returncode == 2
+    assert ours.stderr == plain.stderr
+
+
+def test_a_module_that_is_not_there():
+    ours = run("-m", "pollset", "-m", "no_such_module", check=False)
+    assert ours.returncode == 1
+    assert "No module named no_such_module" in ours.stderr

@@ -1,0 +1,187 @@
+"""Signals during a wait: retried with what is left of the timeout, unless the handler raises."""
+
+import os
+import select
+import signal
+import time
+from select import POLLIN, POLLOUT
+
+import pytest
+from support import CONCURRENT, alarm, outcome, seconds_of
+
+
+class FromTheHandler(Exception):
+    pass
+
+
+def raises():
+    raise FromTheHandler
+
+
+@pytest.fixture
+def pipe(descriptors):
+    return descriptors.pipe()
+
+
+@pytest.fixture
+def poller(poll, pipe):
+    """Watches an idle pipe."""
+    poller = poll()
+    poller.register(pipe[0], POLLIN)
+    return poller
+
+
+@pytest.mark.parametrize("timeout", [None, -1, 30_000])
+def test_a_handler_that_raises_ends_the_wait(poller, pipe, timeout):
+    reader, writer = pipe
+    for _ in range(2):
+        with alarm(raises, 0.02), pytest.raises(FromTheHandler):
+            poller.poll(timeout)
+        assert poller.poll(0) == []
+    os.write(writer, b"x")
+    assert poller.poll(timeout) == [(reader, POLLIN)]
+    poller.modify(reader, 0)
+    poller.unregister(reader)
+
+
+def test_keyboard_interrupt(poller):
+    with alarm(lambda: signal.raise_signal(signal.SIGINT), 0.02), pytest.raises(KeyboardInterrupt):
+        poller.poll()
+    assert poller.poll(0) == []
+
+
+def test_a_signal_does_not_shorten_the_wait(poller):
+    calls = []
+    with alarm(lambda: calls.append(1), 0.01, interval=0.01):
+        seconds, answer = seconds_of(poller.poll, 150)
+    assert answer == []
+    assert seconds >= 0.15
+    assert calls
+
+
+def test_signals_do_not_restart_the_timeout(poller):
+    """They come more often than the timeout is long; the wait must not take as long as they do."""
+    begin = time.monotonic()
+
+    def handler():
+        if time.monotonic() > begin + 15:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    with alarm(handler, 0.02, interval=0.02):
+        seconds, answer = seconds_of(poller.poll, 100)
+    assert answer == []
+    assert 0.1 <= seconds < 10
+
+
+def test_a_handler_can_make_a_descriptor_ready(poller, pipe):
+    reader, writer = pipe
+    with alarm(lambda: os.write(writer, b"x"), 0.02):
+        assert poller.poll() == [(reader, POLLIN)]
+
+
+def test_what_a_handler_registers_counts_from_the_next_call_on(poller, pipe, descriptors):
+    reader, writer = pipe
+    ready = descriptors.writable()
+    steps = [lambda: poller.register(ready, POLLOUT), lambda: os.write(writer, b"x")]
+    with alarm(lambda: steps.pop(0)(), 0.02, interval=0.05):
+        answer = poller.poll()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    assert answer == [(reader, POLLIN)]
+    assert poller.poll(0) == [(reader, POLLIN), (ready, POLLOUT)]
+
+
+def test_what_a_handler_changes_does_not_end_the_wait(poller, pipe, descriptors):
+    ready = descriptors.readable()
+
+    def handler():
+        poller.register(ready, POLLIN)
+        poller.modify(pipe[0], 0)
+        poller.unregister(pipe[0])
+
+    with alarm(handler, 0.02):
+        seconds, answer = seconds_of(poller.poll, 100)
+    assert answer == []
+    assert seconds >= 0.1
+    assert poller.poll(0) == [(ready, POLLIN)]
+
+
+@pytest.mark.parametrize("timeout", [0, 10, None])
+def test_poll_from_inside_the_handler_is_concurrent(poller, pipe, timeout):
+    reader, writer = pipe
+    answers = []
+
+    def handler():
+        answers.append(outcome(poller.poll, timeout))
+        os.write(writer, b"x")
+
+    with alarm(handler, 0.02):
+        assert poller.poll() == [(reader, POLLIN)]
+    assert answers == [CONCURRENT]
+
+
+def test_poll_of_another_object_inside_the_handler(poller, poll, pipe):
+    reader, writer = pipe
+
+    def handler():
+        os.write(writer, b"x")
+        other = poll()
+        other.register(reader, POLLIN)
+        assert other.poll() == [(reader, POLLIN)]
+
+    with alarm(handler, 0.02):
+        assert poller.poll() == [(reader, POLLIN)]
+
+
+def test_ready_descriptors_come_before_a_pending_signal_is_lost(poller, pipe):
+    """The handler runs in any case."""
+    calls = []
+    os.write(pipe[1], b"x")
+    with alarm(lambda: calls.append(1), 0.02):
+        deadline = time.monotonic() + 20
+        while not calls:
+            assert poller.poll(1) == [(pipe[0], POLLIN)]
+            assert time.monotonic() < deadline
+    assert calls == [1]
+
+
+def test_a_wakeup_descriptor(poller, pipe):
+    reader, writer = pipe
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer)
+    try:
+        with alarm(lambda: None, 0.02):
+            assert poller.poll() == [(reader, POLLIN)]
+    finally:
+        signal.set_wakeup_fd(before)
+    assert os.read(reader, 9) == bytes([signal.SIGALRM])
+
+
+# When the time is up after the handlers.
+
+
+def wait_whose_time_is_up_in_the_handler(poll, reader, writer):
+    poller = poll()
+    poller.register(reader, POLLIN)
+
+    def handler():
+        time.sleep(0.1)
+        os.write(writer, b"x")
+
+    with alarm(handler, 0.02):
+        return poller.poll(60)
+
+
+def test_select_does_not_ask_again_when_the_time_is_up(pipe):
+    assert wait_whose_time_is_up_in_the_handler(select.poll, *pipe) == []
+
+
+def test_asks_once_more_when_the_time_is_up(ours, pipe):
+    reader, writer = pipe
+    assert wait_whose_time_is_up_in_the_handler(ours, reader, writer) == [(reader, POLLIN)]
+
+
+def test_does_not_wait_again_when_the_time_is_up(poller):
+    with alarm(lambda: time.sleep(0.1), 0.02):
+        seconds, answer = seconds_of(poller.poll, 60)
+    assert answer == []
+    assert 0.12 <= seconds < 20
