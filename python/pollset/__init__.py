@@ -1,7 +1,7 @@
 """Polling objects: ask many file descriptors which of them are ready.
 
-pollset.poll() does what select.poll() does, at a cost that grows with the descriptors that are ready
-and not with those that are registered:
+pollset.poll() does what select.poll() does, at a cost that grows with the descriptors that are
+ready and not with those that are registered:
 
     import pollset as select
 

@@ -78,7 +78,7 @@ def run_script(path: str, args: list[str]) -> None:
         sys.path.insert(0, os.path.dirname(os.path.realpath(path)))
     namespace = vars(sys.modules["__main__"])
     namespace.update(__file__=path, __cached__=None, __loader__=loader)
-    exec(compile(source, path, "exec", dont_inherit=True), namespace)  # noqa: S102, it is the task
+    exec(compile(source, path, "exec", dont_inherit=True), namespace)
 
 
 def leave_current_directory() -> bool:

@@ -13,13 +13,13 @@ _replaced: dict[str, object] = {}
 def install() -> list[str]:
     """Put pollset.poll in place of select.poll, and in selectors.PollSelector.
 
-    Whatever looks select.poll up from now on gets pollset.poll: selectors, subprocess, socketserver,
-    multiprocessing and what is built on them. Calling it again changes nothing more.
+    Whatever looks select.poll up from now on gets pollset.poll: selectors, subprocess,
+    socketserver, multiprocessing and what is built on them. Calling it again changes nothing more.
 
-    Returns the names of the loaded modules that hold the original function in a global of their own,
-    because they ran `from select import poll` before, in alphabetical order. They are left alone, and
-    so are other copies, such as class attributes and default arguments. Call install() before they
-    are imported.
+    Returns the names of the loaded modules that hold the original function in a global of their
+    own, because they ran `from select import poll` before, in alphabetical order. They are left
+    alone, and so are other copies, such as class attributes and default arguments. Call install()
+    before they are imported.
     """
     for place, name in _places():
         current = getattr(place, name)

@@ -7,12 +7,21 @@ use std::ffi::{c_int, c_longlong, c_ulong};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyInt;
 
 /// An integer, or what the object's `fileno()` returns. Not negative.
 pub fn as_file_descriptor(object: &Bound<'_, PyAny>) -> PyResult<c_int> {
     // SAFETY: `object` is alive, and this thread is attached to its interpreter.
     let fd = unsafe { ffi::PyObject_AsFileDescriptor(object.as_ptr()) };
     unless_raised(object, fd, -1)
+}
+
+/// The sign of an `int` of any size, whatever its class makes of comparisons.
+pub fn is_negative(int: &Bound<'_, PyInt>) -> bool {
+    let mut overflow = 0;
+    // SAFETY: as above, and `overflow` is written before it returns. An `int` raises nothing.
+    let value = unsafe { ffi::PyLong_AsLongAndOverflow(int.as_ptr(), &mut overflow) };
+    if overflow == 0 { value < 0 } else { overflow < 0 }
 }
 
 /// Not negative, and an `int`: an object that only has `__index__()` is refused.

@@ -9,9 +9,8 @@ use pyo3::prelude::*;
 /// `RuntimeError` for a concurrent wait; `OSError` with the system's number and text for what the
 /// system refuses, of the class that Python has for that number.
 pub fn exception(py: Python<'_>, error: io::Error) -> PyErr {
-    if let Some(concurrent) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
-        let ConcurrentPoll = concurrent;
-        return PyRuntimeError::new_err(concurrent.to_string());
+    if error.get_ref().is_some_and(|inner| inner.is::<ConcurrentPoll>()) {
+        return PyRuntimeError::new_err(error.to_string());
     }
     let Some(errno) = error.raw_os_error() else {
         return error.into();

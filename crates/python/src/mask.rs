@@ -16,7 +16,7 @@ pub fn convert(object: &Bound<'_, PyAny>) -> PyResult<PollFlags> {
     {
         return Ok(PollFlags::from_bits_retain(bits));
     }
-    if object.is_instance_of::<PyInt>() && object.lt(0)? {
+    if object.cast::<PyInt>().is_ok_and(capi::is_negative) {
         return Err(PyValueError::new_err("value must be positive"));
     }
     match u16::try_from(capi::as_unsigned_long(object)?) {
