@@ -4,8 +4,10 @@ use pollset::{Builder, Engine, PollSet};
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList};
+use try_lock::TryLock;
 
-use crate::{descriptor, errors, mask, results, timeout, wait};
+use crate::results::Tuples;
+use crate::{descriptor, errors, mask, timeout, wait};
 
 /// Make a polling object: a set of file descriptors, each with the events that it is watched for,
 /// that can be asked which of them have events or errors to report.
@@ -25,7 +27,8 @@ pub fn poll(engine: Option<&str>) -> PyResult<Poll> {
         Some("epoll") => Engine::Epoll,
         Some(_) => return Err(PyValueError::new_err("engine must be 'auto', 'poll' or 'epoll'")),
     };
-    Ok(Poll(Builder::new().engine(engine).build()))
+    let set = Builder::new().engine(engine).build();
+    Ok(Poll { set, tuples: TryLock::new(Tuples::default()) })
 }
 
 /// A polling object, made by pollset.poll(): a set of file descriptors, each with the events that it
@@ -36,7 +39,11 @@ pub fn poll(engine: Option<&str>) -> PyResult<Poll> {
 /// moment. A polling object is true even if it is empty, and equal only to itself. All methods may
 /// be called from any thread at any time.
 #[pyclass(frozen, name = "poll", module = "pollset")]
-pub struct Poll(PollSet);
+pub struct Poll {
+    set: PollSet,
+    /// Used by the one thread that waits.
+    tuples: TryLock<Tuples>,
+}
 
 #[pymethods]
 impl Poll {
@@ -61,7 +68,7 @@ impl Poll {
     fn register(&self, fd: &Bound<'_, PyAny>, eventmask: mask::Optional<'_, '_>) -> PyResult<()> {
         let py = fd.py();
         let (fd, events) = (descriptor::convert(fd)?, eventmask.convert()?);
-        self.0.register(fd, events).map_err(|error| errors::exception(py, error))
+        self.set.register(fd, events).map_err(|error| errors::exception(py, error))
     }
 
     /// Watch a registered file descriptor for other events.
@@ -77,7 +84,7 @@ impl Poll {
     fn modify(&self, fd: &Bound<'_, PyAny>, eventmask: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = fd.py();
         let (fd, events) = (descriptor::convert(fd)?, mask::convert(eventmask)?);
-        self.0.modify(fd, events).map_err(|error| errors::exception(py, error))
+        self.set.modify(fd, events).map_err(|error| errors::exception(py, error))
     }
 
     /// Stop watching a file descriptor. Do this before it is closed.
@@ -89,7 +96,7 @@ impl Poll {
     #[pyo3(signature = (fd, /), text_signature = "($self, fd, /)")]
     fn unregister(&self, fd: &Bound<'_, PyAny>) -> PyResult<()> {
         let fd = descriptor::convert(fd)?;
-        self.0.unregister(fd).map_err(|error| PyKeyError::new_err(error.fd))
+        self.set.unregister(fd).map_err(|error| PyKeyError::new_err(error.fd))
     }
 
     /// Wait until a registered file descriptor has events or errors to report.
@@ -115,11 +122,15 @@ impl Poll {
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let timeout = timeout::convert(timeout)?;
-        results::list(py, &wait::wait(py, &self.0, timeout)?)
+        let (mut waiting, ready) = wait::wait(py, &self.set, timeout)?;
+        match self.tuples.try_lock() {
+            Some(mut tuples) => tuples.list(py, &mut waiting, ready),
+            None => Tuples::default().list(py, &mut waiting, ready),
+        }
     }
 
     fn __len__(&self) -> usize {
-        self.0.len()
+        self.set.len()
     }
 
     // An object of `select.poll` has no length, so it is true when it is empty.
@@ -128,10 +139,10 @@ impl Poll {
     }
 
     fn __contains__(&self, fd: &Bound<'_, PyAny>) -> PyResult<bool> {
-        Ok(self.0.contains(descriptor::convert(fd)?))
+        Ok(self.set.contains(descriptor::convert(fd)?))
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
-        PyList::new(py, self.0.iter().map(|(fd, events)| (fd, events.bits())))?.try_iter()
+        PyList::new(py, self.set.iter().map(|(fd, events)| (fd, events.bits())))?.try_iter()
     }
 }

@@ -1,10 +1,74 @@
 //! The list that `poll()` returns.
 
-use pollset::Event;
-use pyo3::prelude::*;
-use pyo3::types::PyList;
+#![allow(unsafe_code)]
 
-/// A list of `(fd, revents)` tuples.
-pub fn list<'py>(py: Python<'py>, events: &[Event]) -> PyResult<Bound<'py, PyList>> {
-    PyList::new(py, events.iter().map(|event| (event.fd, event.revents.bits())))
+use pollset::{Event, Waiting};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+
+/// The tuples that were given last.
+///
+/// A tuple can't be changed, so while a descriptor has the same to report, its tuple is given again:
+/// that costs a reference count instead of three objects. Nothing is kept of an object's first wait,
+/// which for many is the only one.
+#[derive(Default)]
+pub struct Tuples {
+    by_slot: Vec<Option<Known>>,
+    has_waited: bool,
+}
+
+struct Known {
+    event: Event,
+    tuple: Py<PyTuple>,
+}
+
+impl Tuples {
+    /// A list of `(fd, revents)` tuples for the `ready` answers of a wait that is over.
+    pub fn list<'py>(
+        &mut self,
+        py: Python<'py>,
+        waiting: &mut Waiting<'_>,
+        ready: usize,
+    ) -> PyResult<Bound<'py, PyList>> {
+        self.by_slot.truncate(waiting.slots());
+        // SAFETY: this thread is attached to the interpreter, which returns a new reference to a
+        // list, or null with an exception set.
+        let list = unsafe {
+            let list = ffi::PyList_New(ready as ffi::Py_ssize_t);
+            Bound::from_owned_ptr_or_err(py, list)?.cast_into_unchecked::<PyList>()
+        };
+        let mut filled = 0;
+        while filled < ready
+            && let Some((slot, event)) = waiting.take_answer()
+        {
+            let tuple = self.tuple(py, slot, event)?;
+            // SAFETY: `filled` is less than the length of the list, which nobody else has seen, and
+            // that place in it is empty. The list takes over the reference.
+            unsafe { ffi::PyList_SET_ITEM(list.as_ptr(), filled as _, tuple.into_ptr()) };
+            filled += 1;
+        }
+        self.has_waited = true;
+        // Fewer if a destructor that ran meanwhile has forked, and its child has used the object.
+        Ok(if filled < ready { list.get_slice(0, filled) } else { list })
+    }
+
+    #[inline]
+    fn tuple(&mut self, py: Python<'_>, slot: usize, event: Event) -> PyResult<Py<PyTuple>> {
+        match self.by_slot.get(slot) {
+            Some(Some(known)) if known.event == event => Ok(known.tuple.clone_ref(py)),
+            _ => self.new_tuple(py, slot, event),
+        }
+    }
+
+    fn new_tuple(&mut self, py: Python<'_>, slot: usize, event: Event) -> PyResult<Py<PyTuple>> {
+        let tuple = (event.fd, event.revents.bits()).into_pyobject(py)?.unbind();
+        if self.has_waited {
+            if self.by_slot.len() <= slot {
+                self.by_slot.resize_with(slot + 1, || None);
+            }
+            self.by_slot[slot] = Some(Known { event, tuple: tuple.clone_ref(py) });
+        }
+        Ok(tuple)
+    }
 }

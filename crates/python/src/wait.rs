@@ -1,31 +1,28 @@
-//! The wait, with Python's signal handlers run in it.
+//! The wait: what may block runs without the interpreter lock, and handlers of signals run in it.
 
-use std::ops::ControlFlow;
-
-use pollset::{Event, PollSet, Timeout};
+use pollset::{PollSet, Step, Timeout, Waiting};
 use pyo3::prelude::*;
 
 use crate::errors;
 
-/// Waits without the interpreter lock. When a signal comes, its handler runs; the wait goes on with
-/// what is left of the timeout unless the handler raised (PEP 475).
-pub fn wait(py: Python<'_>, set: &PollSet, timeout: Timeout) -> PyResult<Vec<Event>> {
-    let mut events = Vec::new();
-    let mut raised = None;
-    let outcome = py.detach(|| {
-        set.poll_interruptible(&mut events, timeout, || {
-            match Python::attach(|py| py.check_signals()) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    raised = Some(error);
-                    ControlFlow::Break(())
-                }
-            }
-        })
-    });
-    match (raised, outcome) {
-        (Some(raised), _) => Err(raised),
-        (None, Err(error)) => Err(errors::exception(py, error)),
-        (None, Ok(_)) => Ok(events),
+/// Waits; returns how many answers there are to take.
+///
+/// The lock is kept for what takes a few microseconds, as asking without waiting does while few
+/// descriptors are to be looked at: to let go of it and take it back costs as much. When a signal
+/// comes, its handler runs; the wait goes on with what is left of the timeout unless the handler
+/// raised (PEP 475).
+pub fn wait<'a>(
+    py: Python<'_>,
+    set: &'a PollSet,
+    timeout: Timeout,
+) -> PyResult<(Waiting<'a>, usize)> {
+    let mut waiting = set.start(timeout).map_err(|error| errors::exception(py, error))?;
+    loop {
+        let step = if waiting.is_short() { waiting.step() } else { py.detach(|| waiting.step()) };
+        match step.map_err(|error| errors::exception(py, error))? {
+            Step::Unfinished => {}
+            Step::Interrupted => py.check_signals()?,
+            Step::Ready(ready) => return Ok((waiting, ready)),
+        }
     }
 }
