@@ -123,6 +123,9 @@ impl Poll {
     ) -> PyResult<Bound<'py, PyList>> {
         let timeout = timeout::convert(timeout)?;
         let (mut waiting, ready) = wait::wait(py, &self.set, timeout)?;
+        if ready == 0 {
+            return Ok(PyList::empty(py));
+        }
         match self.tuples.try_lock() {
             Some(mut tuples) => tuples.list(py, &mut waiting, ready),
             None => Tuples::default().list(py, &mut waiting, ready),

@@ -11,6 +11,7 @@ use crate::errors;
 /// descriptors are to be looked at: to let go of it and take it back costs as much. When a signal
 /// comes, its handler runs; the wait goes on with what is left of the timeout unless the handler
 /// raised (PEP 475).
+#[inline]
 pub fn wait<'a>(
     py: Python<'_>,
     set: &'a PollSet,
