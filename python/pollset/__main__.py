@@ -8,8 +8,8 @@ import os
 import pkgutil
 import runpy
 import sys
+import types
 from importlib.machinery import SourceFileLoader
-from types import ModuleType, TracebackType
 
 from . import __version__, install
 
@@ -37,7 +37,7 @@ def main() -> None:
 
     install()
     sys.excepthook = show_exception
-    sys.modules["__main__"] = ModuleType("__main__")
+    sys.modules["__main__"] = types.ModuleType("__main__")
     vars(sys.modules["__main__"])["__builtins__"] = builtins
     if options.is_module:
         run_module(options.program, options.args)
@@ -90,7 +90,7 @@ def leave_current_directory() -> bool:
 
 
 def show_exception(
-    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    kind: type[BaseException], error: BaseException, traceback: types.TracebackType | None
 ) -> None:
     """Show the program's part of the traceback."""
     call = traceback

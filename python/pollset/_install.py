@@ -3,7 +3,7 @@
 import select
 import selectors
 import sys
-from types import ModuleType
+import types
 
 from ._pollset import poll
 
@@ -44,7 +44,7 @@ def _holders(original: object) -> list[str]:
     holders = []
     for name, module in list(sys.modules.items()):
         # Modules that load on first use do so when an attribute is asked for in the usual way.
-        if isinstance(module, ModuleType):
+        if isinstance(module, types.ModuleType):
             values = list(object.__getattribute__(module, "__dict__").values())
             if any(value is original for value in values):
                 holders.append(name)
