@@ -143,12 +143,13 @@ def main():
     parser.add_argument("--long", action="store_true", help="all files that go through select.poll")
     parser.add_argument("directory", type=Path)
     options = parser.parse_args()
-    usual = Environments.make(options.directory / "usual")
+    directory = options.directory.resolve()
+    usual = Environments.make(directory / "usual")
     jobs = [(usual, file) for file in FILES]
     if options.long:
         jobs += [(usual, file) for file in LONG_FILES]
         without_epoll = Environments.make(
-            options.directory / "without-epoll", DELETE_EPOLL, remark=" without epoll"
+            directory / "without-epoll", DELETE_EPOLL, remark=" without epoll"
         )
         jobs += [(without_epoll, file) for file in FILES_WITHOUT_EPOLL]
     with ThreadPoolExecutor(2) as two_at_a_time:
