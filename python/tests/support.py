@@ -166,15 +166,26 @@ def later(call, *args, seconds=0.05):
 
 
 @contextmanager
-def alarm(handler, seconds, interval=0.0):
-    """`handler` is called on a SIGALRM in a moment, and at each interval from then on."""
+def alarms(handler, interval=0.02):
+    """`handler` is called for a signal now and then."""
     before = signal.signal(signal.SIGALRM, lambda *_: handler())
-    signal.setitimer(signal.ITIMER_REAL, seconds, interval)
     try:
+        signal.setitimer(signal.ITIMER_REAL, interval, interval)
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def during_a_wait(poller, *actions):
+    """A handler that takes one of the actions for each signal that comes during a wait."""
+    actions = list(actions)
+
+    def handler():
+        if actions and outcome(poller.poll, 0) == CONCURRENT:
+            actions.pop(0)()
+
+    return handler
 
 
 class Child:

@@ -6,7 +6,7 @@ import resource
 import sys
 from select import POLLIN, POLLOUT, POLLWRNORM
 
-from support import NOT_OPEN, HasFileno, alarm, outcome
+from support import NOT_OPEN, HasFileno, alarms, during_a_wait, outcome
 
 
 def open_descriptors():
@@ -111,12 +111,15 @@ def test_waits_that_a_handler_ends(poll, descriptors):
     poller = poll()
     poller.register(descriptors.pipe()[0], POLLIN)
 
-    def handler():
+    def raises():
         raise ValueError
 
+    def wait():
+        with alarms(during_a_wait(poller, raises), interval=1e-4):
+            poller.poll()
+
     def use():
-        with alarm(handler, 1e-4):
-            assert outcome(poller.poll).type is ValueError
+        assert outcome(wait).type is ValueError
 
     assert_leaves_nothing(use, rounds=200)
 

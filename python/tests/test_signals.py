@@ -7,7 +7,7 @@ import time
 from select import POLLIN, POLLOUT
 
 import pytest
-from support import CONCURRENT, alarm, outcome, seconds_of
+from support import CONCURRENT, alarms, during_a_wait, outcome, seconds_of
 
 
 class FromTheHandler(Exception):
@@ -35,7 +35,7 @@ def poller(poll, pipe):
 def test_a_handler_that_raises_ends_the_wait(poller, pipe, timeout):
     reader, writer = pipe
     for _ in range(2):
-        with alarm(raises, 0.02), pytest.raises(FromTheHandler):
+        with pytest.raises(FromTheHandler), alarms(during_a_wait(poller, raises)):
             poller.poll(timeout)
         assert poller.poll(0) == []
     os.write(writer, b"x")
@@ -45,14 +45,15 @@ def test_a_handler_that_raises_ends_the_wait(poller, pipe, timeout):
 
 
 def test_keyboard_interrupt(poller):
-    with alarm(lambda: signal.raise_signal(signal.SIGINT), 0.02), pytest.raises(KeyboardInterrupt):
+    handler = during_a_wait(poller, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt), alarms(handler):
         poller.poll()
     assert poller.poll(0) == []
 
 
 def test_a_signal_does_not_shorten_the_wait(poller):
     calls = []
-    with alarm(lambda: calls.append(1), 0.01, interval=0.01):
+    with alarms(lambda: calls.append(1)):
         seconds, answer = seconds_of(poller.poll, 150)
     assert answer == []
     assert seconds >= 0.15
@@ -67,7 +68,7 @@ def test_signals_do_not_restart_the_timeout(poller):
         if time.monotonic() > begin + 15:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
-    with alarm(handler, 0.02, interval=0.02):
+    with alarms(handler):
         seconds, answer = seconds_of(poller.poll, 100)
     assert answer == []
     assert 0.1 <= seconds < 10
@@ -75,33 +76,33 @@ def test_signals_do_not_restart_the_timeout(poller):
 
 def test_a_handler_can_make_a_descriptor_ready(poller, pipe):
     reader, writer = pipe
-    with alarm(lambda: os.write(writer, b"x"), 0.02):
+    with alarms(during_a_wait(poller, lambda: os.write(writer, b"x"))):
         assert poller.poll() == [(reader, POLLIN)]
 
 
 def test_what_a_handler_registers_counts_from_the_next_call_on(poller, pipe, descriptors):
     reader, writer = pipe
     ready = descriptors.writable()
-    steps = [lambda: poller.register(ready, POLLOUT), lambda: os.write(writer, b"x")]
-    with alarm(lambda: steps.pop(0)(), 0.02, interval=0.05):
-        answer = poller.poll()
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    assert answer == [(reader, POLLIN)]
+    handler = during_a_wait(
+        poller, lambda: poller.register(ready, POLLOUT), lambda: os.write(writer, b"x")
+    )
+    with alarms(handler):
+        assert poller.poll() == [(reader, POLLIN)]
     assert poller.poll(0) == [(reader, POLLIN), (ready, POLLOUT)]
 
 
 def test_what_a_handler_changes_does_not_end_the_wait(poller, pipe, descriptors):
     ready = descriptors.readable()
 
-    def handler():
+    def change():
         poller.register(ready, POLLIN)
         poller.modify(pipe[0], 0)
         poller.unregister(pipe[0])
 
-    with alarm(handler, 0.02):
-        seconds, answer = seconds_of(poller.poll, 100)
+    with alarms(during_a_wait(poller, change)):
+        seconds, answer = seconds_of(poller.poll, 300)
     assert answer == []
-    assert seconds >= 0.1
+    assert seconds >= 0.3
     assert poller.poll(0) == [(ready, POLLIN)]
 
 
@@ -110,11 +111,11 @@ def test_poll_from_inside_the_handler_is_concurrent(poller, pipe, timeout):
     reader, writer = pipe
     answers = []
 
-    def handler():
+    def ask():
         answers.append(outcome(poller.poll, timeout))
         os.write(writer, b"x")
 
-    with alarm(handler, 0.02):
+    with alarms(during_a_wait(poller, ask)):
         assert poller.poll() == [(reader, POLLIN)]
     assert answers == [CONCURRENT]
 
@@ -122,26 +123,24 @@ def test_poll_from_inside_the_handler_is_concurrent(poller, pipe, timeout):
 def test_poll_of_another_object_inside_the_handler(poller, poll, pipe):
     reader, writer = pipe
 
-    def handler():
+    def ask_another():
         os.write(writer, b"x")
         other = poll()
         other.register(reader, POLLIN)
         assert other.poll() == [(reader, POLLIN)]
 
-    with alarm(handler, 0.02):
+    with alarms(during_a_wait(poller, ask_another)):
         assert poller.poll() == [(reader, POLLIN)]
 
 
-def test_ready_descriptors_come_before_a_pending_signal_is_lost(poller, pipe):
-    """The handler runs in any case."""
+def test_the_handler_runs_if_something_is_ready_as_well(poller, pipe):
     calls = []
     os.write(pipe[1], b"x")
-    with alarm(lambda: calls.append(1), 0.02):
+    with alarms(lambda: calls.append(1)):
         deadline = time.monotonic() + 20
         while not calls:
             assert poller.poll(1) == [(pipe[0], POLLIN)]
             assert time.monotonic() < deadline
-    assert calls == [1]
 
 
 def test_a_wakeup_descriptor(poller, pipe):
@@ -149,11 +148,11 @@ def test_a_wakeup_descriptor(poller, pipe):
     os.set_blocking(writer, False)
     before = signal.set_wakeup_fd(writer)
     try:
-        with alarm(lambda: None, 0.02):
+        with alarms(lambda: None):
             assert poller.poll() == [(reader, POLLIN)]
     finally:
         signal.set_wakeup_fd(before)
-    assert os.read(reader, 9) == bytes([signal.SIGALRM])
+    assert set(os.read(reader, 99)) == {signal.SIGALRM}
 
 
 # When the time is up after the handlers.
@@ -163,12 +162,12 @@ def wait_whose_time_is_up_in_the_handler(poll, reader, writer):
     poller = poll()
     poller.register(reader, POLLIN)
 
-    def handler():
-        time.sleep(0.1)
+    def use_it_up():
+        time.sleep(0.4)
         os.write(writer, b"x")
 
-    with alarm(handler, 0.02):
-        return poller.poll(60)
+    with alarms(during_a_wait(poller, use_it_up)):
+        return poller.poll(300)
 
 
 def test_select_does_not_ask_again_when_the_time_is_up(pipe):
@@ -181,7 +180,7 @@ def test_asks_once_more_when_the_time_is_up(ours, pipe):
 
 
 def test_does_not_wait_again_when_the_time_is_up(poller):
-    with alarm(lambda: time.sleep(0.1), 0.02):
-        seconds, answer = seconds_of(poller.poll, 60)
+    with alarms(during_a_wait(poller, lambda: time.sleep(0.4))):
+        seconds, answer = seconds_of(poller.poll, 300)
     assert answer == []
-    assert 0.12 <= seconds < 20
+    assert 0.3 <= seconds < 20
