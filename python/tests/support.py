@@ -179,11 +179,16 @@ def alarms(handler, interval=0.02):
 
 def during_a_wait(poller, *actions):
     """A handler that takes one of the actions for each signal that comes during a wait."""
-    actions = list(actions)
 
     def handler():
-        if actions and outcome(poller.poll, 0) == CONCURRENT:
-            actions.pop(0)()
+        nonlocal actions
+        # Meanwhile there are none, for a signal that comes in the middle of this.
+        todo, actions = actions, ()
+        if todo and outcome(poller.poll, 0) == CONCURRENT:
+            action, *actions = todo
+            action()
+        else:
+            actions = todo
 
     return handler
 

@@ -7,6 +7,7 @@ import pydoc
 import re
 import select
 import selectors
+import sys
 import types
 import weakref
 from select import POLLIN
@@ -56,8 +57,10 @@ def test_the_name_of_the_type(module):
 
 def test_the_type_cannot_be_instantiated(module):
     kind = type(module.poll())
-    error = Raised(TypeError, f"cannot create '{module.__name__}.poll' instances")
-    assert outcome(kind) == error
+    answer = outcome(kind)
+    assert answer.type is TypeError
+    if sys.version_info >= (3, 10):
+        assert answer.text == f"cannot create '{module.__name__}.poll' instances"
     assert outcome(kind.__new__, kind).type is TypeError
     assert outcome(object.__new__, kind).type is TypeError
 
@@ -122,13 +125,14 @@ def test_it_cannot_be_copied(module, how):
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize("dumps", [pickle.dumps, pickle._dumps], ids=["C", "Python"])
 def test_it_cannot_be_pickled(module, protocol, dumps):
-    name = module.__name__
     answer = outcome(dumps, module.poll(), protocol)
-    if protocol < 2:
+    if protocol >= 2:
+        assert answer == Raised(TypeError, f"cannot pickle '{module.__name__}.poll' object")
+    elif sys.version_info >= (3, 10):
         assert answer.type is pickle.PicklingError
         assert "not the same object" in answer.text
     else:
-        assert answer == Raised(TypeError, f"cannot pickle '{name}.poll' object")
+        assert answer == Raised(TypeError, "cannot pickle 'poll' object")
 
 
 def test_no_weak_references(poll):
