@@ -13,6 +13,8 @@ ready and not with those that are registered:
 To use it in a program that can't be changed, call install() first, or start the program with
 `python -m pollset`.
 
+PollSelector is the same for the selectors module, and new_event_loop() for asyncio.
+
 The constants are those of the select module, and mean the same:
 https://docs.python.org/3/library/select.html#polling-objects
 """
@@ -21,11 +23,20 @@ import select as _select
 
 from ._install import install, uninstall
 from ._pollset import __version__, poll
+from ._selectors import PollSelector, new_event_loop
 
 error = OSError
 
 _constants = {name: value for name, value in vars(_select).items() if name.startswith("POLL")}
 globals().update(_constants)
 
-__all__ = ["__version__", "error", "install", "poll", "uninstall"]
+__all__ = [
+    "PollSelector",
+    "__version__",
+    "error",
+    "install",
+    "new_event_loop",
+    "poll",
+    "uninstall",
+]
 __all__ += list(_constants)

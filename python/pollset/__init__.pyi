@@ -3,6 +3,7 @@ from typing import Final
 
 from ._install import install as install, uninstall as uninstall
 from ._pollset import __version__ as __version__, poll as poll
+from ._selectors import PollSelector as PollSelector, new_event_loop as new_event_loop
 
 __all__ = [
     "POLLERR",
@@ -15,9 +16,11 @@ __all__ = [
     "POLLRDNORM",
     "POLLWRBAND",
     "POLLWRNORM",
+    "PollSelector",
     "__version__",
     "error",
     "install",
+    "new_event_loop",
     "poll",
     "uninstall",
 ]

@@ -1,13 +1,25 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from selectors import SelectorKey
 from typing import Final, Literal, SupportsIndex, final, type_check_only
 
 from _typeshed import FileDescriptorLike
 
-__all__ = ["__version__", "poll"]
+__all__ = ["__version__", "key_poll", "poll"]
 
 __version__: Final[str]
 
 def poll(*, engine: Literal["auto", "poll", "epoll"] | None = None) -> _Poll: ...
+def key_poll() -> _KeyPoll: ...
+
+@final
+@type_check_only
+class _KeyPoll:
+    def register(self, fd: FileDescriptorLike, eventmask: int, /) -> None: ...
+    def modify(self, fd: FileDescriptorLike, eventmask: int, /) -> None: ...
+    def unregister(self, fd: FileDescriptorLike, /) -> None: ...
+    def select(
+        self, keys: Mapping[int, SelectorKey], timeout: float | None, /
+    ) -> list[tuple[SelectorKey, int]]: ...
 
 # The class has no name at run time: like select.poll, `poll` is a function.
 @final

@@ -11,6 +11,7 @@ mod errors;
 mod mask;
 mod poll;
 mod results;
+mod selector;
 mod timeout;
 mod wait;
 
@@ -18,6 +19,9 @@ mod wait;
 mod _pollset {
     #[pymodule_export]
     use crate::poll::poll;
+
+    #[pymodule_export]
+    use crate::selector::key_poll;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)] // Python's name for it

@@ -1,4 +1,4 @@
-//! The list that `poll()` returns.
+//! The lists that are returned, and what is kept of them from one wait to the next.
 
 #![allow(unsafe_code)]
 
@@ -7,68 +7,105 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-/// The tuples that were given last.
+/// A list of what `entry` makes of each of the `ready` answers of a wait that is over. It may make
+/// nothing of some.
+#[inline]
+pub fn list<'py, T>(
+    py: Python<'py>,
+    waiting: &mut Waiting<'_>,
+    ready: usize,
+    mut entry: impl FnMut(usize, Event) -> PyResult<Option<Py<T>>>,
+) -> PyResult<Bound<'py, PyList>> {
+    // SAFETY: this thread is attached to the interpreter, which returns a new reference to a
+    // list, or null with an exception set.
+    let list = unsafe {
+        let list = ffi::PyList_New(ready as ffi::Py_ssize_t);
+        Bound::from_owned_ptr_or_err(py, list)?.cast_into_unchecked::<PyList>()
+    };
+    let mut filled = 0;
+    // There may be fewer answers than ready ones: a destructor that runs meanwhile may fork, and
+    // the child use the object.
+    while filled < ready
+        && let Some((slot, event)) = waiting.take_answer()
+    {
+        if let Some(entry) = entry(slot, event)? {
+            // SAFETY: `filled` is less than the length of the list, which nobody else has seen, and
+            // that place in it is empty. The list takes over the reference.
+            unsafe { ffi::PyList_SET_ITEM(list.as_ptr(), filled as _, entry.into_ptr()) };
+            filled += 1;
+        }
+    }
+    Ok(if filled < ready { list.get_slice(0, filled) } else { list })
+}
+
+/// What was given last for each slot.
 ///
 /// A tuple can't be changed, so while a descriptor has the same to report, its tuple is given again:
-/// that costs a reference count instead of three objects. Nothing is kept of an object's first wait,
-/// which for many is the only one.
-#[derive(Default)]
-pub struct Tuples {
-    by_slot: Vec<Option<Known>>,
+/// that costs a reference count instead of several objects. Nothing is kept of an object's first
+/// wait, which for many is the only one.
+pub struct Kept<T> {
+    by_slot: Vec<Option<T>>,
     has_waited: bool,
 }
 
-struct Known {
+impl<T> Kept<T> {
+    pub const fn new() -> Self {
+        Self { by_slot: Vec::new(), has_waited: false }
+    }
+
+    /// A wait with so many slots is over.
+    pub fn begin(&mut self, slots: usize) {
+        self.by_slot.truncate(slots);
+    }
+
+    pub fn end(&mut self) {
+        self.has_waited = true;
+    }
+
+    #[inline]
+    pub fn get(&self, slot: usize) -> Option<&T> {
+        self.by_slot.get(slot)?.as_ref()
+    }
+
+    pub fn keep(&mut self, slot: usize, entry: impl FnOnce() -> T) {
+        if self.has_waited {
+            if self.by_slot.len() <= slot {
+                self.by_slot.resize_with(slot + 1, || None);
+            }
+            self.by_slot[slot] = Some(entry());
+        }
+    }
+}
+
+/// A `(fd, revents)` tuple.
+pub struct Pair {
     event: Event,
     tuple: Py<PyTuple>,
 }
 
-impl Tuples {
-    /// A list of `(fd, revents)` tuples for the `ready` answers of a wait that is over.
-    pub fn list<'py>(
+impl Kept<Pair> {
+    /// The list that `poll()` returns.
+    pub fn pairs<'py>(
         &mut self,
         py: Python<'py>,
         waiting: &mut Waiting<'_>,
         ready: usize,
     ) -> PyResult<Bound<'py, PyList>> {
-        self.by_slot.truncate(waiting.slots());
-        // SAFETY: this thread is attached to the interpreter, which returns a new reference to a
-        // list, or null with an exception set.
-        let list = unsafe {
-            let list = ffi::PyList_New(ready as ffi::Py_ssize_t);
-            Bound::from_owned_ptr_or_err(py, list)?.cast_into_unchecked::<PyList>()
-        };
-        let mut filled = 0;
-        while filled < ready
-            && let Some((slot, event)) = waiting.take_answer()
-        {
-            let tuple = self.tuple(py, slot, event)?;
-            // SAFETY: `filled` is less than the length of the list, which nobody else has seen, and
-            // that place in it is empty. The list takes over the reference.
-            unsafe { ffi::PyList_SET_ITEM(list.as_ptr(), filled as _, tuple.into_ptr()) };
-            filled += 1;
-        }
-        self.has_waited = true;
-        // Fewer if a destructor that ran meanwhile has forked, and its child has used the object.
-        Ok(if filled < ready { list.get_slice(0, filled) } else { list })
+        self.begin(waiting.slots());
+        let pairs = list(py, waiting, ready, |slot, event| self.pair(py, slot, event).map(Some));
+        self.end();
+        pairs
     }
 
     #[inline]
-    fn tuple(&mut self, py: Python<'_>, slot: usize, event: Event) -> PyResult<Py<PyTuple>> {
-        match self.by_slot.get(slot) {
-            Some(Some(known)) if known.event == event => Ok(known.tuple.clone_ref(py)),
-            _ => self.new_tuple(py, slot, event),
+    fn pair(&mut self, py: Python<'_>, slot: usize, event: Event) -> PyResult<Py<PyTuple>> {
+        if let Some(pair) = self.get(slot)
+            && pair.event == event
+        {
+            return Ok(pair.tuple.clone_ref(py));
         }
-    }
-
-    fn new_tuple(&mut self, py: Python<'_>, slot: usize, event: Event) -> PyResult<Py<PyTuple>> {
         let tuple = (event.fd, event.revents.bits()).into_pyobject(py)?.unbind();
-        if self.has_waited {
-            if self.by_slot.len() <= slot {
-                self.by_slot.resize_with(slot + 1, || None);
-            }
-            self.by_slot[slot] = Some(Known { event, tuple: tuple.clone_ref(py) });
-        }
+        self.keep(slot, || Pair { event, tuple: tuple.clone_ref(py) });
         Ok(tuple)
     }
 }

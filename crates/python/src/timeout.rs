@@ -23,6 +23,23 @@ pub fn convert(object: Option<&Bound<'_, PyAny>>) -> PyResult<Timeout> {
         Ok(float) => of_float(object.py(), float.value())?,
         Err(_) => of_integer(object)?,
     };
+    in_range(nanoseconds)
+}
+
+/// Seconds, as selectors count them: `None` for as long as it takes; 0 and what is negative: ask, and
+/// don't wait.
+pub fn of_seconds(object: Option<&Bound<'_, PyAny>>) -> PyResult<Timeout> {
+    let Some(object) = object else {
+        return Ok(Timeout::Never);
+    };
+    let seconds: f64 = object.extract()?;
+    if seconds <= 0.0 {
+        return Ok(Timeout::After(Duration::ZERO));
+    }
+    in_range(of_float(object.py(), seconds * 1000.0)?)
+}
+
+fn in_range(nanoseconds: i64) -> PyResult<Timeout> {
     let range = i64::from(i32::MIN) * NANOSECONDS..=i64::from(i32::MAX) * NANOSECONDS;
     if !range.contains(&nanoseconds) {
         return Err(PyOverflowError::new_err("timeout is too large"));
