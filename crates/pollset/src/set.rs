@@ -537,14 +537,25 @@ impl PollSet {
     /// For a wait, which is refused while there is another.
     #[inline]
     pub(crate) fn borrow_wait(&self) -> io::Result<Loan<'_, Wait>> {
+        match self.lend_wait(Purpose::Waiting) {
+            Ok(wait) => Ok(wait),
+            Err(purpose) => self.await_wait(purpose),
+        }
+    }
+
+    #[cold]
+    fn await_wait(&self, mut purpose: Purpose) -> io::Result<Loan<'_, Wait>> {
         for attempt in 0u32.. {
-            match self.lend_wait(Purpose::Waiting) {
-                Ok(wait) => return Ok(wait),
-                Err(Purpose::Waiting) => break,
+            match purpose {
+                Purpose::Waiting => break,
                 // Someone has the kernel forget a descriptor, which takes less than a microsecond,
                 // if it gets to run.
-                Err(Purpose::Settling) if attempt < 100 => thread::yield_now(),
-                Err(Purpose::Settling) => thread::sleep(Duration::from_micros(50)),
+                Purpose::Settling if attempt < 100 => thread::yield_now(),
+                Purpose::Settling => thread::sleep(Duration::from_micros(50)),
+            }
+            match self.lend_wait(Purpose::Waiting) {
+                Ok(wait) => return Ok(wait),
+                Err(now) => purpose = now,
             }
         }
         Err(ConcurrentPoll.into())

@@ -171,6 +171,7 @@ impl EpollEngine {
     }
 
     /// Forgets the entries whose descriptors were unregistered, and has the kernel forget them.
+    #[inline]
     pub fn remove_departed(&mut self) {
         while let Some(key) = self.departed.pop() {
             self.remove(key);
@@ -193,10 +194,18 @@ impl EpollEngine {
     }
 
     /// Tells the kernel of all changes. An error means that it has no room for all entries.
+    #[inline]
     pub fn apply(&mut self, counters: &Counters) -> io::Result<()> {
         if self.next_serial >= LAST_SERIAL {
-            return self.replace(counters);
+            self.replace(counters)
+        } else if self.changed.is_empty() {
+            Ok(())
+        } else {
+            self.apply_changed(counters)
         }
+    }
+
+    fn apply_changed(&mut self, counters: &Counters) -> io::Result<()> {
         for place in 0..self.changed.len() {
             let key = self.changed[place];
             let entry = &mut self.entries[key as usize];
@@ -357,6 +366,7 @@ impl EpollEngine {
         Ok(self.ready(slots))
     }
 
+    #[inline]
     fn ready(&mut self, slots: usize) -> Answer {
         self.found.put_in_order(slots);
         Answer::Ready(self.found.len())
@@ -391,7 +401,7 @@ impl EpollEngine {
                 }
             }
         }
-        self.apply(counters)
+        self.apply_changed(counters)
     }
 
     /// Leaves the instance to whoever has its number now.
@@ -400,11 +410,15 @@ impl EpollEngine {
     }
 
     /// Re-checks as many entries as are due.
+    #[inline]
     pub fn audit(&mut self, is_blocked: bool, counters: &Counters) {
         let checks = self.audit.due(coarse_now(), self.entries.len(), is_blocked);
-        if checks == 0 {
-            return;
+        if checks > 0 {
+            self.check_next(checks, counters);
         }
+    }
+
+    fn check_next(&mut self, checks: usize, counters: &Counters) {
         let start = now();
         for _ in 0..checks {
             if self.next_audited >= self.entries.len() {
