@@ -15,7 +15,7 @@ class PollSelector(selectors.PollSelector):
     """A selector on pollset's polling object: that of the standard library, at the cost of epoll.
 
     It is used as selectors.PollSelector is. select() waits to the nanosecond, and never less than
-    asked; a (key, events) tuple may be the same object as one that was returned before.
+    asked.
     """
 
     _selector_cls = key_poll

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList};
 use try_lock::TryLock;
 
-use crate::results::{Kept, Pair};
+use crate::results::Tuples;
 use crate::{descriptor, errors, mask, timeout, wait};
 
 /// Make a polling object: a set of file descriptors, each with the events that it is watched for,
@@ -28,7 +28,7 @@ pub fn poll(engine: Option<&str>) -> PyResult<Poll> {
         Some(_) => return Err(PyValueError::new_err("engine must be 'auto', 'poll' or 'epoll'")),
     };
     let set = Builder::new().engine(engine).build();
-    Ok(Poll { set, tuples: TryLock::new(Kept::new()) })
+    Ok(Poll { set, tuples: TryLock::new(Tuples::default()) })
 }
 
 /// A polling object, made by pollset.poll(): a set of file descriptors, each with the events that it
@@ -42,7 +42,7 @@ pub fn poll(engine: Option<&str>) -> PyResult<Poll> {
 pub struct Poll {
     set: PollSet,
     /// Used by the one thread that waits.
-    tuples: TryLock<Kept<Pair>>,
+    tuples: TryLock<Tuples>,
 }
 
 #[pymethods]
@@ -127,8 +127,8 @@ impl Poll {
             return Ok(PyList::empty(py));
         }
         match self.tuples.try_lock() {
-            Some(mut tuples) => tuples.pairs(py, &mut waiting, ready),
-            None => Kept::new().pairs(py, &mut waiting, ready),
+            Some(mut tuples) => tuples.list(py, &mut waiting, ready),
+            None => Tuples::default().list(py, &mut waiting, ready),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The lists that are returned, and what is kept of them from one wait to the next.
+//! The lists that are returned.
 
 #![allow(unsafe_code)]
 
@@ -38,74 +38,52 @@ pub fn list<'py, T>(
     Ok(if filled < ready { list.get_slice(0, filled) } else { list })
 }
 
-/// What was given last for each slot.
+/// The tuples that were given last.
 ///
 /// A tuple can't be changed, so while a descriptor has the same to report, its tuple is given again:
-/// that costs a reference count instead of several objects. Nothing is kept of an object's first
-/// wait, which for many is the only one.
-pub struct Kept<T> {
-    by_slot: Vec<Option<T>>,
+/// that costs a reference count instead of three objects. Nothing is kept of an object's first wait,
+/// which for many is the only one.
+#[derive(Default)]
+pub struct Tuples {
+    by_slot: Vec<Option<Known>>,
     has_waited: bool,
 }
 
-impl<T> Kept<T> {
-    pub const fn new() -> Self {
-        Self { by_slot: Vec::new(), has_waited: false }
-    }
-
-    /// A wait with so many slots is over.
-    pub fn begin(&mut self, slots: usize) {
-        self.by_slot.truncate(slots);
-    }
-
-    pub fn end(&mut self) {
-        self.has_waited = true;
-    }
-
-    #[inline]
-    pub fn get(&self, slot: usize) -> Option<&T> {
-        self.by_slot.get(slot)?.as_ref()
-    }
-
-    pub fn keep(&mut self, slot: usize, entry: impl FnOnce() -> T) {
-        if self.has_waited {
-            if self.by_slot.len() <= slot {
-                self.by_slot.resize_with(slot + 1, || None);
-            }
-            self.by_slot[slot] = Some(entry());
-        }
-    }
-}
-
-/// A `(fd, revents)` tuple.
-pub struct Pair {
+struct Known {
     event: Event,
     tuple: Py<PyTuple>,
 }
 
-impl Kept<Pair> {
-    /// The list that `poll()` returns.
-    pub fn pairs<'py>(
+impl Tuples {
+    /// A list of `(fd, revents)` tuples for the `ready` answers of a wait that is over.
+    pub fn list<'py>(
         &mut self,
         py: Python<'py>,
         waiting: &mut Waiting<'_>,
         ready: usize,
     ) -> PyResult<Bound<'py, PyList>> {
-        self.begin(waiting.slots());
-        let pairs = list(py, waiting, ready, |slot, event| self.pair(py, slot, event).map(Some));
-        self.end();
-        pairs
+        self.by_slot.truncate(waiting.slots());
+        let list = list(py, waiting, ready, |slot, event| self.tuple(py, slot, event).map(Some));
+        self.has_waited = true;
+        list
     }
 
     #[inline]
-    fn pair(&mut self, py: Python<'_>, slot: usize, event: Event) -> PyResult<Py<PyTuple>> {
-        if let Some(pair) = self.get(slot)
-            && pair.event == event
-        {
-            return Ok(pair.tuple.clone_ref(py));
+    fn tuple(&mut self, py: Python<'_>, slot: usize, event: Event) -> PyResult<Py<PyTuple>> {
+        match self.by_slot.get(slot) {
+            Some(Some(known)) if known.event == event => Ok(known.tuple.clone_ref(py)),
+            _ => self.new_tuple(py, slot, event),
         }
+    }
+
+    fn new_tuple(&mut self, py: Python<'_>, slot: usize, event: Event) -> PyResult<Py<PyTuple>> {
         let tuple = (event.fd, event.revents.bits()).into_pyobject(py)?.unbind();
-        self.keep(slot, || Pair { event, tuple: tuple.clone_ref(py) });
+        if self.has_waited {
+            if self.by_slot.len() <= slot {
+                self.by_slot.resize_with(slot + 1, || None);
+            }
+            self.by_slot[slot] = Some(Known { event, tuple: tuple.clone_ref(py) });
+        }
         Ok(tuple)
     }
 }

@@ -3,36 +3,28 @@
 use pollset::{Event, PollFlags, PollSet};
 use pyo3::exceptions::PyInterruptedError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyInt, PyList, PyTuple};
-use try_lock::TryLock;
+use pyo3::types::{PyDict, PyList, PyTuple};
 
-use crate::results::{Kept, list};
+use crate::results::list;
 use crate::{descriptor, errors, mask, timeout, wait};
 
 /// `selectors.EVENT_READ` and `EVENT_WRITE`.
 const READ: u8 = 1;
 const WRITE: u8 = 2;
 
+/// Where a `selectors.SelectorKey`, a named tuple, has its events.
+const EVENTS: usize = 2;
+
 /// A polling object that knows selector keys: select() returns (key, events) tuples.
 #[pyclass(frozen, module = "pollset._pollset")]
 pub struct KeyPoll {
     set: PollSet,
-    /// Used by the one thread that waits.
-    kept: TryLock<Kept<Selected>>,
-}
-
-/// A `(key, events)` tuple, and what it was made of.
-struct Selected {
-    event: Event,
-    fd: Py<PyInt>,
-    key: Py<PyAny>,
-    tuple: Py<PyTuple>,
 }
 
 /// Makes one. A function, so that a class can have it as an attribute.
 #[pyfunction]
 pub fn key_poll() -> KeyPoll {
-    KeyPoll { set: PollSet::new(), kept: TryLock::new(Kept::new()) }
+    KeyPoll { set: PollSet::new() }
 }
 
 #[pymethods]
@@ -78,56 +70,17 @@ impl KeyPoll {
         if ready == 0 {
             return Ok(PyList::empty(py));
         }
-        let mut unkept = Kept::new();
-        let mut lock = self.kept.try_lock();
-        let kept = lock.as_deref_mut().unwrap_or(&mut unkept);
-        kept.begin(waiting.slots());
-        let selected = list(py, &mut waiting, ready, |slot, event| kept.select(slot, event, keys));
-        kept.end();
-        selected
+        list(py, &mut waiting, ready, |_, event| selected(event, keys))
     }
 }
 
-impl Kept<Selected> {
-    /// The tuple that was given last, if the descriptor still has the same key and the same to
-    /// report.
-    #[inline]
-    fn select(
-        &mut self,
-        slot: usize,
-        event: Event,
-        keys: &Bound<'_, PyDict>,
-    ) -> PyResult<Option<Py<PyTuple>>> {
-        let py = keys.py();
-        let Some(known) = self.get(slot).filter(|known| known.event == event) else {
-            let fd = event.fd.into_pyobject(py)?.unbind();
-            let Some(key) = keys.get_item(&fd)? else { return Ok(None) };
-            return self.new_tuple(slot, event, fd, key).map(Some);
-        };
-        match keys.get_item(&known.fd)? {
-            Some(key) if key.is(&known.key) => Ok(Some(known.tuple.clone_ref(py))),
-            Some(key) => {
-                let fd = known.fd.clone_ref(py);
-                self.new_tuple(slot, event, fd, key).map(Some)
-            }
-            None => Ok(None),
-        }
-    }
-
-    fn new_tuple(
-        &mut self,
-        slot: usize,
-        event: Event,
-        fd: Py<PyInt>,
-        key: Bound<'_, PyAny>,
-    ) -> PyResult<Py<PyTuple>> {
-        let py = key.py();
-        let wanted: u8 = key.getattr("events")?.extract()?;
-        let ready = ready_events(event.revents) & wanted;
-        let tuple = (&key, ready).into_pyobject(py)?.unbind();
-        self.keep(slot, || Selected { event, fd, key: key.unbind(), tuple: tuple.clone_ref(py) });
-        Ok(tuple)
-    }
+/// Nothing if the descriptor has no key. Nothing is kept either, unlike the tuples of `poll()`: a key
+/// refers to data of the caller's, which has to go when the caller lets go of it.
+fn selected(event: Event, keys: &Bound<'_, PyDict>) -> PyResult<Option<Py<PyTuple>>> {
+    let Some(key) = keys.get_item(event.fd)? else { return Ok(None) };
+    let wanted: u8 = key.cast::<PyTuple>()?.get_item(EVENTS)?.extract()?;
+    let ready = ready_events(event.revents) & wanted;
+    Ok(Some((key, ready).into_pyobject(keys.py())?.unbind()))
 }
 
 /// Errors and hang-ups are for readers and writers.
