@@ -30,6 +30,10 @@ def outcome(call, *args, **kwargs):
         return Raised(type(error), str(error))
 
 
+def open_descriptors():
+    return os.listdir("/proc/self/fd")
+
+
 class HasFileno:
     def __init__(self, fd):
         self.fd = fd

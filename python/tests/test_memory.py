@@ -1,16 +1,11 @@
 """Nothing is left behind: no memory, no references, no descriptors."""
 
 import gc
-import os
 import resource
 import sys
 from select import POLLIN, POLLOUT, POLLWRNORM
 
-from support import NOT_OPEN, HasFileno, alarms, during_a_wait, outcome
-
-
-def open_descriptors():
-    return os.listdir("/proc/self/fd")
+from support import NOT_OPEN, HasFileno, alarms, during_a_wait, open_descriptors, outcome
 
 
 def resident_bytes():

@@ -27,16 +27,20 @@ pub fn convert(object: Option<&Bound<'_, PyAny>>) -> PyResult<Timeout> {
 }
 
 /// Seconds, as selectors count them: `None` for as long as it takes; 0 and what is negative: ask, and
-/// don't wait.
+/// don't wait. Any number that can be multiplied by a float, as in the `selectors` module.
 pub fn of_seconds(object: Option<&Bound<'_, PyAny>>) -> PyResult<Timeout> {
     let Some(object) = object else {
         return Ok(Timeout::Never);
     };
-    let seconds: f64 = object.extract()?;
-    if seconds <= 0.0 {
+    let milliseconds = match object.cast::<PyFloat>() {
+        Ok(float) => float.value() * 1e3,
+        Err(_) if object.le(0)? => 0.0,
+        Err(_) => object.mul(1e3)?.extract()?,
+    };
+    if milliseconds <= 0.0 {
         return Ok(Timeout::After(Duration::ZERO));
     }
-    in_range(of_float(object.py(), seconds * 1000.0)?)
+    in_range(of_float(object.py(), milliseconds)?)
 }
 
 fn in_range(nanoseconds: i64) -> PyResult<Timeout> {
