@@ -1,9 +1,10 @@
-"""Runs CPython's own tests, unmodified, with pollset.poll() in place of select.poll().
+"""Runs CPython's own tests, unmodified, with pollset.poll() in place of select.poll(), and with
+pollset.PollSelector in place of the selector that is used by default.
 
     python run.py [--long] DIRECTORY
 
 DIRECTORY is for virtual environments. They differ in what their interpreters do when they start:
-in one they install pollset, in another one they don't. A test that fails with pollset has to fail
+in some they put pollset in place, in others they don't. A test that fails with pollset has to fail
 without it, too, or else the run has failed.
 """
 
@@ -47,10 +48,24 @@ LONG_FILES = [
 # Where "network" is no more than the loopback interface.
 LOOPBACK_FILES = ["test_socketserver"]
 FILES_WITHOUT_EPOLL = ["test_asyncio"]
+FILES_ON_SELECTOR = [
+    "test_asyncio.test_events",
+    "test_asyncio.test_selector_events",
+    "test_asyncio.test_sendfile",
+    "test_asyncio.test_sock_lowlevel",
+    "test_asyncio.test_streams",
+    "test_asyncio.test_subprocess",
+    "test_asyncio.test_unix_events",
+]
+LONG_FILES_ON_SELECTOR = ["test_selectors", "test_asyncio"]
 
 # What interpreters do when they start: lines of a .pth file.
 INSTALL = "import pollset; pollset.install()"
 DELETE_EPOLL = "import select; del select.epoll"
+INSTALL_SELECTOR = (
+    "import selectors, pollset; "
+    "selectors.DefaultSelector = selectors.PollSelector = pollset.PollSelector"
+)
 
 
 class Environments(NamedTuple):
@@ -58,12 +73,13 @@ class Environments(NamedTuple):
 
     pollset: Path
     plain: Path
+    check: str
     remark: str
 
     @classmethod
-    def make(cls, directory, *at_start, remark=""):
-        pollset = make_environment(directory / "pollset", *at_start, INSTALL)
-        return cls(pollset, make_environment(directory / "plain", *at_start), remark)
+    def make(cls, directory, *at_start, install=INSTALL, check="swap_check", remark=""):
+        pollset = make_environment(directory / "pollset", *at_start, install)
+        return cls(pollset, make_environment(directory / "plain", *at_start), check, remark)
 
 
 def make_environment(path, *at_start):
@@ -125,7 +141,7 @@ def is_well(job):
     if not is_there(file):
         print(f"{name}: SKIPPED, this Python comes without it", flush=True)
         return True
-    result = run(environments.pollset, file, "swap_check")
+    result = run(environments.pollset, file, environments.check)
     lines = [f"{name}: {result.ran} tests, {result.seconds:.0f} s"]
     ours = result.failed
     if result.failed:
@@ -145,8 +161,16 @@ def main():
     options = parser.parse_args()
     directory = options.directory.resolve()
     usual = Environments.make(directory / "usual")
+    on_selector = Environments.make(
+        directory / "on-selector",
+        install=INSTALL_SELECTOR,
+        check="selector_check",
+        remark=" on pollset.PollSelector",
+    )
     jobs = [(usual, file) for file in FILES]
+    jobs += [(on_selector, file) for file in FILES_ON_SELECTOR]
     if options.long:
+        jobs += [(on_selector, file) for file in LONG_FILES_ON_SELECTOR]
         jobs += [(usual, file) for file in LONG_FILES]
         without_epoll = Environments.make(
             directory / "without-epoll", DELETE_EPOLL, remark=" without epoll"
