@@ -37,9 +37,9 @@ for python in ${POLLSET_PYTHONS:-python3}; do
 done
 
 say "Python: format and lints"
-"$venv/ruff" format --check python
-"$venv/ruff" check python
+"$venv/ruff" format --check python examples
+"$venv/ruff" check python examples
 
 say "Python: types"
-"$venv/mypy" python/pollset
+"$venv/mypy" python/pollset examples/python
 "$venv/python" -m mypy.stubtest pollset
