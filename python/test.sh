@@ -3,8 +3,9 @@
 # tests with ours in place of select.poll. Once: format, lints and types.
 #
 #   POLLSET_PYTHONS="python3.9 python3.13" python/test.sh    not only with python3
-#   POLLSET_LONG=1 python/test.sh                            longer: random programs, and CPython's
-#                                                            tests of what is built on select.poll
+#   POLLSET_LONG=1 python/test.sh                            longer: random programs, frameworks
+#                                                            from PyPI, and CPython's tests of what
+#                                                            is built on select.poll
 #
 # Needs Rust, a C compiler, and Pythons with pip; what else it needs goes to target/python.
 set -eu
@@ -27,7 +28,7 @@ for python in ${POLLSET_PYTHONS:-python3}; do
         "$python" -m venv --clear "$directory/venv"
     fi
     "$venv/python" -m pip install --quiet 'pip>=25.1'
-    "$venv/python" -m pip install --quiet --group test .
+    "$venv/python" -m pip install --quiet --group test ${POLLSET_LONG:+--group long} .
 
     say "Python $version: tests"
     "$venv/python" -m pytest --quiet "$tests"
