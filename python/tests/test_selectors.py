@@ -324,7 +324,7 @@ def test_nothing_is_ready_after_close(ours, descriptors):
         *(Fraction(0), Fraction(-1, 3), Decimal(0), Decimal("-0.5"), Decimal("-Infinity")),
         *(1, True, 1e-9, 0.001, Fraction(1, 1000), 2_147_483, 2_147_483.647),
     ],
-    ids=repr,
+    ids=lambda timeout: f"{timeout!r:.20}",
 )
 def test_timeouts(selector, descriptors, timeout):
     selector.register(descriptors.readable(), EVENT_READ)
