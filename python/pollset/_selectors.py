@@ -15,7 +15,8 @@ class PollSelector(selectors.PollSelector):
     """A selector on pollset's polling object: that of the standard library, at the cost of epoll.
 
     It is used as selectors.PollSelector is. select() waits to the nanosecond, and never less than
-    asked.
+    asked. A file object that was closed without being unregistered may go unnoticed for about a
+    second.
     """
 
     _selector_cls = key_poll

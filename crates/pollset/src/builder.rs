@@ -24,16 +24,17 @@ pub enum Engine {
 /// let set = Builder::new().engine(Engine::Poll).build();
 /// assert!(set.is_empty());
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 #[must_use]
 pub struct Builder {
-    engine: Engine,
+    pub(crate) engine: Engine,
+    pub(crate) audits_at_leisure: bool,
 }
 
 impl Builder {
     /// The usual one: [`Engine::Auto`].
     pub const fn new() -> Self {
-        Self { engine: Engine::Auto }
+        Self { engine: Engine::Auto, audits_at_leisure: false }
     }
 
     /// Always uses this engine.
@@ -42,9 +43,17 @@ impl Builder {
         self
     }
 
+    /// Looks at leisure for numbers that were closed without being unregistered: one that is on
+    /// epoll may go unnoticed for about a second, however many waits follow each other. For programs
+    /// that unregister before they close; it saves up to 5 % of the time of a large set.
+    pub const fn audit_at_leisure(mut self) -> Self {
+        self.audits_at_leisure = true;
+        self
+    }
+
     /// Makes an empty set.
     #[must_use]
     pub const fn build(self) -> PollSet {
-        PollSet::with_engine(self.engine)
+        PollSet::with(self)
     }
 }

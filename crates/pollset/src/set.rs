@@ -17,7 +17,7 @@ use crate::stats::Counters;
 use crate::sys::process_generation;
 use crate::wait::Wait;
 use crate::{
-    ConcurrentPoll, Descriptor, Engine, Event, NotRegistered, PollFlags, Stats, Step, Timeout,
+    Builder, ConcurrentPoll, Descriptor, Event, NotRegistered, PollFlags, Stats, Step, Timeout,
     Waiting,
 };
 
@@ -46,11 +46,12 @@ use crate::{
 /// # What it costs
 ///
 /// A new set holds no descriptor and makes no system call. A wait is a poll(2), or an epoll(7) once
-/// that has become cheaper: for large sets of which few are ready (see [`Engine`]). Then a number
-/// that was closed *without being unregistered* may go unnoticed for a while: 50 ms at 10,000
-/// descriptors and 100 ms at 19,000 while waits go on, about a second in a wait that stays blocked.
-/// Until then it may be missing from the answers, or be reported with its old file's events. Up to
-/// 8 descriptors are always on poll(2), which notices at the next wait.
+/// that has become cheaper: for large sets of which few are ready (see
+/// [`Engine`](crate::Engine)). Then a number that was closed *without being unregistered* may go
+/// unnoticed for a while: 50 ms at 10,000 descriptors and 100 ms at 19,000 while waits go on, about
+/// a second in a wait that stays blocked. Until then it may be missing from the answers, or be
+/// reported with its old file's events. Up to 8 descriptors are always on poll(2), which notices at
+/// the next wait.
 ///
 /// # Forking
 ///
@@ -92,7 +93,7 @@ pub struct PollSet {
     /// Registrations that epoll knows have been unregistered. Set with the lock held.
     departed: AtomicBool,
     wait: LoanCell<Wait>,
-    engine: Engine,
+    settings: Builder,
     counters: Counters,
 }
 
@@ -107,16 +108,16 @@ impl PollSet {
     /// ```
     #[must_use]
     pub const fn new() -> Self {
-        Self::with_engine(Engine::Auto)
+        Self::with(Builder::new())
     }
 
-    pub(crate) const fn with_engine(engine: Engine) -> Self {
+    pub(crate) const fn with(settings: Builder) -> Self {
         Self {
             registrations: Lock::new(Registrations::new()),
             changes: AtomicUsize::new(0),
             departed: AtomicBool::new(false),
-            wait: LoanCell::new(Wait::new(engine)),
-            engine,
+            wait: LoanCell::new(Wait::new(settings)),
+            settings,
             counters: Counters::new(),
         }
     }
@@ -565,7 +566,7 @@ impl PollSet {
     fn lend_wait(&self, purpose: Purpose) -> Result<Loan<'_, Wait>, Purpose> {
         self.wait.lend(purpose, || {
             self.changes.store(usize::MAX, Release);
-            Wait::new(self.engine)
+            Wait::new(self.settings)
         })
     }
 

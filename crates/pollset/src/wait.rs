@@ -7,7 +7,7 @@ use crate::engine::{Answer, ArrayEngine, EpollEngine};
 use crate::lock::Guard;
 use crate::registrations::Registrations;
 use crate::stats::Counters;
-use crate::{Engine, Event};
+use crate::{Builder, Event};
 
 /// What a wait works with. It belongs to one wait at a time and is kept between them.
 ///
@@ -17,6 +17,7 @@ pub struct Wait {
     array: ArrayEngine,
     epoll: Option<Box<EpollEngine>>,
     choice: Choice,
+    audits_at_leisure: bool,
     probing: Probing,
     /// How many are registered, of the slots that the engines have.
     registered: usize,
@@ -28,11 +29,12 @@ pub struct Wait {
 }
 
 impl Wait {
-    pub const fn new(engine: Engine) -> Self {
+    pub const fn new(settings: Builder) -> Self {
         Self {
             array: ArrayEngine::new(),
             epoll: None,
-            choice: Choice::new(engine),
+            choice: Choice::new(settings.engine),
+            audits_at_leisure: settings.audits_at_leisure,
             probing: Probing::new(),
             registered: 0,
             is_on_epoll: false,
@@ -90,7 +92,8 @@ impl Wait {
     }
 
     pub fn buy_epoll(&mut self, registrations: &mut Registrations, counters: &Counters) {
-        match EpollEngine::new(|fd| registrations.interest(fd).is_some()) {
+        let is_taken = |fd| registrations.interest(fd).is_some();
+        match EpollEngine::new(is_taken, self.audits_at_leisure) {
             Ok(mut epoll) => {
                 registrations.assign_keys(|number, slot| epoll.set(number, slot));
                 self.epoll = Some(Box::new(epoll));

@@ -1,6 +1,6 @@
 //! What a `selectors.BaseSelector` waits with.
 
-use pollset::{Event, PollFlags, PollSet};
+use pollset::{Builder, Event, PollFlags, PollSet};
 use pyo3::exceptions::PyInterruptedError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -22,9 +22,11 @@ pub struct KeyPoll {
 }
 
 /// Makes one. A function, so that a class can have it as an attribute.
+///
+/// The users of a selector are told to unregister before they close.
 #[pyfunction]
 pub fn key_poll() -> KeyPoll {
-    KeyPoll { set: PollSet::new() }
+    KeyPoll { set: Builder::new().audit_at_leisure().build() }
 }
 
 #[pymethods]

@@ -12,7 +12,7 @@ use crate::stats::Counters;
 pub struct EpollEngine(Infallible);
 
 impl EpollEngine {
-    pub fn new(_is_taken: impl Fn(RawFd) -> bool) -> io::Result<Self> {
+    pub fn new(_is_taken: impl Fn(RawFd) -> bool, _audits_at_leisure: bool) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! While waits follow each other, and in the first pass of a wait that blocks, a pass over all
 //! registrations takes [`PASS`], or as much longer as it needs to take no more than [`SHARE`] of the
-//! time. A wait that stays blocked makes a pass each [`IDLE_PASS`].
+//! time. A wait that stays blocked makes a pass each [`IDLE_PASS`], and so does an audit at leisure.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 const PASS: Duration = Duration::from_millis(40);
 /// At the most one part in this many of the time is spent: 5 %.
 const SHARE: u64 = 20;
-/// How long one pass takes in a wait that stays blocked.
+/// How long one pass takes in a wait that stays blocked, or at leisure.
 const IDLE_PASS: Duration = Duration::from_millis(1100);
 /// Checks that are worth waking up for, in the first pass of a wait that blocks and later.
 const WORTH_WAKING: u64 = 64;
@@ -23,6 +23,7 @@ const AT_MOST: u64 = 1_024;
 const CHECK_COST: u64 = 210;
 
 pub struct Audit {
+    at_leisure: bool,
     /// When checks were last allowed for, in nanoseconds.
     last: u64,
     /// Nanoseconds of time that have not been used for checks.
@@ -36,8 +37,15 @@ pub struct Audit {
 }
 
 impl Audit {
-    pub fn new(now: u64) -> Self {
-        Self { last: now, unused: 0, has_more: false, check_cost: CHECK_COST, in_block: 0 }
+    pub fn new(now: u64, at_leisure: bool) -> Self {
+        Self {
+            at_leisure,
+            last: now,
+            unused: 0,
+            has_more: false,
+            check_cost: CHECK_COST,
+            in_block: 0,
+        }
     }
 
     /// How many of `len` registrations to check now. While waits follow each other, part of what is
@@ -95,7 +103,7 @@ impl Audit {
     }
 
     fn is_idle(&self, len: u64) -> bool {
-        self.in_block > len
+        self.at_leisure || self.in_block > len
     }
 
     /// How long one pass over `len` registrations takes, in nanoseconds.

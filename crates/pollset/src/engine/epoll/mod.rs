@@ -89,7 +89,7 @@ enum State {
 }
 
 impl EpollEngine {
-    pub fn new(taken: impl Fn(RawFd) -> bool) -> io::Result<Self> {
+    pub fn new(taken: impl Fn(RawFd) -> bool, audits_at_leisure: bool) -> io::Result<Self> {
         let epoll = Epoll::new(taken)?;
         Ok(Self {
             aside: vec![pollfd(epoll.number(), PollFlags::IN)],
@@ -105,7 +105,7 @@ impl EpollEngine {
             room: ROOM,
             found: FoundSlots::new(),
             next_serial: 0,
-            audit: Audit::new(coarse_now()),
+            audit: Audit::new(coarse_now(), audits_at_leisure),
             next_audited: 0,
         })
     }

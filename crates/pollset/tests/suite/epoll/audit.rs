@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pollset::{Event, PollFlags, PollSet};
+use pollset::{Builder, Engine, Event, PollFlags, PollSet};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{asked, counter, counters};
@@ -300,4 +300,25 @@ fn signals_do_not_keep_a_blocked_wait_from_its_audit() {
     fds[5].close();
     let _alarm = Alarm::every(Duration::from_millis(5));
     assert_eq!(set.poll(LONG).unwrap(), [event(&fds[5], PollFlags::NVAL)]);
+}
+
+#[test]
+fn an_audit_at_leisure_takes_its_time_and_finds_what_was_closed() {
+    alone(|| {
+        let mut fds = counters(10_000);
+        let set = Builder::new().engine(Engine::Epoll).audit_at_leisure().build();
+        for fd in &fds {
+            set.register(fd, PollFlags::IN).unwrap();
+        }
+        assert_eq!(set.poll(NOW).unwrap(), []);
+        let (before, start) = (set.stats().audited, Instant::now());
+        ask_for(Duration::from_secs(1), || assert_eq!(set.poll(NOW).unwrap(), []));
+        let audited = set.stats().audited - before;
+        assert!(audited > 0);
+        // A pass takes no less than 1.1 s.
+        assert!(audited < 10_000 * (2 + start.elapsed().as_millis() as u64 / 1_100));
+
+        let fd = close_one(&mut fds, 0);
+        until_found(&set, Event { fd, revents: PollFlags::NVAL });
+    });
 }
