@@ -1,4 +1,5 @@
 use std::io;
+use std::iter;
 use std::mem::take;
 use std::time::Duration;
 
@@ -215,14 +216,17 @@ impl Wait {
         self.choice.record(self.registered, ready, has_blocked, self.epoll.is_none());
     }
 
-    /// What was found, in registration order: the slot and the event. Each is given once.
+    /// What was found, in registration order: the slot and the event. Each is given once. Returns
+    /// how many, as many as there is room for.
     #[inline]
-    pub fn take_answer(&mut self) -> Option<(usize, Event)> {
-        let slot = match self.epoll_in_use() {
-            Some(epoll) => epoll.take_slot()?,
-            None => self.array.take_slot()?,
-        };
-        Some((slot, self.array.event(slot)))
+    pub fn take_answers(&mut self, answers: &mut [(usize, Event)]) -> usize {
+        let Self { array, epoll, is_on_epoll, .. } = self;
+        match epoll {
+            Some(epoll) if *is_on_epoll => {
+                fill(answers, || epoll.take_slot().map(|slot| (slot, array.event(slot))))
+            }
+            _ => fill(answers, || array.take_slot().map(|slot| (slot, array.event(slot)))),
+        }
     }
 
     /// The events alone, all that were not taken.
@@ -237,6 +241,16 @@ impl Wait {
             _ => self.array.take_events(each),
         }
     }
+}
+
+#[inline]
+fn fill<T>(places: &mut [T], mut next: impl FnMut() -> Option<T>) -> usize {
+    let mut filled = 0;
+    for (place, value) in places.iter_mut().zip(iter::from_fn(&mut next)) {
+        *place = value;
+        filled += 1;
+    }
+    filled
 }
 
 /// Decides whether to ask with timeout 0 before waiting.

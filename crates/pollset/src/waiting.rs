@@ -10,7 +10,7 @@ use crate::loan::Loan;
 use crate::set::SettleOnDrop;
 use crate::sys::process_generation;
 use crate::wait::Wait;
-use crate::{Event, PollSet, Timeout};
+use crate::{Event, PollFlags, PollSet, Timeout};
 
 /// A wait in progress, made step by step: see [`PollSet::start`].
 ///
@@ -145,17 +145,18 @@ impl<'a> Waiting<'a> {
     /// there are no more, or the wait isn't over.
     #[inline]
     pub fn take_event(&mut self) -> Option<Event> {
-        self.take_answer().map(|(_, event)| event)
+        let mut answer = [(0, Event { fd: 0, revents: PollFlags::empty() })];
+        (self.take_answers(&mut answer) == 1).then(|| answer[0].1)
     }
 
-    /// The next event, and the *slot* of its registration: a number below [`slots`](Self::slots),
-    /// which stays the same until descriptors that were registered earlier are unregistered. For
-    /// caches.
+    /// As many of the next events as there are places in `answers`, each with the *slot* of its
+    /// registration: a number below [`slots`](Self::slots), which stays the same until descriptors
+    /// that were registered earlier are unregistered. For caches. Returns how many there are.
     #[inline]
-    pub fn take_answer(&mut self) -> Option<(usize, Event)> {
-        match self.stage {
-            Stage::Over { .. } => self.wait.get()?.take_answer(),
-            _ => None,
+    pub fn take_answers(&mut self, answers: &mut [(usize, Event)]) -> usize {
+        match (self.stage, self.wait.get()) {
+            (Stage::Over { .. }, Some(wait)) => wait.take_answers(answers),
+            _ => 0,
         }
     }
 

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use pollset::{Event, Waiting};
+use pollset::{Event, PollFlags, Waiting};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -23,16 +23,22 @@ pub fn list<'py, T>(
         Bound::from_owned_ptr_or_err(py, list)?.cast_into_unchecked::<PyList>()
     };
     let mut filled = 0;
+    let mut answers = [(0, Event { fd: 0, revents: PollFlags::empty() }); 8];
     // There may be fewer answers than ready ones: a destructor that runs meanwhile may fork, and
     // the child use the object.
-    while filled < ready
-        && let Some((slot, event)) = waiting.take_answer()
-    {
-        if let Some(entry) = entry(slot, event)? {
-            // SAFETY: `filled` is less than the length of the list, which nobody else has seen, and
-            // that place in it is empty. The list takes over the reference.
-            unsafe { ffi::PyList_SET_ITEM(list.as_ptr(), filled as _, entry.into_ptr()) };
-            filled += 1;
+    loop {
+        let taken = waiting.take_answers(&mut answers);
+        for &(slot, event) in &answers[..taken] {
+            if let Some(entry) = entry(slot, event)? {
+                assert!(filled < ready);
+                // SAFETY: `filled` is less than the length of the list, which nobody else has seen,
+                // and that place in it is empty. The list takes over the reference.
+                unsafe { ffi::PyList_SET_ITEM(list.as_ptr(), filled as _, entry.into_ptr()) };
+                filled += 1;
+            }
+        }
+        if taken < answers.len() {
+            break;
         }
     }
     Ok(if filled < ready { list.get_slice(0, filled) } else { list })

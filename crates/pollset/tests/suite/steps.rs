@@ -221,7 +221,13 @@ fn a_slot_stays_with_its_registration() {
         let mut waiting = set.start(NOW).unwrap();
         finish(&mut waiting);
         let end = waiting.slots();
-        let answers: Vec<_> = std::iter::from_fn(|| waiting.take_answer()).collect();
+        let mut answers = [(usize::MAX, event(&counters[0], PollFlags::empty())); 21];
+        let (few, many) = answers.split_at_mut(3);
+        assert_eq!(waiting.take_answers(few), 3);
+        assert_eq!(waiting.take_answers(many), 17);
+        assert_eq!(waiting.take_answers(&mut []), 0);
+        assert_eq!(waiting.take_event(), None);
+        let answers = answers[..20].to_vec();
         assert!(answers.iter().all(|&(slot, _)| slot < end));
         answers.into_iter().map(|(slot, event)| (event.fd, slot)).collect::<Vec<_>>()
     };
