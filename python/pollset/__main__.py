@@ -31,20 +31,20 @@ def main() -> None:
         metavar="SCRIPT",
         help="a file of Python source, or a directory or zip file with a __main__.py",
     )
-    args = parser.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="for it")
-    args.required = False
-    options = parser.parse_args()
+    ours = 3 if sys.argv[1:2] == ["-m"] else 2  # the rest is the program's, untouched
+    options = parser.parse_args(sys.argv[1:ours])
+    args = sys.argv[ours:]
 
     install()
     sys.excepthook = show_exception
     sys.modules["__main__"] = types.ModuleType("__main__")
     vars(sys.modules["__main__"])["__builtins__"] = builtins
     if options.is_module:
-        run_module(options.program, options.args)
+        run_module(options.program, args)
     elif pkgutil.get_importer(options.program):
-        run_directory(options.program, options.args)
+        run_directory(options.program, args)
     else:
-        run_script(options.program, options.args)
+        run_script(options.program, args)
 
 
 # What `python -m` itself calls. runpy's public functions take the program's __main__ module away
@@ -66,7 +66,7 @@ def run_directory(path: str, args: list[str]) -> None:
 
 def run_script(path: str, args: list[str]) -> None:
     sys.argv = [path, *args]
-    path = os.path.abspath(path)
+    path = os.path.join(os.getcwd(), path)
     loader = SourceFileLoader("__main__", path)
     try:
         source = loader.get_data(path)

@@ -37,7 +37,9 @@ def uninstall() -> None:
 
 
 def _places() -> list[tuple[object, str]]:
-    return [(select, "poll"), (selectors.PollSelector, "_selector_cls")]
+    """Those that are there: other libraries that replace parts of these modules take some away."""
+    places = [(select, "poll"), (getattr(selectors, "PollSelector", None), "_selector_cls")]
+    return [(place, name) for place, name in places if hasattr(place, name)]
 
 
 def _holders(original: object) -> list[str]:

@@ -20,7 +20,8 @@ class PollSelector(selectors.PollSelector):
     """
 
     _selector_cls = key_poll
-    _fd_to_key: dict[int, selectors.SelectorKey]
+    if TYPE_CHECKING:
+        _fd_to_key: dict[int, selectors.SelectorKey]
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait until a registered file object is ready, or timeout seconds have passed.

@@ -343,3 +343,25 @@ def test_a_module_that_is_not_there():
     ours = run("-m", "pollset", "-m", "no_such_module", check=False)
     assert ours.returncode == 1
     assert "No module named no_such_module" in ours.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--", "-weird"], ["-h"], ["--version"], ["-m", "x"]])
+def test_arguments_of_the_program_are_its_own(tmp_path, arguments):
+    path = script(tmp_path, "import sys; print(sys.argv[1:])")
+    assert run("-m", "pollset", path, *arguments).stdout == f"{arguments}\n"
+
+
+def test_a_script_by_a_path_with_dots_behind_a_symbolic_link(tmp_path):
+    (tmp_path / "real" / "below").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "link").symlink_to(tmp_path / "real" / "below")
+    script(tmp_path / "real", "print('real')")
+    name = script(tmp_path / "other", "print('other')").name
+    path = tmp_path / "other" / "link" / ".." / name
+    assert run("-m", "pollset", path).stdout == "real\n"
+
+
+@pytest.mark.parametrize("removal", ["select.poll", "selectors.PollSelector"])
+def test_what_somebody_has_removed_is_passed_over(removal):
+    code = f"import select, selectors, pollset; del {removal}; pollset.install()"
+    assert output(code + "; pollset.uninstall(); print('done')") == ["done"]

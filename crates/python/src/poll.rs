@@ -66,9 +66,8 @@ impl Poll {
         text_signature = "($self, fd, eventmask=7, /)"
     )]
     fn register(&self, fd: &Bound<'_, PyAny>, eventmask: mask::Optional<'_, '_>) -> PyResult<()> {
-        let py = fd.py();
         let (fd, events) = (descriptor::convert(fd)?, eventmask.convert()?);
-        self.set.register(fd, events).map_err(|error| errors::exception(py, error))
+        self.set.register(fd, events).map_err(errors::exception)
     }
 
     /// Watch a registered file descriptor for other events.
@@ -82,9 +81,8 @@ impl Poll {
     /// as register().
     #[pyo3(signature = (fd, eventmask, /), text_signature = "($self, fd, eventmask, /)")]
     fn modify(&self, fd: &Bound<'_, PyAny>, eventmask: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = fd.py();
         let (fd, events) = (descriptor::convert(fd)?, mask::convert(eventmask)?);
-        self.set.modify(fd, events).map_err(|error| errors::exception(py, error))
+        self.set.modify(fd, events).map_err(errors::exception)
     }
 
     /// Stop watching a file descriptor. Do this before it is closed.

@@ -33,16 +33,14 @@ pub fn key_poll() -> KeyPoll {
 impl KeyPoll {
     #[pyo3(signature = (fd, eventmask, /))]
     fn register(&self, fd: &Bound<'_, PyAny>, eventmask: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = fd.py();
         let (fd, events) = (descriptor::convert(fd)?, mask::convert(eventmask)?);
-        self.set.register(fd, events).map_err(|error| errors::exception(py, error))
+        self.set.register(fd, events).map_err(errors::exception)
     }
 
     #[pyo3(signature = (fd, eventmask, /))]
     fn modify(&self, fd: &Bound<'_, PyAny>, eventmask: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = fd.py();
         let (fd, events) = (descriptor::convert(fd)?, mask::convert(eventmask)?);
-        self.set.modify(fd, events).map_err(|error| errors::exception(py, error))
+        self.set.modify(fd, events).map_err(errors::exception)
     }
 
     /// Whether it is registered makes no difference.

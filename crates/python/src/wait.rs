@@ -17,10 +17,10 @@ pub fn wait<'a>(
     set: &'a PollSet,
     timeout: Timeout,
 ) -> PyResult<(Waiting<'a>, usize)> {
-    let mut waiting = set.start(timeout).map_err(|error| errors::exception(py, error))?;
+    let mut waiting = set.start(timeout).map_err(errors::exception)?;
     loop {
         let step = if waiting.is_short() { waiting.step() } else { py.detach(|| waiting.step()) };
-        match step.map_err(|error| errors::exception(py, error))? {
+        match step.map_err(errors::exception)? {
             Step::Unfinished => {}
             Step::Interrupted => py.check_signals()?,
             Step::Ready(ready) => return Ok((waiting, ready)),
