@@ -58,7 +58,7 @@ def as_many_descriptors_as_are_allowed():
 
 
 hypothesis.settings.register_profile(
-    "short", max_examples=30, derandomize=True, deadline=None, database=None
+    "short", max_examples=100, derandomize=True, deadline=None, database=None
 )
 hypothesis.settings.register_profile("long", max_examples=1000, deadline=None, database=None)
 hypothesis.settings.load_profile("long" if os.environ.get("POLLSET_LONG") else "short")

@@ -140,9 +140,9 @@ class Descriptors:
         self.keep(number)
 
 
-def until(condition):
+def until(condition, seconds=20):
     """Waits for what happens sooner or later."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it has not happened"
         time.sleep(0.005)
