@@ -14,8 +14,6 @@ PYTIME = "PyTime_t" if sys.version_info >= (3, 13) else "_PyTime_t"
 TOO_LARGE = Raised(OverflowError, "timeout is too large")
 BEYOND_INT64 = Raised(OverflowError, f"timestamp too large to convert to C {PYTIME}")
 BEYOND_DOUBLE = Raised(OverflowError, "timestamp out of range for platform time_t")
-if sys.version_info < (3, 11):
-    BEYOND_DOUBLE = BEYOND_INT64
 NO_NUMBER = Raised(TypeError, "timeout must be an integer or None")
 
 
@@ -104,7 +102,8 @@ def test_more_nanoseconds_than_64_bits(ready, timeout):
 
 @pytest.mark.parametrize("timeout", [float("inf"), float("-inf"), 1e300, -1e300, 1e15, -1e15])
 def test_huge_floats(ready, timeout):
-    assert outcome(ready.poll, timeout) == BEYOND_DOUBLE
+    """Up to some 3.11, in the words for huge integers."""
+    assert outcome(ready.poll, timeout) in (BEYOND_INT64, BEYOND_DOUBLE)
 
 
 def test_nan(ready):
