@@ -62,3 +62,16 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.register_profile("long", max_examples=1000, deadline=None, database=None)
 hypothesis.settings.load_profile("long" if os.environ.get("POLLSET_LONG") else "short")
+
+
+@pytest.fixture
+def pipe(descriptors):
+    return descriptors.pipe()
+
+
+@pytest.fixture
+def poller(poll, pipe):
+    """Watches an idle pipe."""
+    poller = poll()
+    poller.register(pipe[0], select.POLLIN)
+    return poller

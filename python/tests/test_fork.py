@@ -96,11 +96,6 @@ def test_dropped_in_the_child(poll, fds):
         assert poller.poll(0) == everything
 
 
-@pytest.fixture
-def pipe(descriptors):
-    return descriptors.pipe()
-
-
 def wait_and_fork(poll, reader, writer, in_the_child):
     """What a child answers that is forked while another thread waits."""
     poller = poll()

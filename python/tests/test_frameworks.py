@@ -14,7 +14,7 @@ import pytest
 from support import open_descriptors
 
 pytestmark = [
-    pytest.mark.skipif("POLLSET_LONG" not in os.environ, reason="long"),
+    pytest.mark.skipif("POLLSET_LONG" not in os.environ, reason="POLLSET_LONG is not set"),
     pytest.mark.filterwarnings("default"),  # theirs are not ours
 ]
 

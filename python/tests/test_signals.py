@@ -18,19 +18,6 @@ def raises():
     raise FromTheHandler
 
 
-@pytest.fixture
-def pipe(descriptors):
-    return descriptors.pipe()
-
-
-@pytest.fixture
-def poller(poll, pipe):
-    """Watches an idle pipe."""
-    poller = poll()
-    poller.register(pipe[0], POLLIN)
-    return poller
-
-
 @pytest.mark.parametrize("timeout", [None, -1, 30_000])
 def test_a_handler_that_raises_ends_the_wait(poller, pipe, timeout):
     reader, writer = pipe

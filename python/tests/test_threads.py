@@ -14,19 +14,6 @@ import pytest
 from support import CONCURRENT, later, outcome, seconds_of, until, waiting
 
 
-@pytest.fixture
-def pipe(descriptors):
-    return descriptors.pipe()
-
-
-@pytest.fixture
-def poller(poll, pipe):
-    """Watches an idle pipe."""
-    poller = poll()
-    poller.register(pipe[0], POLLIN)
-    return poller
-
-
 @pytest.mark.parametrize("waits", [(), (None,), (-1,), (60_000,)], ids=repr)
 @pytest.mark.parametrize("timeout", [(), (None,), (0,), (0.1,), (1000,)], ids=repr)
 def test_a_second_poll_meanwhile(poller, pipe, waits, timeout):

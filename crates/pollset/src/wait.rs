@@ -256,8 +256,9 @@ fn fill<T>(places: &mut [T], mut next: impl FnMut() -> Option<T>) -> usize {
 /// Decides whether to ask with timeout 0 before waiting.
 ///
 /// Asking without waiting costs poll(2) a quarter of what waiting costs, for which the kernel enters
-/// each descriptor that it meets into a wait queue; and no clock is read. Each time that it finds nothing doubles the number of waits that go without, up to 15 of 16,
-/// so a set that is mostly idle pays next to nothing for it.
+/// each descriptor that it meets into a wait queue; and no clock is read. Each time that it finds
+/// nothing doubles the number of waits that go without, up to 15 of 16, so a set that is mostly
+/// idle pays next to nothing for it.
 struct Probing {
     /// Waits still to go without.
     skip: u8,

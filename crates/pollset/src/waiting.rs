@@ -90,8 +90,10 @@ pub enum Step {
     Unfinished,
 }
 
-/// How many descriptors a short step asks about, and how many changes it applies, at most.
-const SHORT: usize = 64;
+/// How many changes a short step applies, at most.
+const FEW_CHANGES: usize = 64;
+/// How many descriptors it asks about, or how many answers it is given, at most.
+const FEW_DESCRIPTORS: usize = 128;
 
 impl<'a> Waiting<'a> {
     pub(crate) fn new(set: &'a PollSet, wait: Loan<'a, Wait>, timeout: Timeout) -> Self {
@@ -116,8 +118,8 @@ impl<'a> Waiting<'a> {
     pub fn is_short(&mut self) -> bool {
         let Some(wait) = self.wait.get() else { return false };
         match self.stage {
-            Stage::Prepare => self.set.changes() <= SHORT && !wait.wants_epoll(),
-            Stage::Ask => wait.asks_at_most() <= 2 * SHORT,
+            Stage::Prepare => self.set.changes() <= FEW_CHANGES && !wait.wants_epoll(),
+            Stage::Ask => wait.asks_at_most() <= FEW_DESCRIPTORS,
             Stage::Block | Stage::Blocked => false,
             Stage::Over { .. } => true,
         }
@@ -185,7 +187,7 @@ impl<'a> Waiting<'a> {
             self.set.prepare(wait);
             let asks = self.timeout.is_zero() || wait.is_probe_due();
             self.stage = if asks { Stage::Ask } else { Stage::Block };
-            if !asks || wait.asks_at_most() > 2 * SHORT {
+            if !asks || wait.asks_at_most() > FEW_DESCRIPTORS {
                 return Ok(Step::Unfinished);
             }
         }
