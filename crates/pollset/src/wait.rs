@@ -111,12 +111,10 @@ impl Wait {
         if !self.choice.uses_epoll(self.registered, epoll.aside()) {
             return;
         }
-        match epoll.apply(counters) {
-            Ok(()) => {
-                epoll.audit(false, counters);
-                self.is_on_epoll = true;
-            }
-            Err(_) => self.refuse_epoll(counters),
+        if epoll.apply(counters).is_ok() && epoll.audit(false, counters) {
+            self.is_on_epoll = true;
+        } else {
+            self.refuse_epoll(counters);
         }
     }
 
@@ -198,8 +196,8 @@ impl Wait {
     }
 
     pub fn audit_blocked(&mut self, counters: &Counters) {
-        if let Some(epoll) = self.epoll_in_use() {
-            epoll.audit(true, counters);
+        if self.epoll_in_use().is_some_and(|epoll| !epoll.audit(true, counters)) {
+            self.refuse_epoll(counters);
         }
     }
 

@@ -4,6 +4,8 @@
 
 use std::io;
 use std::os::fd::RawFd;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 
 use libc::{c_int, epoll_event};
 
@@ -23,9 +25,15 @@ const _: () = assert!(
         && PollFlags::WRBAND.bits() as c_int == libc::EPOLLWRBAND
 );
 
-/// An epoll instance. It is not closed by being dropped: in a forked child, its number may mean
-/// another file.
-pub struct Epoll(RawFd);
+/// An epoll instance.
+///
+/// It goes by its number, which somebody else in the process may have closed and used again. So it
+/// bears a mark that stays with the file, and is closed only if the mark is found there. It is not
+/// closed by being dropped: in a forked child, it is the parent's.
+pub struct Epoll {
+    fd: RawFd,
+    mark: c_int,
+}
 
 /// What the kernel is told to give back with an event.
 pub type Token = u64;
@@ -47,17 +55,38 @@ impl Epoll {
                 next
             };
         }
-        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(Self(fd)) }
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let epoll = Self { fd, mark: next_mark() };
+        // SAFETY: both calls take numbers; `fd` was opened here and is closed after its last use.
+        unsafe {
+            if libc::fcntl(fd, F_SETSIG, epoll.mark) != 0 {
+                let error = io::Error::last_os_error();
+                libc::close(fd);
+                return Err(error);
+            }
+        }
+        Ok(epoll)
     }
 
-    /// Must be the last use of it.
+    /// Whether its number still means this instance. In one case of 64 it says so of another
+    /// instance that this library has opened.
+    pub fn is_there(&self) -> bool {
+        // SAFETY: it takes numbers, and changes nothing.
+        unsafe { libc::fcntl(self.fd, F_GETSIG) == self.mark }
+    }
+
+    /// Unless its number means another file by now. Must be the last use of it.
     pub fn close(&self) {
-        // SAFETY: the number was opened by `new`, and the caller has closed it nowhere else.
-        unsafe { libc::close(self.0) };
+        if self.is_there() {
+            // SAFETY: the number was opened by `new`, and the caller has closed it nowhere else.
+            unsafe { libc::close(self.fd) };
+        }
     }
 
     pub fn number(&self) -> RawFd {
-        self.0
+        self.fd
     }
 
     pub fn add(&self, fd: RawFd, events: PollFlags, token: Token) -> io::Result<()> {
@@ -99,6 +128,17 @@ impl Epoll {
         unsafe { events.set_len(ready as usize) };
         Ok(())
     }
+}
+
+/// The signal that a file sends when it becomes ready, if it sends any, which an epoll instance
+/// never does. It belongs to the file, not to the number. (The same numbers on all architectures.)
+const F_SETSIG: c_int = 10;
+const F_GETSIG: c_int = 11;
+
+/// Each signal number in turn, since files without a mark have 0.
+fn next_mark() -> c_int {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    (LAST.fetch_add(1, Relaxed) % 64 + 1) as c_int
 }
 
 /// Whether `fd` is a regular file.

@@ -1,5 +1,6 @@
 mod audit;
 mod found;
+mod serials;
 
 use std::io;
 use std::mem::take;
@@ -10,6 +11,7 @@ use rustix::io::Errno;
 
 use audit::Audit;
 use found::FoundSlots;
+use serials::Serials;
 
 use super::Answer;
 use crate::PollFlags;
@@ -52,7 +54,7 @@ pub struct EpollEngine {
     /// How many events are asked for at once.
     room: usize,
     found: FoundSlots,
-    next_serial: u32,
+    serials: Serials,
     audit: Audit,
     next_audited: usize,
 }
@@ -104,7 +106,7 @@ impl EpollEngine {
             buffer: Vec::with_capacity(ROOM),
             room: ROOM,
             found: FoundSlots::new(),
-            next_serial: 0,
+            serials: Serials::new(),
             audit: Audit::new(coarse_now(), audits_at_leisure),
             next_audited: 0,
         })
@@ -196,7 +198,7 @@ impl EpollEngine {
     /// Tells the kernel of all changes. An error means that it has no room for all entries.
     #[inline]
     pub fn apply(&mut self, counters: &Counters) -> io::Result<()> {
-        if self.next_serial >= LAST_SERIAL {
+        if self.serials.are_used_up() {
             self.replace(counters)
         } else if self.changed.is_empty() {
             Ok(())
@@ -238,7 +240,7 @@ impl EpollEngine {
             self.put_aside(key);
             return Ok(());
         }
-        let serial = self.new_serial();
+        let serial = self.serials.give();
         let token = token(key, serial);
         let outcome = match self.epoll.add(fd, wanted, token) {
             // What an earlier entry of this file and number has left: it is taken over.
@@ -354,9 +356,8 @@ impl EpollEngine {
                     answer(watched.slot as usize, revents);
                     self.found.push(watched.slot);
                 }
-                Some(_) if (1..=self.next_serial).contains(&serial) => return Ok(Answer::Phantom),
-                // Somebody else's instance has taken the number. (Its tokens are often small
-                // numbers; serials begin with 1.)
+                Some(_) if self.serials.contains(serial) => return Ok(Answer::Phantom),
+                // Somebody else's instance has taken the number.
                 _ => {
                     self.disown();
                     return Ok(Answer::Lost);
@@ -389,7 +390,7 @@ impl EpollEngine {
         let new = Epoll::new(is_taken)?;
         self.aside[0] = pollfd(new.number(), PollFlags::IN);
         std::mem::replace(&mut self.epoll, new).close();
-        self.next_serial = 0;
+        self.serials = Serials::new();
         counters.replaced.add(1);
         for (key, entry) in self.entries.iter_mut().enumerate() {
             if entry.state == State::Watched {
@@ -409,17 +410,21 @@ impl EpollEngine {
         self.process = 0;
     }
 
-    /// Re-checks as many entries as are due.
+    /// Re-checks as many entries as are due. False: the instance is lost, somebody else's file has
+    /// its number.
     #[inline]
-    pub fn audit(&mut self, is_blocked: bool, counters: &Counters) {
+    #[must_use]
+    pub fn audit(&mut self, is_blocked: bool, counters: &Counters) -> bool {
         let checks = self.audit.due(coarse_now(), self.entries.len(), is_blocked);
-        if checks > 0 {
-            self.check_next(checks, counters);
-        }
+        checks == 0 || self.check_next(checks, counters)
     }
 
-    fn check_next(&mut self, checks: usize, counters: &Counters) {
+    fn check_next(&mut self, checks: usize, counters: &Counters) -> bool {
         let start = now();
+        if !self.epoll.is_there() {
+            self.disown();
+            return false;
+        }
         for _ in 0..checks {
             if self.next_audited >= self.entries.len() {
                 self.next_audited = 0;
@@ -429,6 +434,7 @@ impl EpollEngine {
         }
         self.audit.cost(checks, now() - start);
         counters.audited.add(checks as u64);
+        true
     }
 
     fn check(&mut self, key: u32) {
@@ -436,11 +442,11 @@ impl EpollEngine {
         if state != State::Watched {
             return;
         }
-        let serial = self.next_serial + 1;
+        let serial = self.serials.next();
         match self.epoll.add(fd, told, token(key, serial)) {
             Err(error) if is(&error, Errno::EXIST) => {}
             Ok(()) if !is_regular_file(fd) => {
-                self.next_serial = serial;
+                self.serials.give();
                 self.watched[key as usize].serial = serial;
             }
             Ok(()) => {
@@ -489,29 +495,15 @@ impl EpollEngine {
             self.entries[moved as usize].state = State::Aside(place);
         }
     }
-
-    fn new_serial(&mut self) -> u32 {
-        self.next_serial += 1;
-        self.next_serial
-    }
 }
 
 impl Drop for EpollEngine {
     fn drop(&mut self) {
-        // The number may be another file's by now: in a forked child (a daemon closes all, and opens
-        // its own), or because somebody has put one there. That is not closed.
-        if !self.is_ours(process_generation()) {
-            return;
-        }
-        match self.epoll.wait(&mut self.buffer, 1, 0) {
-            Err(error) if is(&error, Errno::BADF) || is(&error, Errno::INVAL) => {}
-            _ => self.epoll.close(),
+        if self.is_ours(process_generation()) {
+            self.epoll.close();
         }
     }
 }
-
-/// Serial numbers start over, with a new instance, before they run out.
-const LAST_SERIAL: u32 = 1 << 31;
 
 /// Events that are asked for at once, unless there have been more lately.
 const ROOM: usize = 64;

@@ -5,16 +5,12 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use pollset::{Engine, PollFlags, PollSet};
 use rustix::event::epoll;
 
-use super::{counter, instance, on_epoll};
+use super::{counter, instance, new_epoll, on_epoll};
 use crate::util::fd::Fd;
 use crate::util::oracle::assert_agrees;
 use crate::util::process::alone;
 use crate::util::wait::while_waiting;
 use crate::util::{LONG, NEVER_OPENED, event, kinds};
-
-fn new_epoll() -> OwnedFd {
-    epoll::create(epoll::CreateFlags::CLOEXEC).unwrap()
-}
 
 fn nest(outer: impl AsFd, inner: impl AsFd) -> rustix::io::Result<()> {
     epoll::add(outer, inner, epoll::EventData::new_u64(0), epoll::EventFlags::IN)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pollset::{PollFlags, Step, Waker};
 
-use super::{asked, counter, counters, instance, instances, on_epoll};
+use super::{asked, counter, counters, instance, instances, new_epoll, on_epoll, watched};
 use crate::util::oracle::assert_agrees;
 use crate::util::process::{Child, Side, alone, end_with};
 use crate::util::signal::Alarm;
@@ -90,11 +90,6 @@ fn open_up_to(number: RawFd, open: impl Fn() -> OwnedFd) -> Vec<OwnedFd> {
         opened.push(open());
     }
     opened
-}
-
-fn new_epoll() -> OwnedFd {
-    use rustix::event::epoll;
-    epoll::create(epoll::CreateFlags::CLOEXEC).unwrap()
 }
 
 #[test]
@@ -257,10 +252,4 @@ fn a_child_forked_between_steps_leaves_the_parents_instance_alone() {
 fn put(file: &impl AsRawFd, number: RawFd) {
     // SAFETY: it takes two numbers; the file that the second one meant is closed.
     assert_eq!(unsafe { libc::dup2(file.as_raw_fd(), number) }, number);
-}
-
-/// How many entries an instance has.
-fn watched(instance: RawFd) -> usize {
-    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{instance}")).unwrap();
-    info.lines().filter(|line| line.starts_with("tfd:")).count()
 }

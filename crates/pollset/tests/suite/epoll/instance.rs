@@ -4,8 +4,9 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use pollset::{Engine, PollFlags, PollSet};
+use rustix::event::epoll::{self, EventData, EventFlags};
 
-use super::{asked, counter, instance, instances};
+use super::{asked, counter, instance, instance_since, instances, new_epoll, watched};
 use crate::util::oracle::{assert_agrees, kernel_poll};
 use crate::util::process::alone;
 use crate::util::wait::while_waiting;
@@ -104,6 +105,7 @@ fn an_instance_closed_during_a_wait_does_not_keep_it_from_ending() {
     });
 }
 
+/// Files, and what must live as long as they do.
 fn strangers() -> Vec<(&'static str, OwnedFd, Vec<OwnedFd>)> {
     let (idle, writer) = std::io::pipe().unwrap();
     let (hung_up, _) = std::io::pipe().unwrap();
@@ -114,6 +116,76 @@ fn strangers() -> Vec<(&'static str, OwnedFd, Vec<OwnedFd>)> {
         ("ready event counter", counter(1), vec![]),
         ("/dev/null", file.into(), vec![]),
     ]
+}
+
+/// No call fails that is made to them.
+fn strange_instances() -> Vec<(&'static str, OwnedFd, Vec<OwnedFd>)> {
+    let busy = new_epoll();
+    let ready: Vec<_> = (0..20).map(|_| counter(1)).collect();
+    for (token, fd) in ready.iter().enumerate() {
+        epoll::add(&busy, fd, EventData::new_u64(token as u64), EventFlags::IN).unwrap();
+    }
+    vec![("idle instance", new_epoll(), vec![]), ("busy instance", busy, ready)]
+}
+
+#[test]
+fn another_instance_on_the_instances_number_is_noticed_and_not_used_or_closed_any_more() {
+    alone(|| {
+        for (what, stranger, _others) in strange_instances() {
+            eprintln!("{what}");
+            let before = watched(stranger.as_raw_fd());
+            let fds: Vec<_> = (0..20).map(|i| kinds::event_counter(i % 2)).collect();
+            let others = instances();
+            let set = asked(&fds);
+            let number = instance_since(&others);
+            replace(number, &stranger);
+            comes_to_agree(&set);
+            exercise(&set);
+            assert_eq!(watched(number), before);
+            assert_leaves_open(set, number, what);
+        }
+    });
+}
+
+#[test]
+fn another_instance_that_came_during_a_wait_does_not_keep_it_from_ending() {
+    alone(|| {
+        for (what, stranger, _others) in strange_instances() {
+            eprintln!("{what}");
+            let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
+            let others = instances();
+            let set = asked(&fds);
+            let number = instance_since(&others);
+            let events = while_waiting(&set, None, || {
+                replace(number, &stranger);
+                std::thread::sleep(Duration::from_millis(100));
+                fds[7].increment();
+            });
+            assert_eq!(events.unwrap(), [event(&fds[7], PollFlags::IN)]);
+            exercise(&set);
+            assert_leaves_open(set, number, what);
+        }
+    });
+}
+
+#[test]
+fn two_sets_whose_instances_came_to_share_a_number_do_not_take_each_others_events() {
+    alone(|| {
+        let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
+        let others: Vec<_> = (0..20).map(|_| kinds::event_counter(1)).collect();
+        let set = asked(&fds);
+        let number = instance();
+        close(number);
+        let other = asked(&others);
+        assert_eq!(instance(), number);
+
+        assert_eq!(set.poll(NOW).unwrap(), []);
+        comes_to_agree(&set);
+        comes_to_agree(&other);
+        drop(set);
+        assert!(is_open(number));
+        assert_eq!(assert_agrees(&other).len(), 20);
+    });
 }
 
 #[test]
@@ -172,11 +244,12 @@ fn a_stranger_that_came_during_a_wait_does_not_keep_it_from_ending() {
 #[test]
 fn a_stranger_is_not_closed_by_a_set_that_is_dropped_without_another_wait() {
     alone(|| {
-        for (what, stranger, _others) in strangers() {
+        for (what, stranger, _others) in strangers().into_iter().chain(strange_instances()) {
             eprintln!("{what}");
             let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
+            let others = instances();
             let set = asked(&fds);
-            let number = instance();
+            let number = instance_since(&others);
             replace(number, &stranger);
             assert_leaves_open(set, number, what);
         }

@@ -15,7 +15,7 @@ mod threads;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use pollset::{Builder, Engine, PollFlags, PollSet};
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, epoll, eventfd};
 
 use crate::util::NOW;
 
@@ -66,4 +66,19 @@ fn instance() -> RawFd {
     let instances = instances();
     assert_eq!(instances.len(), 1, "{instances:?}");
     instances[0]
+}
+
+/// The one that was not there `before`.
+fn instance_since(before: &[RawFd]) -> RawFd {
+    instances().into_iter().find(|number| !before.contains(number)).unwrap()
+}
+
+fn new_epoll() -> OwnedFd {
+    epoll::create(epoll::CreateFlags::CLOEXEC).unwrap()
+}
+
+/// How many entries an instance has.
+fn watched(instance: RawFd) -> usize {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{instance}")).unwrap();
+    info.lines().filter(|line| line.starts_with("tfd:")).count()
 }
