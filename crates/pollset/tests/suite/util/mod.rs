@@ -2,6 +2,7 @@
 
 pub mod fd;
 pub mod kinds;
+mod leaks;
 pub mod number;
 pub mod oracle;
 pub mod process;
