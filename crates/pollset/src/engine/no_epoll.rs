@@ -61,7 +61,7 @@ impl EpollEngine {
         match self.0 {}
     }
 
-    pub fn audit(&mut self, _is_blocked: bool, _counters: &Counters) {
+    pub fn audit(&mut self, _is_blocked: bool, _counters: &Counters) -> bool {
         match self.0 {}
     }
 

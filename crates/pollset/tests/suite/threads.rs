@@ -1,13 +1,10 @@
 //! One set, many threads.
 
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use pollset::{Event, PollFlags, PollSet, Timeout, Waker};
 
-use crate::util::fd::Fd;
 use crate::util::oracle::assert_agrees;
 use crate::util::wait::{assert_busy, while_waiting};
 use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds, set_of};
@@ -154,85 +151,4 @@ fn thousands_of_changes_during_a_wait_leave_it_and_the_next_one_exact() {
         assert_eq!(assert_agrees(&set), []);
     }
     assert_eq!(wait_during(&set, &waker, || {}), [event(&waker, PollFlags::IN)]);
-}
-
-/// A small generator of numbers: the same ones each time.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (self.0 >> 33) as usize % sides
-    }
-}
-
-/// Makes random changes of `fds`; returns what must be registered of them.
-fn change_at_random(set: &PollSet, fds: &[Fd], seed: u64) -> Vec<(i32, PollFlags)> {
-    let mut registered: Vec<(i32, PollFlags)> = Vec::new();
-    let mut dice = Dice(seed);
-    for _ in 0..4_000 {
-        let fd = fds[dice.roll(fds.len())].number();
-        let mask = PollFlags::from_bits_retain(dice.roll(8) as u16);
-        let known = registered.iter().position(|(other, _)| *other == fd);
-        match (dice.roll(3), known) {
-            (0, Some(i)) => {
-                set.unregister(fd).unwrap();
-                registered.remove(i);
-            }
-            (0, None) => assert!(set.unregister(fd).is_err()),
-            (1, Some(i)) => {
-                set.modify(fd, mask).unwrap();
-                registered[i].1 = mask;
-            }
-            (1, None) => assert!(set.modify(fd, mask).is_err()),
-            (_, Some(i)) => {
-                set.register(fd, mask).unwrap();
-                registered[i].1 = mask;
-            }
-            (_, None) => {
-                set.register(fd, mask).unwrap();
-                registered.push((fd, mask));
-            }
-        }
-    }
-    registered
-}
-
-#[test]
-fn a_set_changed_by_three_threads_while_a_fourth_polls_ends_up_exact() {
-    let (set, waker) = set_with_waker();
-    let pools: [Vec<Fd>; 3] = std::array::from_fn(|i| {
-        let ready = |j| u32::from(j % 3 == 0);
-        (0..10 * (i + 1)).map(|j| kinds::event_counter(ready(j))).collect()
-    });
-    let done = AtomicBool::new(false);
-    let poll_until_done = || {
-        while !done.load(Ordering::Acquire) {
-            let events = set.poll(None).unwrap();
-            let distinct: HashSet<_> = events.iter().map(|event| event.fd).collect();
-            assert_eq!(distinct.len(), events.len(), "reported twice: {events:?}");
-            waker.clear().unwrap();
-        }
-    };
-    thread::scope(|scope| {
-        let (set, poller) = (&set, scope.spawn(poll_until_done));
-        let changers = [0, 1, 2].map(|i| {
-            let pool = &pools[i];
-            scope.spawn(move || change_at_random(set, pool, i as u64))
-        });
-        while !changers.iter().all(|changer| changer.is_finished()) {
-            waker.wake().unwrap();
-            thread::yield_now();
-        }
-        done.store(true, Ordering::Release);
-        waker.wake().unwrap();
-        poller.join().unwrap();
-
-        for (pool, changer) in pools.iter().zip(changers) {
-            let numbers: HashSet<_> = pool.iter().map(Fd::number).collect();
-            let left = set.iter().filter(|(fd, _)| numbers.contains(fd));
-            assert_eq!(left.collect::<Vec<_>>(), changer.join().unwrap());
-        }
-    });
-    assert_agrees(&set);
 }

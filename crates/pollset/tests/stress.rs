@@ -1,0 +1,165 @@
+//! Many threads at once change one set, wait on it and wake it.
+//!
+//! A plain program, whose threads share statics and are joined one by one: nothing of the standard
+//! library that is synchronized inside stands between them, so ThreadSanitizer sees what orders
+//! them even where the standard library is not built for it.
+
+#![cfg(target_os = "linux")]
+
+use std::collections::HashSet;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use pollset::{Builder, ConcurrentPoll, Engine, Event, PollFlags, PollSet, Waker};
+use rustix::event::{EventfdFlags, PollFd, eventfd, poll as kernel_poll};
+
+const CHANGERS: usize = 3;
+const POLLERS: usize = 2;
+const WAITS: usize = 20_000;
+
+/// How many waits there have been.
+static WAITED: AtomicUsize = AtomicUsize::new(0);
+
+fn is_over() -> bool {
+    WAITED.load(Ordering::Acquire) >= WAITS
+}
+
+static AUTOMATIC: PollSet = PollSet::new();
+static ON_POLL: PollSet = Builder::new().engine(Engine::Poll).build();
+static ON_EPOLL: PollSet = Builder::new().engine(Engine::Epoll).build();
+
+fn main() {
+    for set in [&AUTOMATIC, &ON_POLL, &ON_EPOLL] {
+        let changes = stress(set);
+        println!("{changes} changes: {:?}", set.stats());
+    }
+}
+
+/// A linear congruential generator.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.0 >> 33) as usize % sides
+    }
+}
+
+/// Makes random changes of `fds`; returns how many, and what must be registered of them.
+fn change(set: &PollSet, fds: &[RawFd], seed: u64) -> (usize, Vec<(RawFd, PollFlags)>) {
+    let mut registered: Vec<(RawFd, PollFlags)> = Vec::new();
+    let mut dice = Dice(seed);
+    let mut changes = 0;
+    while !is_over() {
+        changes += 1;
+        let fd = fds[dice.roll(fds.len())];
+        let mask = [PollFlags::IN, PollFlags::PRI, PollFlags::empty()][dice.roll(3)];
+        let known = registered.iter().position(|(other, _)| *other == fd);
+        match (dice.roll(3), known) {
+            (0, Some(i)) => {
+                set.unregister(fd).unwrap();
+                registered.remove(i);
+            }
+            (0, None) => assert!(set.unregister(fd).is_err()),
+            (1, Some(i)) => {
+                set.modify(fd, mask).unwrap();
+                registered[i].1 = mask;
+            }
+            (1, None) => assert!(set.modify(fd, mask).is_err()),
+            (_, Some(i)) => {
+                set.register(fd, mask).unwrap();
+                registered[i].1 = mask;
+            }
+            (_, None) => {
+                set.register(fd, mask).unwrap();
+                registered.push((fd, mask));
+            }
+        }
+    }
+    (changes, registered)
+}
+
+/// Waits whenever no other thread does.
+fn poll(set: &PollSet, waker: &Waker, known: &HashSet<RawFd>) {
+    let mut events: Vec<Event> = Vec::new();
+    while !is_over() {
+        let waited = WAITED.load(Ordering::Relaxed);
+        let timeout = [Some(Duration::ZERO), Some(Duration::from_micros(50)), None][waited % 3];
+        match set.poll_into(&mut events, timeout) {
+            Ok(_) => {
+                WAITED.fetch_add(1, Ordering::Release);
+                let distinct: HashSet<_> = events.iter().map(|event| event.fd).collect();
+                assert_eq!(distinct.len(), events.len(), "reported twice: {events:?}");
+                assert!(distinct.is_subset(known), "never registered: {events:?}");
+                waker.clear().unwrap();
+            }
+            Err(error) => {
+                assert!(error.get_ref().is_some_and(|error| error.is::<ConcurrentPoll>()));
+                thread::yield_now();
+            }
+        }
+    }
+}
+
+/// Returns how many changes there were.
+fn stress(set: &'static PollSet) -> usize {
+    WAITED.store(0, Ordering::Release);
+    let waker = Arc::new(Waker::new().unwrap());
+    set.register(&*waker, PollFlags::IN).unwrap();
+    let pools: [Vec<OwnedFd>; CHANGERS] = std::array::from_fn(|i| {
+        let counter = |j| eventfd(u32::from(j % 10 == 0), EventfdFlags::CLOEXEC).unwrap();
+        (0..50 * (i + 1)).map(counter).collect()
+    });
+    let numbers: Vec<Vec<RawFd>> =
+        pools.iter().map(|pool| pool.iter().map(AsRawFd::as_raw_fd).collect()).collect();
+    let known = || numbers.iter().flatten().copied().chain([waker.as_raw_fd()]).collect();
+
+    let pollers = [(); POLLERS].map(|()| {
+        let (waker, known) = (waker.clone(), known());
+        thread::spawn(move || poll(set, &waker, &known))
+    });
+    let changers = numbers.iter().cloned().zip(1..);
+    let changers = changers.map(|(pool, seed)| thread::spawn(move || change(set, &pool, seed)));
+    let changers: Vec<_> = changers.collect();
+    while !pollers.iter().all(JoinHandle::is_finished) {
+        waker.wake().unwrap();
+        thread::yield_now();
+    }
+    pollers.into_iter().for_each(|poller| poller.join().unwrap());
+
+    let mut all_changes = 0;
+    for (pool, changer) in numbers.iter().zip(changers) {
+        let (changes, registered) = changer.join().unwrap();
+        let left = set.iter().filter(|(fd, _)| pool.contains(fd));
+        assert_eq!(left.collect::<Vec<_>>(), registered);
+        all_changes += changes;
+    }
+    waker.clear().unwrap();
+    assert_agrees(set, &pools);
+    for (fd, _) in set {
+        set.unregister(fd).unwrap();
+    }
+    all_changes
+}
+
+/// The set answers what the kernel's poll(2) answers, in the same order.
+fn assert_agrees(set: &PollSet, pools: &[Vec<OwnedFd>]) {
+    let file = |number| pools.iter().flatten().find(|fd| fd.as_raw_fd() == number);
+    let known = |(number, mask)| file(number).map(|fd| (fd.as_fd(), mask));
+    let mut asked: Vec<PollFd<'_>> = set
+        .iter()
+        .filter_map(known)
+        .map(|(fd, mask): (BorrowedFd<'_>, PollFlags)| {
+            PollFd::from_borrowed_fd(fd, rustix::event::PollFlags::from_bits_retain(mask.bits()))
+        })
+        .collect();
+    kernel_poll(&mut asked, Some(&Default::default())).unwrap();
+    let expected = asked.iter().filter(|entry| !entry.revents().is_empty()).map(|entry| Event {
+        fd: entry.as_fd().as_raw_fd(),
+        revents: PollFlags::from_bits_retain(entry.revents().bits()),
+    });
+    assert_eq!(set.poll(Duration::ZERO).unwrap(), expected.collect::<Vec<_>>());
+}
