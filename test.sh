@@ -1,6 +1,7 @@
 #!/bin/sh
 # Everything that must hold: format, lints, documentation, and the tests; those of the library with
-# each engine, and on each set of system calls; those of the Python package as python/test.sh says.
+# each engine, on each set of system calls, and under sanitizers where they are at hand; those of
+# the Python package as python/test.sh says.
 # Needs Rust, a C compiler, and Python with pip.
 set -eu
 cd "$(dirname "$0")"
@@ -38,6 +39,7 @@ say "tests of the library on the system calls that every Unix has"
 RUSTFLAGS="--cfg pollset_portable" RUSTDOCFLAGS="--cfg pollset_portable" \
     CARGO_TARGET_DIR=target/portable cargo test --package pollset --locked
 
+./sanitize.sh
 python/test.sh
 
 say "all is well"

@@ -38,27 +38,17 @@ fn main() {
     }
 }
 
-/// A linear congruential generator.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (self.0 >> 33) as usize % sides
-    }
-}
-
 /// Makes random changes of `fds`; returns how many, and what must be registered of them.
 fn change(set: &PollSet, fds: &[RawFd], seed: u64) -> (usize, Vec<(RawFd, PollFlags)>) {
     let mut registered: Vec<(RawFd, PollFlags)> = Vec::new();
-    let mut dice = Dice(seed);
+    let mut random = fastrand::Rng::with_seed(seed);
     let mut changes = 0;
     while !is_over() {
         changes += 1;
-        let fd = fds[dice.roll(fds.len())];
-        let mask = [PollFlags::IN, PollFlags::PRI, PollFlags::empty()][dice.roll(3)];
+        let fd = fds[random.usize(..fds.len())];
+        let mask = [PollFlags::IN, PollFlags::PRI, PollFlags::empty()][random.usize(..3)];
         let known = registered.iter().position(|(other, _)| *other == fd);
-        match (dice.roll(3), known) {
+        match (random.u8(..3), known) {
             (0, Some(i)) => {
                 set.unregister(fd).unwrap();
                 registered.remove(i);

@@ -242,6 +242,35 @@ fn a_wait_goes_on_in_the_child_that_was_forked_in_its_callback() {
     });
 }
 
+#[test]
+fn a_hundred_children_that_use_it_at_once_disturb_neither_each_other_nor_the_parent() {
+    alone(|| {
+        let fds: Vec<_> = (0..40).map(|i| kinds::event_counter(u32::from(i % 4 == 0))).collect();
+        let set = set_of(&fds, PollFlags::IN);
+        assert_eq!(assert_agrees(&set).len(), 10);
+        let children: Vec<_> = (0..100)
+            .map(|i| {
+                Child::run(|| {
+                    for round in 0..20 {
+                        let fd = &fds[(i + round) % 40];
+                        set.modify(fd, PollFlags::OUT).unwrap();
+                        assert_agrees(&set);
+                        set.unregister(fd).unwrap();
+                        assert_agrees(&set);
+                        set.register(fd, PollFlags::IN).unwrap();
+                        assert_agrees(&set);
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..200 {
+            assert_eq!(assert_agrees(&set).len(), 10);
+        }
+        children.into_iter().for_each(Child::join);
+        assert_eq!(assert_agrees(&set).len(), 10);
+    });
+}
+
 fn descend(set: &PollSet, generations: i32) {
     set.register(NEVER_OPENED + generations, PollFlags::IN).unwrap();
     let before = assert_agrees(set).len();

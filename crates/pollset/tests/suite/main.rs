@@ -7,6 +7,7 @@
 
 mod allocations;
 mod closing;
+mod crowd;
 mod descriptors;
 #[cfg(not(pollset_portable))]
 mod epoll;

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Stdio};
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
 use rustix::process::{Pid, WaitOptions, waitpid};
 
@@ -16,10 +17,20 @@ pub static SPAWNING: RwLock<()> = RwLock::new(());
 
 const ALONE: &str = "POLLSET_TEST_ALONE";
 
+/// Whether tests that run for a time may take minutes.
+pub fn is_long() -> bool {
+    std::env::var_os("POLLSET_LONG").is_some()
+}
+
 /// Runs `test`, the whole body of a test, in a process in which no other test runs.
 pub fn alone<F: FnOnce()>(test: F) {
+    alone_for(Duration::ZERO, test);
+}
+
+/// The same for a test that takes so much time by itself.
+pub fn alone_for<F: FnOnce()>(time: Duration, test: F) {
     if is_alone() {
-        set_watchdog();
+        set_watchdog(time);
         return test();
     }
     let name = name_of_test::<F>();
@@ -53,9 +64,9 @@ fn name_of_test<F>() -> &'static str {
 }
 
 /// Whoever doesn't end by itself is killed.
-fn set_watchdog() {
+fn set_watchdog(time: Duration) {
     // SAFETY: it takes a number. The signal ends the process.
-    unsafe { libc::alarm(120) };
+    unsafe { libc::alarm(120 + time.as_secs() as u32) };
 }
 
 /// A forked child.
@@ -101,7 +112,7 @@ impl Side {
         // the child can go on as the parent could.
         match unsafe { libc::fork() } {
             0 => {
-                set_watchdog();
+                set_watchdog(Duration::ZERO);
                 Self::Child
             }
             pid => Self::Parent(Child(Pid::from_raw(pid).expect("it forks"))),
