@@ -1,79 +1,23 @@
 //! `pollset serve` over real sockets.
 
+mod util;
+
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 
-const POLLSET: &str = env!("CARGO_BIN_EXE_pollset");
+use util::{POLLSET, Server, assert_echoes};
 
 fn sh(script: &str) -> Output {
     Command::new("sh").args(["-c", script]).env("POLLSET", POLLSET).output().unwrap()
-}
-
-/// `pollset serve --listen`, running.
-struct Server {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
-    address: SocketAddr,
-}
-
-impl Server {
-    fn start() -> Self {
-        Self::start_in_shell("exec \"$POLLSET\" serve --listen 127.0.0.1:0")
-    }
-
-    fn start_in_shell(script: &str) -> Self {
-        let mut child = Command::new("sh")
-            .args(["-c", script])
-            .env("POLLSET", POLLSET)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        let address = line.split([' ', ',']).nth(2).unwrap().parse().unwrap();
-        Self { child, stdout, address }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        stream
-    }
-
-    /// Sends a signal, and returns the exit status and the rest of the output.
-    fn stop(mut self, signal: Signal) -> (Option<i32>, String, String) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-        let (mut stdout, mut stderr) = (String::new(), String::new());
-        self.stdout.read_to_string(&mut stdout).unwrap();
-        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        (self.child.wait().unwrap().code(), stdout, stderr)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[track_caller]
-fn assert_echoes(mut client: &TcpStream, text: &[u8]) {
-    client.write_all(text).unwrap();
-    let mut answer = vec![0; text.len()];
-    client.read_exact(&mut answer).unwrap();
-    assert_eq!(answer, text);
 }
 
 /// Fills what the server and the system hold for a client that doesn't read.

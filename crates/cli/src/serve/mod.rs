@@ -104,8 +104,10 @@ fn serve_anyone(address: &str, engine: Engine) -> Result<ExitCode> {
     let mut warned = false;
     while server.turn(Instant::now() + SHOW_EVERY)?.is_empty() {
         live.show_server(server.clients(), server.counts.echoed_bytes);
-        if server.counts.accept_pauses > 0 && !warned {
-            live.say("no descriptor or memory for another client: new ones have to wait");
+        if let Some(why) = &server.accept_error
+            && !warned
+        {
+            live.say(&format!("can't accept another client ({why}): new ones have to wait"));
             warned = true;
         }
     }

@@ -1,13 +1,17 @@
 //! The echo server: a single thread, and one wait for all clients.
+//!
+//! How long a client may have to wait for the others is bounded by counts: between two looks at it
+//! lies one [`turn`](Server::turn), in which 64 connections are accepted at the most, and each
+//! ready client is read from once at the most, 64 KiB, and written to twice, as much each time.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use pollset::{Builder, Engine, Event, PollFlags, PollSet, Stats};
-use rustix::io::Errno;
+use rustix::net::sockopt;
 
 use super::client::{CHUNK, Client, Next};
 
@@ -15,8 +19,17 @@ use super::client::{CHUNK, Client, Next};
 const BACKLOG: i32 = 4096;
 /// Connections accepted before the other clients are looked at again.
 const ACCEPT_AT_ONCE: usize = 64;
-/// How long no connection is accepted when the system has no descriptor or memory for one.
+/// How long no connection is accepted when the system has no descriptor or memory for one, or
+/// forbids it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The size of each of the system's two buffers for a client. Left to itself, Linux lets those of
+/// a client that doesn't read grow to 4 MiB and more: a few hundred such clients have all memory
+/// that it has for TCP.
+const SOCKET_BUFFER: usize = CHUNK;
+/// How long a client may be silent before it is asked whether it is still there; how often then,
+/// and how often in vain before it counts as gone.
+#[cfg(target_os = "linux")]
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(10), 6);
 
 pub struct Server {
     set: PollSet,
@@ -26,6 +39,8 @@ pub struct Server {
     events: Vec<Event>,
     buffer: Box<[u8; CHUNK]>,
     pub counts: Counts,
+    /// Why new connections have to wait, or had to the last time.
+    pub accept_error: Option<io::Error>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -34,13 +49,12 @@ pub struct Counts {
     /// Clients that were lost to an error, such as a reset.
     pub failed: u64,
     pub echoed_bytes: u64,
-    /// Times that a connection had to wait because there was no descriptor or memory for it.
-    pub accept_pauses: u64,
 }
 
 impl Server {
     pub fn bind(address: impl ToSocketAddrs, engine: Engine) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
+        set_options(&listener)?;
         rustix::net::listen(&listener, BACKLOG)?;
         listener.set_nonblocking(true)?;
         let set = Builder::new().engine(engine).build();
@@ -53,6 +67,7 @@ impl Server {
             events: Vec::new(),
             buffer: Box::new([0; CHUNK]),
             counts: Counts::default(),
+            accept_error: None,
         })
     }
 
@@ -114,13 +129,11 @@ impl Server {
         for _ in 0..ACCEPT_AT_ONCE {
             match self.listener.accept() {
                 Ok((stream, _)) => self.add(stream)?,
-                Err(error) => match Errno::from_io_error(&error) {
-                    Some(Errno::AGAIN) => break,
-                    Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                        return self.pause_accepting();
-                    }
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => break,
                     // This one is gone already; there may be others.
-                    _ => {}
+                    ErrorKind::ConnectionAborted => {}
+                    _ => return self.pause_accepting(error),
                 },
             }
         }
@@ -129,8 +142,8 @@ impl Server {
 
     /// Leaves new connections to the system for a while. The listener would stay ready, and keep
     /// the server from waiting.
-    fn pause_accepting(&mut self) -> io::Result<()> {
-        self.counts.accept_pauses += 1;
+    fn pause_accepting(&mut self, why: io::Error) -> io::Result<()> {
+        self.accept_error = Some(why);
         self.accepts_again = Some(Instant::now() + ACCEPT_PAUSE);
         Ok(self.set.unregister(&self.listener)?)
     }
@@ -170,9 +183,26 @@ impl Server {
     }
 }
 
+/// Sets what the sockets of all clients inherit.
+fn set_options(listener: &TcpListener) -> io::Result<()> {
+    sockopt::set_socket_recv_buffer_size(listener, SOCKET_BUFFER)?;
+    sockopt::set_socket_send_buffer_size(listener, SOCKET_BUFFER)?;
+    // Urgent data is sent back in its place, like any other.
+    sockopt::set_socket_oobinline(listener, true)?;
+    sockopt::set_socket_keepalive(listener, true)?;
+    #[cfg(target_os = "linux")]
+    {
+        let (silence, interval, times) = KEEPALIVE;
+        sockopt::set_tcp_keepidle(listener, silence)?;
+        sockopt::set_tcp_keepintvl(listener, interval)?;
+        sockopt::set_tcp_keepcnt(listener, times)?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io::{ErrorKind, Read, Write};
+    use std::io::{Read, Write};
     use std::thread;
 
     use super::*;
@@ -180,6 +210,72 @@ mod tests {
     fn turn(server: &mut Server) {
         let deadline = Instant::now() + Duration::from_millis(10);
         server.turn(deadline).unwrap();
+    }
+
+    fn connect(server: &Server, clients: usize) -> Vec<TcpStream> {
+        let address = server.address().unwrap();
+        (0..clients).map(|_| TcpStream::connect(address).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_turn_accepts_so_many_and_no_more() {
+        let mut server = Server::bind("127.0.0.1:0", Engine::Auto).unwrap();
+        let clients = connect(&server, 2 * ACCEPT_AT_ONCE + 1);
+        for expected in [ACCEPT_AT_ONCE, 2 * ACCEPT_AT_ONCE, clients.len()] {
+            turn(&mut server);
+            assert_eq!(server.clients(), expected);
+        }
+    }
+
+    #[test]
+    fn a_turn_serves_each_client_once_and_a_greedy_one_with_one_chunk() {
+        let mut server = Server::bind("127.0.0.1:0", Engine::Auto).unwrap();
+        let mut greedy = connect(&server, 3);
+        let mut modest = connect(&server, 3);
+        turn(&mut server);
+        for client in &mut greedy {
+            client.set_nonblocking(true).unwrap();
+            while client.write(&[b'x'; CHUNK]).is_ok() {}
+        }
+        for client in &mut modest {
+            client.write_all(b"a word").unwrap();
+        }
+        turn(&mut server);
+        for client in &mut greedy {
+            let mut echoed = 0;
+            while let Ok(count) = client.read(&mut [0; CHUNK]) {
+                echoed += count;
+            }
+            assert!((1..=CHUNK).contains(&echoed), "{echoed}");
+        }
+        for client in &mut modest {
+            client.read_exact(&mut [0; 6]).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_kept_for_a_client_is_at_most_one_chunk() {
+        let mut server = Server::bind("127.0.0.1:0", Engine::Auto).unwrap();
+        let mut stuck = connect(&server, 1);
+        stuck[0].set_nonblocking(true).unwrap();
+        for _ in 0..200 {
+            while stuck[0].write(&[b'x'; CHUNK]).is_ok() {}
+            turn(&mut server);
+            assert!(server.clients.values().all(|client| client.owed() <= CHUNK));
+        }
+        assert!(server.clients.values().all(|client| client.owed() > 0));
+    }
+
+    #[test]
+    fn a_listener_that_keeps_failing_does_not_keep_the_server_busy() {
+        let mut server = Server::bind("127.0.0.1:0", Engine::Auto).unwrap();
+        rustix::net::shutdown(&server.listener, rustix::net::Shutdown::Both).unwrap();
+        let start = Instant::now();
+        for _ in 0..6 {
+            server.turn(start + Duration::from_secs(20)).unwrap();
+        }
+        assert!(server.accept_error.is_some());
+        assert!(start.elapsed() >= 2 * ACCEPT_PAUSE);
     }
 
     #[test]
