@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::net::sockopt::{
     set_socket_linger, set_socket_recv_buffer_size, set_socket_send_buffer_size,
 };
-use rustix::net::{AddressFamily, SocketType, connect, ipproto, socket};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 
 use crate::util::Server;
 
@@ -39,7 +39,9 @@ pub struct Client {
 impl Client {
     pub fn connect(server: &Server, number: usize) -> Self {
         let SocketAddr::V4(address) = server.address else { unreachable!() };
-        let socket = socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::TCP)).unwrap();
+        let socket =
+            socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+                .unwrap();
         set_socket_recv_buffer_size(&socket, BUFFER).unwrap();
         set_socket_send_buffer_size(&socket, BUFFER).unwrap();
         connect(&socket, &address).unwrap();
