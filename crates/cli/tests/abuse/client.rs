@@ -12,10 +12,10 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 
 use crate::util::Server;
 
-const BUFFER: usize = 4 * 1024;
-/// What the system holds for a client at the client's own end, at most.
-pub const CLIENT_BUFFERS: usize = 2 * 2 * BUFFER + 2 * BIGGEST_SEGMENT;
-const BIGGEST_SEGMENT: usize = 64 * 1024;
+/// The size of each of the system's buffers at the client's own end.
+const BUFFER: usize = 64 * 1024;
+/// What the system holds there at most: it doubles the size, and takes a whole segment more.
+pub const CLIENT_BUFFERS: usize = 2 * (2 * BUFFER + 64 * 1024);
 
 /// Every client sends this again and again, each from a place of its own.
 static SONG: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -38,11 +38,18 @@ pub struct Client {
 
 impl Client {
     pub fn connect(server: &Server, number: usize) -> Self {
+        Self::connect_with_window(server, number, BUFFER)
+    }
+
+    /// `window`: how much may be under way to the client. If it is less than a segment, the system
+    /// at the client's end may forget to tell when there is room again, and then it is only asked
+    /// at longer and longer intervals; so such a client can't count on ever hearing everything.
+    pub fn connect_with_window(server: &Server, number: usize, window: usize) -> Self {
         let SocketAddr::V4(address) = server.address else { unreachable!() };
         let socket =
             socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)
                 .unwrap();
-        set_socket_recv_buffer_size(&socket, BUFFER).unwrap();
+        set_socket_recv_buffer_size(&socket, window).unwrap();
         set_socket_send_buffer_size(&socket, BUFFER).unwrap();
         connect(&socket, &address).unwrap();
         let stream = TcpStream::from(socket);
