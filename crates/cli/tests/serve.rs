@@ -186,7 +186,7 @@ fn without_descriptors_new_clients_wait_and_the_others_are_served() {
     let (code, stdout, stderr) = server.stop(Signal::TERM);
     assert_eq!(code, Some(0));
     assert!(stdout.contains("60 clients accepted"), "{stdout}");
-    assert!(stderr.contains("new ones have to wait"), "{stderr}");
+    assert!(stderr.contains("(Too many open files"), "{stderr}");
 }
 
 /// Lets the crowd talk to a server that does what `serve` does to the first client, and echoes to
@@ -360,6 +360,14 @@ fn an_address_in_use_is_a_failure_of_the_system() {
 }
 
 #[test]
+fn what_is_not_an_address_is_misuse() {
+    for address in ["7007", "127.0.0.1", "127.0.0.1:99999"] {
+        let output = sh(&format!("\"$POLLSET\" serve --listen {address}"));
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
+}
+
+#[test]
 fn clients_have_a_second_to_take_what_they_are_owed() {
     let server = Server::start();
     let stuck = server.connect();
@@ -368,6 +376,22 @@ fn clients_have_a_second_to_take_what_they_are_owed() {
     let (code, ..) = server.stop(Signal::TERM);
     assert_eq!(code, Some(0));
     assert!(start.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
+fn a_second_signal_ends_that_second() {
+    let run = |_| {
+        let server = Server::start();
+        let stuck = server.connect();
+        send_until_stuck(&stuck);
+        let start = Instant::now();
+        kill_process(server.pid(), Signal::INT).unwrap();
+        let (code, ..) = server.stop(Signal::TERM);
+        assert_eq!(code, Some(0));
+        start.elapsed()
+    };
+    let quickest = (0..3).map(run).min().unwrap();
+    assert!(quickest < Duration::from_secs(1), "{quickest:?}");
 }
 
 #[test]

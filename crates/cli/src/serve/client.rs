@@ -8,7 +8,8 @@ use pollset::PollFlags;
 use super::transfer::{receive, send};
 
 /// How much is read from a client at a time. What it doesn't take back at once is all that is
-/// kept for it: nothing more is read until it has.
+/// kept for it: nothing more is read until it has. So this bounds the memory for a client that
+/// never reads; one that keeps up costs none between two turns.
 pub const CHUNK: usize = 64 * 1024;
 
 pub struct Client {

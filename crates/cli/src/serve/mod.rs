@@ -11,7 +11,7 @@ mod server;
 mod talker;
 mod transfer;
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -76,6 +76,18 @@ pub struct Args {
 }
 
 const HELP: &str = "\
+Clients that misbehave:
+  memory     for each client at most 64 KiB in the server, and two buffers of 64 KiB in the system
+             (Linux counts its own overhead in, and doubles them); the one that doesn't read what
+             comes back is not read from until it does
+  turns      while one waits, each of the others is served once: at most 64 KiB read, and twice as
+             much sent; and at most 64 new ones are accepted
+  too many   when there is no descriptor or memory for another, new ones wait in the system, and
+             are tried every 100 milliseconds
+  vanished   on Linux, a client that is gone without a word is noticed after 2 minutes (keepalive);
+             if it was owed something, when the system gives up sending (tcp_retries2, about 15
+             minutes). One that is there and never reads is kept
+
 Exit status:
   0  all went well           1  something was lost, or the run was stopped early
   2  the command is wrong    3  the system failed, such as an address in use";
@@ -94,8 +106,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 fn serve_anyone(address: &str, engine: Engine) -> Result<ExitCode> {
     let room = make_room()?;
-    let mut server = Server::bind(address, engine.into())
-        .with_context(|| format!("can't listen on {address}"))?;
+    let mut server = Server::bind(address, engine.into()).map_err(|error| match error.kind() {
+        ErrorKind::InvalidInput => {
+            Misuse(format!("{address} is not an address such as 127.0.0.1:7007")).into()
+        }
+        _ => anyhow::Error::new(error).context(format!("can't listen on {address}")),
+    })?;
     let mut stop = stop_signals()?;
     server.watch(&stop)?;
     output::print(&format!("listening on {}, room for {room} clients\n", server.address()?));

@@ -241,6 +241,16 @@ fn connections_beyond_the_limit_of_descriptors() {
 }
 
 #[test]
+fn a_full_server_leaves_when_told_to() {
+    let server =
+        Server::start_in_shell("ulimit -n 50; exec \"$POLLSET\" serve --listen 127.0.0.1:0");
+    let _clients = Client::connect_many(&server, 100);
+    Process::of(&server).wait_until("it is full", |process| process.descriptors() >= 50);
+    let (code, _, stderr) = server.stop(Signal::TERM);
+    assert_eq!(code, Some(0), "{stderr}");
+}
+
+#[test]
 fn everything_at_once() {
     let end = Instant::now() + a_while();
     abuse("everything at once", either(300, 3000), |server| {
