@@ -77,6 +77,12 @@ fn abuse_server(server: Server, name: &str, clients: usize, abuse: impl FnOnce(&
     stdout
 }
 
+#[track_caller]
+fn assert_memory(grown: usize, clients: usize, for_each: usize) {
+    println!("{:<40} {} bytes of memory for each client", "", grown / clients);
+    assert!(grown <= clients * for_each, "{grown} bytes for {clients} clients");
+}
+
 #[test]
 fn clients_that_never_read_hold_what_the_rule_says() {
     let count = either(100, 1000);
@@ -85,8 +91,7 @@ fn clients_that_never_read_hold_what_the_rule_says() {
         let resident = process.resident();
         let mut clients = Client::connect_many(server, count);
         send_until_stuck(&mut clients);
-        let grown = process.resident().saturating_sub(resident);
-        assert!(grown <= count * (CHUNK + OVERHEAD), "{grown} bytes for {count} clients");
+        assert_memory(process.resident().saturating_sub(resident), count, CHUNK + OVERHEAD);
         for client in &clients {
             let held = client.sent - client.heard;
             assert!(held <= CHUNK + SYSTEM + CLIENT_BUFFERS, "{held} bytes");
@@ -121,8 +126,7 @@ fn clients_that_send_as_fast_as_they_can() {
                 client.hear(CHUNK);
             }
         }
-        let grown = process.resident().saturating_sub(resident);
-        assert!(grown <= count * (CHUNK + OVERHEAD), "{grown} bytes for {count} clients");
+        assert_memory(process.resident().saturating_sub(resident), count, CHUNK + OVERHEAD);
         clients.iter_mut().for_each(Client::hear_all);
     });
 }
@@ -141,8 +145,7 @@ fn clients_that_send_byte_by_byte() {
                 client.hear(CHUNK);
             }
         }
-        let grown = process.resident().saturating_sub(resident);
-        assert!(grown <= count * OVERHEAD, "{grown} bytes for {count} clients");
+        assert_memory(process.resident().saturating_sub(resident), count, OVERHEAD);
         clients.iter_mut().for_each(Client::hear_all);
     });
 }
@@ -241,13 +244,21 @@ fn connections_beyond_the_limit_of_descriptors() {
 }
 
 #[test]
-fn a_full_server_leaves_when_told_to() {
+fn a_full_server_waits_quietly_and_leaves_when_told_to() {
+    let start = Instant::now();
     let server =
         Server::start_in_shell("ulimit -n 50; exec \"$POLLSET\" serve --listen 127.0.0.1:0");
-    let _clients = Client::connect_many(&server, 100);
+    let clients = Client::connect_many(&server, 100);
     Process::of(&server).wait_until("it is full", |process| process.descriptors() >= 50);
-    let (code, _, stderr) = server.stop(Signal::TERM);
+    thread::sleep(Duration::from_millis(500));
+    let (code, stdout, stderr) = server.stop(Signal::TERM);
     assert_eq!(code, Some(0), "{stderr}");
+    let (_, engine) = stdout.split_once("engine").unwrap();
+    let engine = engine.replace(',', "");
+    let waits: usize = engine.split(' ').filter_map(|word| word.parse::<usize>().ok()).sum();
+    // One for each client, and then two for each pause in accepting, and those without news.
+    let quietly = 2 * clients.len() + 30 * start.elapsed().as_secs_f64().ceil() as usize;
+    assert!(waits < quietly, "{stdout}");
 }
 
 #[test]
