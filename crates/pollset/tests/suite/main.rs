@@ -5,6 +5,8 @@
 
 #![cfg(target_os = "linux")]
 
+extern crate pollset_testkit as util;
+
 mod allocations;
 mod closing;
 mod crowd;
@@ -12,14 +14,13 @@ mod descriptors;
 #[cfg(not(pollset_portable))]
 mod epoll;
 mod fork;
+mod leaks;
 mod limits;
 mod oracle;
-mod programs;
 mod registering;
 mod results;
 mod signals;
 mod steps;
 mod threads;
 mod timeouts;
-mod util;
 mod waker;

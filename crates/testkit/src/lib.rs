@@ -1,8 +1,9 @@
-//! What the tests share.
+//! What the tests of the library and the fuzzer share.
+
+#![cfg(target_os = "linux")]
 
 pub mod fd;
 pub mod kinds;
-mod leaks;
 pub mod number;
 pub mod oracle;
 pub mod process;

@@ -16,6 +16,7 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
 };
+use serde::{Deserialize, Serialize};
 
 use super::fd::Fd;
 use super::oracle::until_kernel_reports;
@@ -125,7 +126,7 @@ pub fn terminal() -> (Fd, Fd) {
 }
 
 /// What [`make`] can make: one kind of file, in one state.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Kind {
     Pipe,
     PipeWithData,

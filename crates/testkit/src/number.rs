@@ -30,6 +30,11 @@ impl Drop for Number {
     }
 }
 
+/// The first of these numbers. Those below are anybody's.
+pub fn first() -> RawFd {
+    pool().first
+}
+
 /// Whether a test that needs `count` descriptors can have them. If not, it says so.
 pub fn enough_for(count: usize) -> bool {
     let pool = pool();
@@ -47,6 +52,7 @@ pub fn enough_for(count: usize) -> bool {
 
 struct Pool {
     free: Vec<RawFd>,
+    first: RawFd,
     next: RawFd,
     limit: RawFd,
 }
@@ -65,7 +71,8 @@ fn pool() -> MutexGuard<'static, Pool> {
         limit.current = limit.maximum;
         setrlimit(Resource::Nofile, limit).unwrap();
         let limit = limit.current.map_or(1 << 20, |limit| limit.min(1 << 20)) as RawFd;
-        Mutex::new(Pool { free: Vec::new(), next: (limit / 4).min(3000), limit })
+        let first = (limit / 4).min(3000);
+        Mutex::new(Pool { free: Vec::new(), first, next: first, limit })
     });
     POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
