@@ -165,9 +165,15 @@ impl Model {
         self.touched.contains(&number)
     }
 
-    /// How many re-checks are at least two passes over all that epoll may have.
+    /// How many re-checks are a pass over all that the set has on epoll.
     pub fn checks_of_all(&self) -> u64 {
-        2 * self.most_registered as u64 + 64
+        self.most_registered as u64 + 1
+    }
+
+    /// A wait is over, during which what was unregistered had not gone yet.
+    pub fn count_touched(&mut self) {
+        let registered = self.registered.len() + self.touched.len();
+        self.most_registered = self.most_registered.max(registered);
     }
 
     pub fn has_doubts(&self) -> bool {

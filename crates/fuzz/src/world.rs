@@ -464,6 +464,7 @@ impl World {
         let engine = self.set.stats().last_engine;
 
         let mut model = self.model();
+        model.count_touched();
         let is_over_limit = is_over_limit || model.is_over_limit();
         let events = match answer {
             Ok(events) => Some(events),
