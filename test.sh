@@ -19,7 +19,7 @@ if cargo clippy --version >/dev/null 2>&1; then
     say "lints"
     cargo clippy --workspace --all-targets --locked -- -D warnings
     RUSTFLAGS="--cfg pollset_portable" CARGO_TARGET_DIR=target/portable \
-        cargo clippy --package pollset --all-targets --locked -- -D warnings
+        cargo clippy --package pollset --package pollset-fuzz --all-targets --locked -- -D warnings
 else
     say "lints: SKIPPED, this Rust comes without clippy"
 fi
@@ -37,7 +37,7 @@ done
 
 say "tests of the library on the system calls that every Unix has"
 RUSTFLAGS="--cfg pollset_portable" RUSTDOCFLAGS="--cfg pollset_portable" \
-    CARGO_TARGET_DIR=target/portable cargo test --package pollset --locked
+    CARGO_TARGET_DIR=target/portable cargo test --package pollset --package pollset-fuzz --locked
 
 ./sanitize.sh
 python/test.sh

@@ -139,7 +139,12 @@ fn until() -> impl Strategy<Value = Until> {
 }
 
 fn how() -> impl Strategy<Value = How> {
-    prop_oneof![Just(How::Poll), Just(How::Into), Just(How::Steps), (1..9_u8).prop_map(How::Answers)]
+    prop_oneof![
+        Just(How::Poll),
+        Just(How::Into),
+        Just(How::Steps),
+        (1..9_u8).prop_map(How::Answers)
+    ]
 }
 
 fn kind() -> impl Strategy<Value = Kind> {

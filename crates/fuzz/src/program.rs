@@ -167,11 +167,14 @@ impl<'de> Deserialize<'de> for Mask {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::test_runner::Config;
 
     use super::*;
     use crate::programs;
 
     proptest! {
+        #![proptest_config(Config::with_cases(32))]
+
         #[test]
         fn what_is_written_is_read(program in programs()) {
             prop_assert_eq!(Program::parse(&program.to_string()), Ok(program));
