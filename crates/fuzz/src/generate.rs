@@ -69,7 +69,12 @@ fn with_inner(inner: BoxedStrategy<Step>) -> impl Strategy<Value = Step> {
         1 => steps().prop_map(Step::Fork),
         1 => (kind(), 0..40_u8, steps()).prop_map(|(kind, n, steps)| Step::Daemon(kind, n, steps)),
         2 => steps().prop_map(Step::Starved),
-        1 => (1_000..3_000_u16, steps()).prop_map(|(us, steps)| Step::Interrupted(us, steps)),
+        1 => (1_000..3_000_u16, steps(), how(), 1_000..4_000_u16).prop_map(
+            |(us, mut steps, how, longer)| {
+                steps.push(Step::Poll(how, longer));
+                Step::Interrupted(us, steps)
+            }
+        ),
     ]
 }
 
@@ -112,6 +117,7 @@ fn closing() -> impl Strategy<Value = Step> {
         6 => which().prop_map(Step::Close),
         1 => (which(), 0..20_u8).prop_map(|(which, run)| Step::CloseRun(which, run)),
         4 => (which(), which()).prop_map(|(file, over)| Step::Dup2(file, over)),
+        3 => (which(), kind()).prop_map(|(which, kind)| Step::Reuse(which, kind)),
         1 => Just(Step::Settle),
     ]
 }

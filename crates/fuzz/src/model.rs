@@ -23,6 +23,8 @@ pub struct Model {
     most_registered: usize,
     /// Registered numbers that were closed or given another file since.
     stale: BTreeSet<RawFd>,
+    /// A number was closed or given another file, registered or not.
+    pub has_closed: bool,
     /// Somebody has taken the instance away from the set.
     is_tampered: bool,
     /// What threads have touched since [`forget_touched`](Self::forget_touched).
@@ -86,7 +88,13 @@ impl Model {
 
     /// Puts the file of one number on another one, unless that is somebody else's.
     pub fn dup2(&mut self, file: Which, over: Which) {
-        let (Some(file), Some(over)) = (self.which(file), self.which(over)) else { return };
+        if let (Some(file), Some(over)) = (self.which(file), self.which(over)) {
+            self.dup2_number(file, over);
+        }
+    }
+
+    /// The same, by their numbers.
+    pub fn dup2_number(&mut self, file: RawFd, over: RawFd) {
         let Some(new) = self.open.get(&file).map(|file| file.try_clone()) else { return };
         let Ok(new) = new else { return };
         self.note(over);
@@ -105,6 +113,7 @@ impl Model {
     }
 
     fn is_stale(&mut self, number: RawFd) {
+        self.has_closed = true;
         if self.registered.contains_key(&number) {
             self.stale.insert(number);
         }
@@ -122,6 +131,7 @@ impl Model {
 
     /// Everything was closed.
     pub fn forget_files(&mut self) {
+        self.has_closed = true;
         for (_, file) in std::mem::take(&mut self.open) {
             let _ = file.into_raw_fd();
         }
@@ -151,6 +161,13 @@ impl Model {
         self.stale.remove(&number);
         let known = self.registered.shift_remove(&number).is_some();
         assert_eq!(set.unregister(number).is_ok(), known, "unregister({number})");
+    }
+
+    /// Registers a number again, with the mask that it has.
+    pub fn register_again(&mut self, set: &PollSet, number: RawFd) {
+        if let Some(&mask) = self.registered.get(&number) {
+            self.register(set, number, mask);
+        }
     }
 
     pub fn registered(&self) -> Vec<(RawFd, PollFlags)> {

@@ -37,6 +37,8 @@ pub enum Step {
     CloseRun(Which, u8),
     /// Puts the file of the first number on the second one, whatever was there.
     Dup2(Which, Which),
+    /// Closes a number, opens another file on it, and registers it again with the same mask.
+    Reuse(Which, Kind),
     /// Registers a number, or registers it again.
     Register(Which, Mask),
     /// Registers a number that may never have been open.

@@ -82,6 +82,8 @@ impl World {
         let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
         let set = std::mem::take(&mut self.set);
         assert_eq!(set.iter().collect::<Vec<_>>(), model.registered(), "what is registered");
+        let replaced = set.stats().replaced;
+        assert!(model.has_closed || replaced == 0, "instances replaced without a reason");
         drop(set);
         model.files().for_each(assert_open);
         model.close_files();
@@ -130,6 +132,15 @@ impl World {
                 (0..*run).for_each(|i| self.model().close(which.wrapping_add(i.into())));
             }
             Step::Dup2(file, over) => self.dup2(*file, *over),
+            Step::Reuse(which, kind) => {
+                let files = self.make(*kind).into_iter().flatten();
+                let file = files.map(|file| self.model().opened(file)).last();
+                let mut model = self.model();
+                if let (Some(file), Some(number)) = (file, model.which(*which)) {
+                    model.dup2_number(file, number);
+                    model.register_again(&self.set, number);
+                }
+            }
             Step::Register(which, mask) => self.register(*which, mask.0),
             Step::RegisterNumber(number, mask) => {
                 let mut model = self.model();
