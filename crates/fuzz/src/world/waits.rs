@@ -22,14 +22,14 @@ impl World {
         for _ in 0..ATTEMPTS {
             let before = model.kernel();
             let asked = self.wait(model, How::Poll, NOW);
-            if model.kernel() != before {
+            if !is_unchanged(model, &before) {
                 continue; // something was on its way through the kernel
             }
             asked.check(model, &before, "without waiting");
             // So that it doesn't wait for what the set may not know yet.
             if !model.certain(&before, Some(Engine::Epoll)).is_empty() {
                 let waited = self.wait(model, How::Poll, None);
-                if model.kernel() != before {
+                if !is_unchanged(model, &before) {
                     continue;
                 }
                 waited.check(model, &before, "waiting");
@@ -107,7 +107,7 @@ impl World {
         let start = Instant::now();
         let answer = self.wait(&model, how, timeout);
         answer.assert_not_early(start, timeout);
-        if model.kernel() == before {
+        if is_unchanged(&model, &before) {
             answer.check(&model, &before, "for some time");
         }
     }
@@ -118,12 +118,13 @@ impl World {
         for _ in 0..count {
             let answer = self.wait(&model, How::Into, NOW);
             if !answer.agrees(&model, &before) {
-                if model.kernel() == before {
+                if is_unchanged(&model, &before) {
                     answer.check(&model, &before, "again and again");
                 }
                 break;
             }
         }
+        is_unchanged(&model, &before);
     }
 
     /// What was closed behind the back of a set on epoll is found in a while. On poll(2) there is
@@ -139,7 +140,7 @@ impl World {
         loop {
             let before = model.kernel();
             let answer = self.wait(&model, How::Poll, NOW);
-            if model.kernel() != before && start.elapsed() < LONG {
+            if !is_unchanged(&model, &before) && start.elapsed() < LONG {
                 continue;
             }
             answer.check(&model, &before, "while it settles");
@@ -196,4 +197,14 @@ impl Answer {
             assert!(took >= timeout, "{took:?} instead of {timeout:?}");
         }
     }
+}
+
+/// Whether the kernel answers what it did before a wait. Nobody but the set can have opened
+/// anything meanwhile, and it must not do that on a number that is registered.
+fn is_unchanged(model: &Model, before: &[Event]) -> bool {
+    let now = model.kernel();
+    for event in before.iter().filter(|event| event.revents == PollFlags::NVAL) {
+        assert!(now.contains(event), "the set has opened {}, which is registered", event.fd);
+    }
+    now == before
 }
