@@ -17,14 +17,14 @@ use super::Answer;
 use crate::PollFlags;
 use crate::registrations::{NO_KEY, Slot, VACANT};
 use crate::stats::Counters;
-use crate::sys::epoll::{Epoll, Token, coarse_now, is_regular_file, now, parts};
+use crate::sys::epoll::{Epoll, Token, coarse_now, now, only_poll_is_right_about, parts};
 use crate::sys::{self, process_generation};
 
 /// The epoll engine: level-triggered epoll for what epoll takes, and an array for the rest.
 ///
 /// Its cost grows with the number of descriptors that are ready. What poll(2) answers and epoll
-/// doesn't (regular files, numbers that are not open) is *aside*: in an array of `pollfd` that is
-/// asked in the same wait.
+/// doesn't (regular files, terminals, numbers that are not open) is *aside*: in an array of
+/// `pollfd` that is asked in the same wait.
 ///
 /// epoll goes by files, poll(2) by numbers. Where a number was closed without being unregistered,
 /// the two differ; that is found
@@ -235,8 +235,9 @@ impl EpollEngine {
 
     fn add(&mut self, key: u32) -> io::Result<()> {
         let Entry { fd, wanted, .. } = self.entries[key as usize];
-        // To ask some regular files is to consume the answer (/proc/self/mounts), and adding asks.
-        if is_deaf(wanted) || is_regular_file(fd) {
+        // To ask some regular files is to consume the answer (/proc/self/mounts), and adding asks. A
+        // terminal comes to have room without waking anyone, and epoll looks only if it is woken.
+        if is_deaf(wanted) || only_poll_is_right_about(fd) {
             self.put_aside(key);
             return Ok(());
         }
@@ -445,7 +446,7 @@ impl EpollEngine {
         let serial = self.serials.next();
         match self.epoll.add(fd, told, token(key, serial)) {
             Err(error) if is(&error, Errno::EXIST) => {}
-            Ok(()) if !is_regular_file(fd) => {
+            Ok(()) if !only_poll_is_right_about(fd) => {
                 self.serials.give();
                 self.watched[key as usize].serial = serial;
             }

@@ -1,6 +1,7 @@
 //! What epoll refuses, beside what it takes.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use pollset::{Engine, PollFlags, PollSet};
 use rustix::event::epoll;
@@ -83,6 +84,25 @@ fn a_wait_blocks_on_what_is_aside_and_on_the_rest_alike() {
         assert_eq!(events.unwrap(), [event(*reader, *revents)]);
         reader.drain();
         assert_eq!(assert_agrees(&set), []);
+    }
+}
+
+/// When what was written to a terminal moves on inside it, there is room again, and nobody is woken.
+#[test]
+fn a_terminal_that_comes_to_have_room_by_itself_is_ready() {
+    for _ in 0..100 {
+        let (master, slave) = kinds::terminal();
+        let set = on_epoll();
+        register(&set, &master);
+        register(&set, &slave);
+        assert_agrees(&set);
+        slave.write_until_full();
+        assert_agrees(&set);
+        master.write(b"text").unwrap();
+        for _ in 0..20 {
+            assert_agrees(&set);
+            std::thread::sleep(Duration::from_micros(50));
+        }
     }
 }
 
