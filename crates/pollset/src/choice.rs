@@ -192,6 +192,20 @@ mod tests {
     }
 
     #[test]
+    fn it_buys_for_more_than_the_price_and_for_more_than_a_few() {
+        let price = INSTANCE + DESCRIPTOR * 100;
+        let paid = |rent, reluctance| Choice { rent, reluctance, ..Choice::new(Engine::Auto) };
+        for reluctance in [1, 4] {
+            let asked = price * u64::from(reluctance);
+            assert!(!paid(asked, reluctance).buys(100));
+            assert!(paid(asked + 1, reluctance).buys(100));
+        }
+        // One that was larger when it paid.
+        assert!(!paid(price, 1).buys(SMALL));
+        assert!(paid(price, 1).buys(SMALL + 1));
+    }
+
+    #[test]
     fn the_instance_is_used_while_few_are_ready() {
         let mut choice = Choice::new(Engine::Auto);
         for (descriptors, ready, uses_epoll) in [
@@ -204,6 +218,24 @@ mod tests {
         ] {
             choice.record(descriptors, ready, false, false);
             assert_eq!(choice.uses_epoll(descriptors, 0), uses_epoll, "{ready} of {descriptors}");
+        }
+    }
+
+    #[test]
+    fn more_may_be_ready_where_poll_must_wait() {
+        let mut choice = Choice::new(Engine::Auto);
+        for (blocked, uses_epoll) in [(false, false), (true, true)] {
+            choice.record(64, 32, blocked, false);
+            assert_eq!(choice.uses_epoll(64, 0), uses_epoll);
+        }
+    }
+
+    #[test]
+    fn what_is_aside_counts_as_asked_by_poll() {
+        let mut choice = Choice::new(Engine::Auto);
+        choice.record(1_000, 1, false, false);
+        for (aside, uses_epoll) in [(0, true), (1, true), (500, true), (999, false)] {
+            assert_eq!(choice.uses_epoll(1_000, aside), uses_epoll, "{aside} aside");
         }
     }
 

@@ -251,3 +251,78 @@ fn hash(fd: RawFd) -> u64 {
     let product = (fd as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     product ^ (product >> 32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COUNT: usize = 20;
+
+    fn registered() -> Registrations {
+        let mut registrations = Registrations::new();
+        for fd in 0..COUNT {
+            registrations.register(fd as RawFd, PollFlags::IN);
+        }
+        registrations
+    }
+
+    /// Takes the changes as an engine that keeps what it has seen; returns the slots that it is
+    /// shown, and gives each a key.
+    fn take(registrations: &mut Registrations) -> Vec<usize> {
+        let mut shown = Vec::new();
+        registrations.take_changes(registrations.seen(), |number, slot| {
+            slot.key = number as u32;
+            shown.push(number);
+        });
+        shown
+    }
+
+    #[test]
+    fn only_what_has_changed_is_shown() {
+        let mut registrations = registered();
+        assert!(take(&mut registrations).into_iter().eq(0..COUNT));
+        assert_eq!(take(&mut registrations), []);
+        registrations.modify(3, PollFlags::OUT);
+        registrations.register(COUNT as RawFd, PollFlags::IN);
+        registrations.unregister(7);
+        registrations.modify(3, PollFlags::IN);
+        assert_eq!(take(&mut registrations), [3, 7, COUNT]);
+        assert_eq!(take(&mut registrations), []);
+    }
+
+    #[test]
+    fn vacant_slots_at_the_end_are_dropped_at_once() {
+        let mut registrations = registered();
+        take(&mut registrations);
+        for fd in [18, 17, 19] {
+            assert!(registrations.unregister(fd));
+        }
+        assert_eq!((registrations.slots.len(), registrations.has_vacant()), (17, false));
+    }
+
+    #[test]
+    fn engines_that_start_over_are_shown_all_and_have_no_keys() {
+        let mut registrations = registered();
+        take(&mut registrations);
+        registrations.modify(3, PollFlags::OUT);
+        registrations.unregister(7);
+        assert!(registrations.has_departed());
+        registrations.start_over();
+        assert!(!registrations.has_departed());
+        assert!(registrations.slots.iter().all(|slot| slot.key == NO_KEY));
+        assert!(take(&mut registrations).into_iter().eq(0..COUNT));
+        registrations.modify(3, PollFlags::IN);
+        assert_eq!(take(&mut registrations), [3]);
+    }
+
+    #[test]
+    fn numbers_in_regular_gaps_do_not_collide() {
+        const PLACES: u64 = 4_096;
+        for gap in (0..20).map(|shift| 1 << shift) {
+            let places = (0..1_000).map(|i| hash(i * gap) % PLACES);
+            let distinct = places.collect::<std::collections::HashSet<_>>().len();
+            // Chance alone would give 887.
+            assert!(distinct > 700, "{distinct} with gaps of {gap}");
+        }
+    }
+}

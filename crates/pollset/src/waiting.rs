@@ -119,7 +119,7 @@ impl<'a> Waiting<'a> {
         let Some(wait) = self.wait.get() else { return false };
         match self.stage {
             Stage::Prepare => self.set.changes() <= FEW_CHANGES && !wait.wants_epoll(),
-            Stage::Ask => wait.asks_at_most() <= FEW_DESCRIPTORS,
+            Stage::Ask => asks_few(wait),
             Stage::Block | Stage::Blocked => false,
             Stage::Over { .. } => true,
         }
@@ -187,7 +187,7 @@ impl<'a> Waiting<'a> {
             self.set.prepare(wait);
             let asks = self.timeout.is_zero() || wait.is_probe_due();
             self.stage = if asks { Stage::Ask } else { Stage::Block };
-            if !asks || wait.asks_at_most() > FEW_DESCRIPTORS {
+            if !asks || !asks_few(wait) {
                 return Ok(Step::Unfinished);
             }
         }
@@ -263,6 +263,10 @@ impl<'a> Waiting<'a> {
         }
         Err(error)
     }
+}
+
+fn asks_few(wait: &Wait) -> bool {
+    wait.asks_at_most() <= FEW_DESCRIPTORS
 }
 
 /// A panic elsewhere leaves a wait as it was.

@@ -107,6 +107,20 @@ fn a_small_set_allocates_nothing_from_beginning_to_end() {
 }
 
 #[test]
+fn changes_between_two_waits_allocate_nothing_however_many() {
+    let set = set_of_never_opened(20);
+    set.poll(NOW).unwrap();
+    let change = || {
+        set.modify(NEVER_OPENED + 3, PollFlags::OUT).unwrap();
+        set.modify(NEVER_OPENED + 3, PollFlags::IN).unwrap();
+        set.register(NEVER_OPENED + 20, PollFlags::IN).unwrap();
+        set.unregister(NEVER_OPENED + 20).unwrap();
+    };
+    change();
+    assert_allocates_nothing(|| (0..10_000).for_each(|_| change()));
+}
+
+#[test]
 fn questions_about_the_set_allocate_nothing() {
     let fds = counters(100);
     let set = set_of(&fds, PollFlags::IN);

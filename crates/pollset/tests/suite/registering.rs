@@ -248,7 +248,7 @@ fn twenty_thousand_numbers_that_are_not_open_can_be_registered() {
 #[test]
 fn iterating_is_over_a_copy() {
     let set = set_of_numbers(&HUGE);
-    for (fd, _) in set.iter() {
+    for (fd, _) in &set {
         set.unregister(fd).unwrap();
     }
     assert!(set.is_empty());

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pollset::{Event, PollFlags, PollSet, Step, Waiting};
+use pollset::{Builder, Engine, Event, PollFlags, PollSet, Step, Waiting};
 
 use crate::util::fd::Fd;
 use crate::util::oracle::{assert_agrees, kernel_poll};
@@ -152,6 +152,33 @@ fn a_step_that_asks_many_by_poll_is_not_short() {
         assert_eq!(waiting.step().unwrap(), Step::Unfinished);
     }
     assert_eq!(waiting.step().unwrap(), Step::Ready(1_000));
+}
+
+#[test]
+fn a_step_asks_up_to_128_and_is_short() {
+    for (count, is_short) in [(128, true), (129, false)] {
+        let set = Builder::new().engine(Engine::Poll).build();
+        for i in 0..count {
+            set.register(NEVER_OPENED + i, PollFlags::IN).unwrap();
+        }
+        set.poll(NOW).unwrap();
+        let mut waiting = set.start(NOW).unwrap();
+        assert!(waiting.is_short());
+        let outcome = waiting.step().unwrap();
+        if is_short {
+            assert_eq!(outcome, Step::Ready(count as usize));
+        } else {
+            assert_eq!(outcome, Step::Unfinished);
+            assert!(!waiting.is_short());
+        }
+    }
+}
+
+#[test]
+fn debug_shows_the_set_that_waits() {
+    let set = set_of_never_opened(1);
+    let shown = format!("{:?}", set.start(NOW).unwrap());
+    assert_eq!(shown, format!("Waiting {{ set: {set:?}, .. }}"));
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub struct EpollEngine {
     free: Vec<u32>,
     /// Keys of the entries to be removed.
     departed: Vec<u32>,
-    /// Keys of the entries that the kernel is to be told of.
+    /// Keys of the entries that the kernel may have to be told of.
     changed: Vec<u32>,
     /// The instance itself, and what is aside.
     aside: Vec<libc::pollfd>,
@@ -136,8 +136,7 @@ impl EpollEngine {
         let entry = &mut self.entries[slot.key as usize];
         entry.wanted = slot.events & PollFlags::all();
         entry.is_news |= is_news;
-        let is_change = entry.is_news || entry.state == State::New || entry.wanted != entry.told;
-        if is_change && !entry.is_listed {
+        if !entry.is_listed {
             entry.is_listed = true;
             self.changed.push(slot.key);
         }
@@ -216,15 +215,11 @@ impl EpollEngine {
             match entry.state {
                 State::Free => continue,
                 State::New => self.add(key)?,
-                State::Watched if is_news || entry.wanted != entry.told => self.modify(key)?,
-                State::Watched => continue,
-                State::Aside(_) if is_news || is_deaf(entry.told) => {
+                _ if !is_news && entry.wanted == entry.told => continue,
+                State::Watched => self.modify(key)?,
+                State::Aside(_) => {
                     self.leave_aside(key);
                     self.add(key)?;
-                }
-                State::Aside(place) => {
-                    entry.told = entry.wanted;
-                    self.aside[place as usize + 1] = pollfd(entry.fd, entry.wanted);
                 }
             }
             counters.changes_applied.add(1);
@@ -314,10 +309,8 @@ impl EpollEngine {
         match PollFlags::from_bits_retain(self.aside[0].revents as u16) {
             PollFlags::IN => self.ask_epoll(0, slots, answer),
             revents if revents.is_empty() => Ok(self.ready(slots)),
-            _ => {
-                self.disown();
-                Ok(Answer::Lost)
-            }
+            // Not an epoll instance any more.
+            _ => Ok(Answer::Lost),
         }
     }
 
@@ -330,13 +323,8 @@ impl EpollEngine {
     ) -> io::Result<Answer> {
         match self.epoll.wait(&mut self.buffer, self.room, ms) {
             Err(error) if is(&error, Errno::INTR) => return Err(error),
-            Err(error) => {
-                // Not an epoll instance any more; else the system has come to forbid it.
-                if is(&error, Errno::BADF) || is(&error, Errno::INVAL) {
-                    self.disown();
-                }
-                return Ok(Answer::Lost);
-            }
+            // Not an epoll instance any more, or the system has come to forbid it.
+            Err(_) => return Ok(Answer::Lost),
             Ok(()) => {}
         }
         if self.buffer.len() == self.room && self.room <= self.entries.len() {

@@ -1,7 +1,7 @@
 //! What epoll refuses, beside what it takes.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pollset::{Engine, PollFlags, PollSet};
 use rustix::event::epoll;
@@ -9,9 +9,9 @@ use rustix::event::epoll;
 use super::{counter, instance, new_epoll, on_epoll};
 use crate::util::fd::Fd;
 use crate::util::oracle::assert_agrees;
-use crate::util::process::alone;
+use crate::util::process::{Child, alone};
 use crate::util::wait::while_waiting;
-use crate::util::{LONG, NEVER_OPENED, event, kinds};
+use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds};
 
 fn nest(outer: impl AsFd, inner: impl AsFd) -> rustix::io::Result<()> {
     epoll::add(outer, inner, epoll::EventData::new_u64(0), epoll::EventFlags::IN)
@@ -104,6 +104,82 @@ fn a_terminal_that_comes_to_have_room_by_itself_is_ready() {
             std::thread::sleep(Duration::from_micros(50));
         }
     }
+}
+
+/// It wakes with `IN` alone, and epoll looks only if it is woken with what was asked for.
+#[test]
+fn a_nested_epoll_is_not_missed_under_a_mask_without_in() {
+    let fd = kinds::event_counter(0);
+    let nested = kinds::epoll_watching(&fd);
+    let set = on_epoll();
+    set.register(&nested, PollFlags::IN).unwrap();
+    assert_agrees(&set);
+    for mask in [PollFlags::RDNORM, PollFlags::IN | PollFlags::RDNORM, PollFlags::RDNORM] {
+        set.modify(&nested, mask).unwrap();
+        assert_eq!(assert_agrees(&set), []);
+        fd.increment();
+        assert_eq!(assert_agrees(&set), [event(&nested, mask)]);
+        fd.drain();
+    }
+    assert_eq!(set.stats().replaced, 0);
+}
+
+/// Who asks for news of them is told once.
+fn mounts() -> Fd {
+    Fd::new(std::fs::File::open("/proc/thread-self/mounts").unwrap())
+}
+
+/// In a mount namespace of its own; false where there is none to be had.
+fn unshare_mounts() -> bool {
+    // SAFETY: it takes flags, and concerns the process alone.
+    unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS) == 0 }
+}
+
+fn mount_something() {
+    let [source, target] = [c"tmpfs", c"/tmp"].map(std::ffi::CStr::as_ptr);
+    // SAFETY: the strings end with a zero, and there may be no data.
+    let outcome = unsafe { libc::mount(source, target, source, 0, std::ptr::null()) };
+    assert_eq!(outcome, 0, "{}", std::io::Error::last_os_error());
+}
+
+#[test]
+fn news_of_mounts_are_told_once_and_not_lost() {
+    alone(|| {
+        let child = Child::run(|| {
+            if !unshare_mounts() {
+                return eprintln!("not tested: no mount namespace to be had");
+            }
+            let set = on_epoll();
+            let mut reused = kinds::event_counter(0);
+            set.register(&reused, PollFlags::IN).unwrap();
+            let mask = PollFlags::IN | PollFlags::PRI;
+            let told_once = |fd: &Fd| {
+                assert_eq!(set.poll(NOW).unwrap(), [event(fd, mask | PollFlags::ERR)]);
+                assert_eq!(set.poll(NOW).unwrap(), [event(fd, PollFlags::IN)]);
+            };
+            for _ in 0..2 {
+                let mounts = mounts();
+                mount_something();
+                set.register(&mounts, mask).unwrap();
+                told_once(&mounts);
+                mount_something();
+                set.modify(&mounts, mask | PollFlags::RDHUP).unwrap();
+                told_once(&mounts);
+                set.unregister(&mounts).unwrap();
+            }
+            // The audit finds that they have taken the number of another file.
+            reused.open(mounts().dup_file());
+            let start = Instant::now();
+            while set.poll(NOW).unwrap() != [event(&reused, PollFlags::IN)] {
+                assert!(start.elapsed() < LONG);
+            }
+            mount_something();
+            set.modify(&reused, mask).unwrap();
+            told_once(&reused);
+            assert_eq!((set.stats().replaced, set.stats().refused), (0, 0));
+        });
+        child.join();
+    });
 }
 
 #[test]

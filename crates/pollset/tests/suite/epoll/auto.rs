@@ -2,11 +2,12 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use allocation_counter::measure;
 use pollset::{Engine, Event, PollFlags, PollSet};
 
 use super::{automatic, counters, instances};
 use crate::util::process::alone;
-use crate::util::{NOW, kinds};
+use crate::util::{NOW, event, kinds};
 
 fn registered(fds: &[OwnedFd]) -> PollSet {
     let set = automatic();
@@ -133,5 +134,60 @@ fn a_set_that_has_become_small_is_on_poll() {
         let events = set.poll(NOW).unwrap();
         assert_eq!(events, [Event { fd: number, revents: PollFlags::NVAL }]);
         assert_eq!(set.stats().last_engine, Some(Engine::Poll));
+    });
+}
+
+#[test]
+fn an_instance_bought_later_watches_for_what_needs_not_be_asked_for() {
+    alone(|| {
+        let fds = counters(100);
+        let (reader, writer) = kinds::pipe();
+        let set = automatic();
+        set.register(&reader, PollFlags::empty()).unwrap();
+        for fd in &fds {
+            set.register(fd, PollFlags::IN).unwrap();
+        }
+        comes_to_use(&set, Engine::Epoll);
+        drop(writer);
+        assert_eq!(set.poll(NOW).unwrap(), [event(&reader, PollFlags::HUP)]);
+        assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
+    });
+}
+
+#[test]
+fn a_set_of_what_only_poll_can_answer_stays_on_poll() {
+    alone(|| {
+        let fds = counters(300);
+        let set = automatic();
+        for fd in &fds {
+            set.register(fd, PollFlags::RDNORM).unwrap();
+        }
+        for _ in 0..1_000 {
+            assert_eq!(set.poll(NOW).unwrap(), []);
+        }
+        // One to find out.
+        assert!(set.stats().epoll_waits <= 1, "{:?}", set.stats());
+    });
+}
+
+#[test]
+fn what_comes_and_goes_while_a_set_is_on_poll_takes_no_memory() {
+    alone(|| {
+        let fds = counters(16);
+        let set = registered(&fds);
+        comes_to_use(&set, Engine::Epoll);
+        for fd in &fds[..12] {
+            rustix::io::write(fd, &1_u64.to_ne_bytes()).unwrap();
+        }
+        comes_to_use(&set, Engine::Poll);
+        let cost = measure(|| {
+            for _ in 0..10_000 {
+                set.unregister(&fds[15]).unwrap();
+                set.register(&fds[15], PollFlags::IN).unwrap();
+                assert_eq!(set.poll(NOW).unwrap().len(), 12);
+            }
+        });
+        assert_eq!(set.stats().last_engine, Some(Engine::Poll));
+        assert!(cost.bytes_max < 10_000, "{cost:?}");
     });
 }

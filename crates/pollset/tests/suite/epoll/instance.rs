@@ -4,9 +4,9 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use pollset::{Engine, PollFlags, PollSet};
-use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::epoll;
 
-use super::{asked, counter, instance, instance_since, instances, new_epoll, watched};
+use super::{asked, counter, instance, instances};
 use crate::util::oracle::{assert_agrees, kernel_poll};
 use crate::util::process::alone;
 use crate::util::wait::while_waiting;
@@ -105,97 +105,42 @@ fn an_instance_closed_during_a_wait_does_not_keep_it_from_ending() {
     });
 }
 
-/// Files, and what must live as long as they do.
-fn strangers() -> Vec<(&'static str, OwnedFd, Vec<OwnedFd>)> {
-    let (idle, writer) = std::io::pipe().unwrap();
-    let (hung_up, _) = std::io::pipe().unwrap();
-    let file = std::fs::File::open("/dev/null").unwrap();
-    vec![
-        ("idle pipe", idle.into(), vec![writer.into()]),
-        ("pipe without writer", hung_up.into(), vec![]),
-        ("ready event counter", counter(1), vec![]),
-        ("/dev/null", file.into(), vec![]),
-    ]
+/// An instance of somebody else that reports `token`.
+fn another_instance(token: u64) -> Made {
+    let (epoll, ready) = (epoll::create(epoll::CreateFlags::CLOEXEC).unwrap(), counter(1));
+    epoll::add(&epoll, &ready, epoll::EventData::new_u64(token), epoll::EventFlags::IN).unwrap();
+    (epoll, vec![ready])
 }
 
-/// No call fails that is made to them.
-fn strange_instances() -> Vec<(&'static str, OwnedFd, Vec<OwnedFd>)> {
-    let busy = new_epoll();
-    let ready: Vec<_> = (0..20).map(|_| counter(1)).collect();
-    for (token, fd) in ready.iter().enumerate() {
-        epoll::add(&busy, fd, EventData::new_u64(token as u64), EventFlags::IN).unwrap();
-    }
-    vec![("idle instance", new_epoll(), vec![]), ("busy instance", busy, ready)]
-}
+/// A file, and what must live as long as it.
+type Made = (OwnedFd, Vec<OwnedFd>);
+type Stranger = (&'static str, fn() -> Made);
 
-#[test]
-fn another_instance_on_the_instances_number_is_noticed_and_not_used_or_closed_any_more() {
-    alone(|| {
-        for (what, stranger, _others) in strange_instances() {
-            eprintln!("{what}");
-            let before = watched(stranger.as_raw_fd());
-            let fds: Vec<_> = (0..20).map(|i| kinds::event_counter(i % 2)).collect();
-            let others = instances();
-            let set = asked(&fds);
-            let number = instance_since(&others);
-            replace(number, &stranger);
-            comes_to_agree(&set);
-            exercise(&set);
-            assert_eq!(watched(number), before);
-            assert_leaves_open(set, number, what);
-        }
-    });
-}
+const STRANGERS: [Stranger; 4] = [
+    ("idle pipe", || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        (reader.into(), vec![writer.into()])
+    }),
+    ("pipe without writer", || (std::io::pipe().unwrap().0.into(), vec![])),
+    ("ready event counter", || (counter(1), vec![])),
+    ("/dev/null", || (std::fs::File::open("/dev/null").unwrap().into(), vec![])),
+];
 
-#[test]
-fn another_instance_that_came_during_a_wait_does_not_keep_it_from_ending() {
-    alone(|| {
-        for (what, stranger, _others) in strange_instances() {
-            eprintln!("{what}");
-            let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
-            let others = instances();
-            let set = asked(&fds);
-            let number = instance_since(&others);
-            let events = while_waiting(&set, None, || {
-                replace(number, &stranger);
-                std::thread::sleep(Duration::from_millis(100));
-                fds[7].increment();
-            });
-            assert_eq!(events.unwrap(), [event(&fds[7], PollFlags::IN)]);
-            exercise(&set);
-            assert_leaves_open(set, number, what);
-        }
-    });
-}
-
-#[test]
-fn two_sets_whose_instances_came_to_share_a_number_do_not_take_each_others_events() {
-    alone(|| {
-        let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
-        let others: Vec<_> = (0..20).map(|_| kinds::event_counter(1)).collect();
-        let set = asked(&fds);
-        let number = instance();
-        close(number);
-        let other = asked(&others);
-        assert_eq!(instance(), number);
-
-        assert_eq!(set.poll(NOW).unwrap(), []);
-        comes_to_agree(&set);
-        comes_to_agree(&other);
-        drop(set);
-        assert!(is_open(number));
-        assert_eq!(assert_agrees(&other).len(), 20);
-    });
-}
+/// Told from the set's own by what they report.
+const INSTANCES: [Stranger; 2] = [
+    ("an instance that goes by numbers", || another_instance(5)),
+    ("an instance that goes by addresses", || another_instance(0x7fff_0000_0005)),
+];
 
 #[test]
 fn a_stranger_on_the_instances_number_changes_no_answer_and_is_not_closed() {
     alone(|| {
-        for (what, stranger, _others) in strangers() {
+        for (what, make) in STRANGERS.into_iter().chain(INSTANCES) {
             eprintln!("{what}");
             let fds: Vec<_> = (0..20).map(|i| kinds::event_counter(i % 2)).collect();
             let set = asked(&fds);
             let number = instance();
+            let (stranger, _others) = make();
             replace(number, &stranger);
             assert_eq!(assert_agrees(&set).len(), 10);
             exercise(&set);
@@ -207,12 +152,13 @@ fn a_stranger_on_the_instances_number_changes_no_answer_and_is_not_closed() {
 #[test]
 fn a_stranger_on_the_instances_number_beside_what_epoll_refuses_is_not_closed() {
     alone(|| {
-        for (what, stranger, _others) in strangers() {
+        for (what, make) in STRANGERS.into_iter().chain(INSTANCES) {
             eprintln!("{what}");
             let fds: Vec<_> = (0..20).map(|i| kinds::event_counter(i % 2)).collect();
             let file = kinds::regular_file();
             let set = asked(fds.iter().chain([&file]));
             let number = instance();
+            let (stranger, _others) = make();
             replace(number, &stranger);
             comes_to_agree(&set);
             exercise(&set);
@@ -224,11 +170,12 @@ fn a_stranger_on_the_instances_number_beside_what_epoll_refuses_is_not_closed() 
 #[test]
 fn a_stranger_that_came_during_a_wait_does_not_keep_it_from_ending() {
     alone(|| {
-        for (what, stranger, _others) in strangers() {
+        for (what, make) in STRANGERS.into_iter().chain(INSTANCES) {
             eprintln!("{what}");
             let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
             let set = asked(&fds);
             let number = instance();
+            let (stranger, _others) = make();
             let events = while_waiting(&set, None, || {
                 replace(number, &stranger);
                 std::thread::sleep(Duration::from_millis(100));
@@ -244,12 +191,12 @@ fn a_stranger_that_came_during_a_wait_does_not_keep_it_from_ending() {
 #[test]
 fn a_stranger_is_not_closed_by_a_set_that_is_dropped_without_another_wait() {
     alone(|| {
-        for (what, stranger, _others) in strangers().into_iter().chain(strange_instances()) {
+        for (what, make) in STRANGERS {
             eprintln!("{what}");
             let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
-            let others = instances();
             let set = asked(&fds);
-            let number = instance_since(&others);
+            let number = instance();
+            let (stranger, _others) = make();
             replace(number, &stranger);
             assert_leaves_open(set, number, what);
         }

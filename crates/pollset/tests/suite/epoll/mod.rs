@@ -9,6 +9,7 @@ mod handover;
 mod instance;
 mod phantoms;
 mod refused;
+mod room;
 mod sandbox;
 mod threads;
 

@@ -144,6 +144,7 @@ fn a_file_put_back_on_its_number_is_watched_again() {
         set.register(&fd, PollFlags::IN).unwrap();
         assert_eq!(assert_agrees(&set), [event(&fd, PollFlags::IN)]);
     }
+    assert_eq!(set.stats().replaced, 0);
 }
 
 #[test]

@@ -1,0 +1,97 @@
+//! How many answers epoll is asked for at once: few at first, and as many as there are.
+
+use std::os::fd::OwnedFd;
+
+use pollset::{PollFlags, PollSet, Step};
+
+use super::{asked, counters};
+use crate::util::oracle::assert_agrees;
+use crate::util::process::alone;
+use crate::util::{NOW, kinds};
+
+/// How many steps one wait takes, and whether all are short.
+fn steps(set: &PollSet) -> (usize, bool) {
+    let mut waiting = set.start(NOW).unwrap();
+    let mut are_short = true;
+    for count in 1.. {
+        are_short &= waiting.is_short();
+        if let Step::Ready(_) = waiting.step().unwrap() {
+            return (count, are_short);
+        }
+    }
+    unreachable!()
+}
+
+const ASKED_ONCE_FOR_FEW: (usize, bool) = (1, true);
+/// One step to prepare it, and a long one to ask.
+const ASKED_ONCE_FOR_MANY: (usize, bool) = (2, false);
+
+#[test]
+fn all_are_reported_however_many_are_ready() {
+    alone(|| {
+        let sizes = [63, 64, 65, 66, 127, 128, 129, 300];
+        let cases = sizes.iter().flat_map(|&all| [62, 63, 64, 65, all].map(|ready| (all, ready)));
+        for (registered, ready) in cases.filter(|(all, ready)| ready <= all) {
+            let fds = counters(registered);
+            let set = asked(&fds);
+            make_ready(&fds[registered - ready..]);
+            for _ in 0..3 {
+                assert_eq!(assert_agrees(&set).len(), ready);
+            }
+        }
+    });
+}
+
+fn make_ready(fds: &[OwnedFd]) {
+    for fd in fds {
+        rustix::io::write(fd, &1_u64.to_ne_bytes()).unwrap();
+    }
+}
+
+fn make_idle(fds: &[OwnedFd]) {
+    for fd in fds {
+        rustix::io::read(fd, &mut [0; 8]).unwrap();
+    }
+}
+
+#[test]
+fn it_goes_up_at_once_and_down_in_quiet_times() {
+    alone(|| {
+        let fds = counters(1_000);
+        let set = asked(&fds);
+        for _ in 0..3 {
+            make_ready(&fds[..60]);
+            for _ in 0..3 {
+                assert_eq!(steps(&set), ASKED_ONCE_FOR_FEW);
+            }
+            make_ready(&fds[60..]);
+            assert_eq!(set.poll(NOW).unwrap().len(), 1_000);
+            for _ in 0..3 {
+                assert_eq!(steps(&set), ASKED_ONCE_FOR_MANY);
+            }
+            make_idle(&fds);
+            assert_eq!(set.poll(NOW).unwrap(), []);
+            // One quiet wait is not enough.
+            make_ready(&fds[..400]);
+            assert_eq!(steps(&set), ASKED_ONCE_FOR_MANY);
+            make_idle(&fds[..400]);
+            for _ in 0..4 {
+                assert_eq!(set.poll(NOW).unwrap(), []);
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_aside_is_one_more_each() {
+    for (aside, expected) in [(20, ASKED_ONCE_FOR_FEW), (70, ASKED_ONCE_FOR_MANY)] {
+        let fds: Vec<_> = (0..aside).map(|_| kinds::event_counter(0)).collect();
+        let watched = kinds::event_counter(1);
+        let set = asked([&watched]);
+        for fd in &fds {
+            set.register(fd, PollFlags::RDNORM).unwrap();
+        }
+        set.poll(NOW).unwrap();
+        assert_eq!(steps(&set), expected, "{aside} aside");
+    }
+}
