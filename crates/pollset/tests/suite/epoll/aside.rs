@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pollset::{Engine, PollFlags, PollSet};
 use rustix::event::epoll;
 
-use super::{counter, instance, new_epoll, on_epoll};
+use super::{asked, counter, instance, new_epoll, on_epoll};
 use crate::util::fd::Fd;
 use crate::util::oracle::assert_agrees;
 use crate::util::process::{Child, alone};
@@ -240,6 +240,24 @@ fn the_instance_takes_no_number_that_is_registered_and_closed() {
             assert_eq!(events[0], pollset::Event { fd: closed, revents: PollFlags::NVAL });
         }
         assert_ne!(instance(), closed);
+    });
+}
+
+#[test]
+fn nor_does_one_that_takes_its_place() {
+    alone(|| {
+        let (fd, other) = (counter(1), counter(0));
+        let set = asked([&fd, &other]);
+        let _alive = fd.try_clone().unwrap();
+        let number = fd.as_raw_fd();
+        drop(fd);
+        set.unregister(number).unwrap();
+        assert_eq!(next_number(), number);
+        set.register(number, PollFlags::IN).unwrap();
+        for _ in 0..3 {
+            assert_eq!(assert_agrees(&set), [event(&number, PollFlags::NVAL)]);
+        }
+        assert_eq!(set.stats().replaced, 1);
     });
 }
 
