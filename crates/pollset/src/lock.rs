@@ -41,6 +41,10 @@ pub enum Use {
 const FREE: u32 = 0;
 const USE_BITS: u32 = 2;
 
+fn holder(generation: u32, purpose: Use) -> u32 {
+    generation << USE_BITS | purpose as u32
+}
+
 // SAFETY: a shared lock gives `&mut T` to one thread at a time, for which `T: Send` is enough.
 unsafe impl<T: Send> Sync for Lock<T> {}
 
@@ -53,7 +57,7 @@ impl<T> Lock<T> {
     /// `recover` makes anew what its holder may have left half done.
     #[inline]
     pub fn lock(&self, purpose: Use, recover: impl FnOnce(&mut T)) -> Guard<'_, T> {
-        let holder = process_generation() << USE_BITS | purpose as u32;
+        let holder = holder(process_generation(), purpose);
         if self.holder.compare_exchange(FREE, holder, Acquire, Relaxed).is_err()
             && self.lock_contended(holder) == Left::HalfDone
         {
@@ -142,11 +146,19 @@ mod tests {
     fn nothing_is_lost_under_contention() {
         let count = Lock::new(0);
         thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| (0..100_000).for_each(|_| *change(&count) += 1));
+            for purpose in [Use::Reading, Use::Taking, Use::Changing, Use::Changing] {
+                let count = &count;
+                scope.spawn(move || {
+                    for _ in 0..1_000 {
+                        let mut count = count.lock(purpose, |_| panic!("it was not taken over"));
+                        let before = *count;
+                        thread::yield_now();
+                        *count = before + 1;
+                    }
+                });
             }
         });
-        assert_eq!(*change(&count), 400_000);
+        assert_eq!(*change(&count), 4_000);
     }
 
     #[test]
@@ -175,8 +187,16 @@ mod tests {
     fn held_by_parent(purpose: Use) -> Lock<i32> {
         let parent = process_generation() + 1;
         let lock = Lock::new(0);
-        lock.holder.store(parent << USE_BITS | purpose as u32, Relaxed);
+        lock.holder.store(holder(parent, purpose), Relaxed);
         lock
+    }
+
+    #[test]
+    fn who_owns_it_needs_no_lock_unless_it_is_held_for_ever() {
+        assert_eq!(Lock::new(1).get_mut(), Some(&mut 1));
+        for purpose in [Use::Reading, Use::Taking, Use::Changing] {
+            assert_eq!(held_by_parent(purpose).get_mut(), None);
+        }
     }
 
     #[test]
@@ -186,5 +206,24 @@ mod tests {
             assert_eq!(*lock.lock(Use::Changing, |value| *value = 7), 7);
             assert_eq!(*change(&lock), 7);
         }
+    }
+
+    #[test]
+    fn one_held_by_who_was_changing_the_value_is_not_taken_over() {
+        let lock = held_by_parent(Use::Changing);
+        let (mut before, after) = (true, AtomicU32::new(0));
+        thread::scope(|scope| {
+            for purpose in [Use::Reading, Use::Taking, Use::Changing] {
+                let (lock, after) = (&lock, &after);
+                scope.spawn(move || {
+                    drop(lock.lock(purpose, |_| panic!("it was not taken over")));
+                    after.fetch_add(1, Relaxed);
+                });
+            }
+            thread::sleep(Duration::from_millis(20));
+            before = after.load(Relaxed) > 0;
+            lock.holder.store(FREE, Release);
+        });
+        assert_eq!((before, after.into_inner()), (false, 3));
     }
 }

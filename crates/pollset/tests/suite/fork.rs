@@ -218,13 +218,15 @@ fn a_wait_goes_on_in_the_child_that_was_forked_in_its_callback() {
     alone(|| {
         let counter = kinds::event_counter(0);
         let set = set_of([&counter], PollFlags::IN);
-        let alarm = Alarm::after(Duration::from_millis(1));
+        let alarm = Alarm::every(Duration::from_millis(1));
         let mut child = None;
         let mut is_child = false;
         let outcome = set.poll_interruptible(&mut Vec::new(), LONG, || {
-            match Side::fork() {
-                Side::Parent(forked) => child = Some(forked),
-                Side::Child => is_child = true,
+            if child.is_none() && !is_child {
+                match Side::fork() {
+                    Side::Parent(forked) => child = Some(forked),
+                    Side::Child => is_child = true,
+                }
             }
             counter.increment();
             ControlFlow::Continue(())

@@ -3,8 +3,9 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use pollset::{Engine, PollFlags, PollSet};
+use pollset::{Engine, PollFlags, PollSet, Step};
 use rustix::event::epoll;
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::{asked, counter, instance, new_epoll, on_epoll};
 use crate::util::fd::Fd;
@@ -220,6 +221,39 @@ fn an_epoll_that_watches_the_sets_own_is_answered_like_the_rest() {
             rustix::io::read(&fd, &mut [0; 8]).unwrap();
         }
     });
+}
+
+/// Those epoll refuses are asked as they are, without an instance that watches nothing.
+#[test]
+fn as_many_as_the_limit_can_be_aside() {
+    alone(|| {
+        let set = on_epoll();
+        for i in 0..65 {
+            set.register(NEVER_OPENED + i, PollFlags::IN).unwrap();
+        }
+        assert_eq!(assert_agrees(&set).len(), 65);
+        set.unregister(NEVER_OPENED + 7).unwrap();
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = Some(64);
+        setrlimit(Resource::Nofile, limit).unwrap();
+        assert_eq!(assert_agrees(&set).len(), 64);
+        assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
+    });
+}
+
+#[test]
+fn a_wait_on_nothing_but_what_is_aside_sleeps_to_its_end() {
+    let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
+    let set = on_epoll();
+    for fd in &fds {
+        set.register(fd, PollFlags::RDNORM).unwrap();
+    }
+    assert_eq!(set.poll(NOW).unwrap(), []);
+    let mut waiting = set.start(Duration::from_millis(150)).unwrap();
+    while waiting.is_short() {
+        assert_eq!(waiting.step().unwrap(), Step::Unfinished);
+    }
+    assert_eq!(waiting.step().unwrap(), Step::Ready(0));
 }
 
 /// The number that is opened next.

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pollset::{Builder, Engine, Event, PollFlags, PollSet};
+use rustix::event::epoll;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{asked, counter, counters};
@@ -114,12 +115,21 @@ fn check(what: &str, sizes: &[usize], round: impl Fn(&mut Crowd, usize) -> (Dura
 
 const SIZES: [usize; 3] = [1_000, 10_000, 19_000];
 
+fn thread_time() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
+}
+
+/// How much of the processor's time it takes, of which others may have their share meanwhile.
 fn until_found(set: &PollSet, expected: Event) -> Duration {
-    let start = Instant::now();
-    while !set.poll(NOW).unwrap().contains(&expected) {
+    until_reported(expected, || set.poll(NOW).unwrap())
+}
+
+fn until_reported(expected: Event, mut ask: impl FnMut() -> Vec<Event>) -> Duration {
+    let (start, before) = (Instant::now(), thread_time());
+    while !ask().contains(&expected) {
         assert!(start.elapsed() < LONG, "{expected:?} is not found");
     }
-    start.elapsed()
+    thread_time() - before
 }
 
 #[test]
@@ -159,11 +169,7 @@ fn a_closed_number_is_found_while_events_flow() {
             };
             crowd.warm_up(|| assert_eq!(ask(&crowd.set).len(), 1));
             let expected = crowd.disturb(round, Then::Closed);
-            let start = Instant::now();
-            while !ask(&crowd.set).contains(&expected) {
-                assert!(start.elapsed() < LONG, "{expected:?} is not found");
-            }
-            let time = start.elapsed();
+            let time = until_reported(expected, || ask(&crowd.set));
             crowd.set.unregister(&busy).unwrap();
             (time, expected)
         });
@@ -257,10 +263,6 @@ fn a_wait_that_stays_blocked_notices_a_close_long_after_it_began() {
     });
 }
 
-fn thread_time() -> Duration {
-    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
-}
-
 #[test]
 fn a_wait_that_stays_blocked_costs_next_to_nothing() {
     alone(|| {
@@ -289,6 +291,38 @@ fn waits_that_follow_each_other_spend_a_bounded_share_on_the_audit() {
         assert!(audited > 0);
         // A pass takes no less than 40 ms.
         assert!(audited < 10_000 * (2 + start.elapsed().as_millis() as u64 / 40));
+    });
+}
+
+/// What it costs at best to add to an instance what is there.
+fn cost_of_a_check() -> Duration {
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+    let fd = counter(0);
+    let add = || epoll::add(&epoll, &fd, epoll::EventData::new_u64(0), epoll::EventFlags::IN);
+    add().unwrap();
+    let rounds = (0..50).map(|_| {
+        let start = Instant::now();
+        (0..100).for_each(|_| assert!(add().is_err()));
+        start.elapsed() / 100
+    });
+    rounds.min().unwrap()
+}
+
+#[test]
+fn the_audit_of_a_large_set_takes_a_twentieth_of_the_time() {
+    if !enough_for(16_000) {
+        return;
+    }
+    alone(|| {
+        let fds = counters(19_000);
+        let set = asked(&fds);
+        ask_for(Duration::from_millis(300), || assert_eq!(set.poll(NOW).unwrap(), []));
+        let (before, start) = (set.stats().audited, Instant::now());
+        ask_for(Duration::from_secs(1), || assert_eq!(set.poll(NOW).unwrap(), []));
+        let audited = (set.stats().audited - before) as u32;
+        let share = (audited * cost_of_a_check()).as_secs_f64() / start.elapsed().as_secs_f64();
+        eprintln!("{audited} checks, {:.1} % of the time", 100.0 * share);
+        assert!(share < 0.06, "{share}");
     });
 }
 

@@ -188,7 +188,7 @@ fn a_wait_on_epoll_goes_on_in_the_child_forked_in_its_callback() {
     alone(|| {
         let fds: Vec<_> = (0..30).map(|_| kinds::event_counter(0)).collect();
         let set = asked(&fds);
-        let alarm = Alarm::after(Duration::from_millis(5));
+        let alarm = Alarm::every(Duration::from_millis(5));
         let mut child = None;
         let mut is_child = false;
         let mut events = Vec::new();

@@ -133,6 +133,27 @@ fn a_number_registered_again_without_unregistering_is_not_mixed_up_with_its_phan
 }
 
 #[test]
+fn a_number_found_to_be_used_again_is_not_mixed_up_with_its_phantom() {
+    for reused in [0, 1] {
+        let mut fds = [kinds::event_counter(0), kinds::event_counter(0)];
+        let set = asked(&fds);
+        let fd = &mut fds[reused];
+        let alive = fd.dup();
+        fd.open(kinds::event_counter(1).dup_file());
+        let start = Instant::now();
+        while set.poll(NOW).unwrap() != [event(fd, PollFlags::IN)] {
+            assert!(start.elapsed() < LONG);
+        }
+        fd.drain();
+        alive.increment();
+        assert_quiet(&set);
+        assert_eq!(set.stats().replaced, 1);
+        fd.increment();
+        assert_eq!(assert_agrees(&set), [event(fd, PollFlags::IN)]);
+    }
+}
+
+#[test]
 fn a_file_put_back_on_its_number_is_watched_again() {
     let mut fd = kinds::event_counter(1);
     let set = asked([&fd]);

@@ -167,6 +167,8 @@ fn a_sandbox_entered_in_the_middle_changes_no_answer() {
             assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
             enter();
             exercise(&set, &fds);
+            drop(set);
+            assert_eq!(instances(), []);
         });
     });
 }
@@ -201,14 +203,19 @@ fn a_sandbox_entered_during_a_wait_does_not_keep_it_from_ending() {
             let fds = twenty();
             let set = registered(on_epoll(), &fds);
             set.poll(NOW).unwrap();
-            let _alarm = Alarm::after(Duration::from_millis(2));
+            let alarm = Alarm::every(Duration::from_millis(2));
+            let mut is_inside = false;
             let mut events = Vec::new();
             set.poll_interruptible(&mut events, LONG, || {
-                enter();
-                fds[3].increment();
+                if !is_inside {
+                    enter();
+                    fds[3].increment();
+                    is_inside = true;
+                }
                 ControlFlow::Continue(())
             })
             .unwrap();
+            drop(alarm);
             assert_eq!(events, [event(&fds[3], PollFlags::IN)]);
             fds[3].drain();
             exercise(&set, &fds);
