@@ -95,6 +95,14 @@ impl<T> Lock<T> {
     }
 }
 
+#[cfg(test)]
+impl<T> Lock<T> {
+    /// As in a child, for which the holder's generation is that of its parent.
+    pub fn hold_as_parent(&self, purpose: Use) {
+        self.holder.store(holder(process_generation() + 1, purpose), Relaxed);
+    }
+}
+
 /// How the last holder has left the value.
 #[derive(PartialEq)]
 enum Left {
@@ -183,11 +191,9 @@ mod tests {
         });
     }
 
-    /// As in a child, for which the holder's generation is that of its parent.
     fn held_by_parent(purpose: Use) -> Lock<i32> {
-        let parent = process_generation() + 1;
         let lock = Lock::new(0);
-        lock.holder.store(holder(parent, purpose), Relaxed);
+        lock.hold_as_parent(purpose);
         lock
     }
 

@@ -88,7 +88,7 @@ use crate::{
 pub struct PollSet {
     registrations: Lock<Registrations>,
     /// How often the registrations have changed since the last wait began. Written with the lock
-    /// held.
+    /// held, but for the most of all: that a new [`Wait`] has seen none of them.
     changes: AtomicUsize,
     /// Registrations that epoll knows have been unregistered. Set with the lock held.
     departed: AtomicBool,
@@ -576,7 +576,7 @@ impl PollSet {
         if self.departed.load(Acquire) {
             self.remove_departed(wait);
         }
-        if self.changes() != 0 || wait.is_new() || wait.wants_epoll() {
+        if self.changes() != 0 || wait.wants_epoll() {
             let mut registrations = self.lock(Use::Taking);
             self.changes.store(0, Release);
             wait.apply_changes(&mut registrations);
@@ -658,4 +658,40 @@ fn not_negative(fd: RawFd) -> io::Result<RawFd> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     Ok(fd)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    /// As in a child that was forked while another thread began a wait.
+    #[test]
+    fn a_child_takes_all_changes_that_were_taken_by_half() {
+        let (_reader, writer) = io::pipe().unwrap();
+        let set = PollSet::new();
+        let writers: Vec<_> = (0..20).map(|_| writer.try_clone().unwrap()).collect();
+        for writer in &writers {
+            set.register(writer, PollFlags::empty()).unwrap();
+        }
+        assert_eq!(set.poll(Duration::ZERO).unwrap(), []);
+        for writer in &writers {
+            set.modify(writer, PollFlags::OUT).unwrap();
+        }
+        let mut registrations = set.lock(Use::Taking);
+        set.changes.store(0, Release);
+        let taken = catch_unwind(AssertUnwindSafe(|| {
+            registrations.take_changes(20, |number, _| assert!(number < 7));
+        }));
+        assert!(taken.is_err());
+        drop(registrations);
+        set.registrations.hold_as_parent(Use::Taking);
+        assert_eq!(set.len(), 20);
+        assert_eq!(set.poll(Duration::ZERO).unwrap().len(), 20);
+        for writer in &writers {
+            set.modify(writer, PollFlags::empty()).unwrap();
+        }
+        assert_eq!(set.poll(Duration::ZERO).unwrap(), []);
+    }
 }

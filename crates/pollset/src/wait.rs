@@ -26,7 +26,6 @@ pub struct Wait {
     is_on_epoll: bool,
     /// The epoll instance reports what isn't registered, and is to be replaced.
     is_haunted: bool,
-    is_new: bool,
 }
 
 impl Wait {
@@ -40,13 +39,7 @@ impl Wait {
             registered: 0,
             is_on_epoll: false,
             is_haunted: false,
-            is_new: true,
         }
-    }
-
-    /// Whether changes must be applied even if none were made since the last wait.
-    pub fn is_new(&self) -> bool {
-        self.is_new
     }
 
     /// In a forked child, leaves the parent's epoll instance alone.
@@ -71,7 +64,6 @@ impl Wait {
             }
         });
         self.registered = registrations.len();
-        self.is_new = false;
     }
 
     /// Has the kernel forget what was unregistered. The lock is not held meanwhile.
