@@ -316,6 +316,15 @@ mod tests {
     }
 
     #[test]
+    fn a_new_engine_is_told_of_none_that_have_departed() {
+        let mut registrations = registered();
+        take(&mut registrations);
+        registrations.unregister(7);
+        registrations.assign_keys(|number, slot| slot.key = number as u32);
+        assert!(!registrations.has_departed());
+    }
+
+    #[test]
     fn numbers_in_regular_gaps_do_not_collide() {
         const PLACES: u64 = 4_096;
         for gap in (0..20).map(|shift| 1 << shift) {

@@ -173,12 +173,6 @@ impl Wait {
         Ok(None)
     }
 
-    pub fn begin_block(&mut self) {
-        if let Some(epoll) = self.epoll_in_use() {
-            epoll.begin_block();
-        }
-    }
-
     /// How long to wait without looking for closed numbers.
     pub fn until_audit(&mut self, left: Option<Duration>) -> Option<Duration> {
         match (self.epoll_in_use().and_then(|epoll| epoll.pause()), left) {

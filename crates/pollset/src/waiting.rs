@@ -69,9 +69,7 @@ enum Stage {
     Prepare,
     /// To ask without waiting.
     Ask,
-    /// To wait for the first time.
     Block,
-    Blocked,
     Over {
         ready: usize,
     },
@@ -120,7 +118,7 @@ impl<'a> Waiting<'a> {
         match self.stage {
             Stage::Prepare => self.set.changes() <= FEW_CHANGES && !wait.wants_epoll(),
             Stage::Ask => asks_few(wait),
-            Stage::Block | Stage::Blocked => false,
+            Stage::Block => false,
             Stage::Over { .. } => true,
         }
     }
@@ -207,11 +205,7 @@ impl<'a> Waiting<'a> {
                 ready
             }
             // The clock is read only from here on: what is ready at once is reported without it.
-            Stage::Block | Stage::Blocked => {
-                if self.stage == Stage::Block {
-                    wait.begin_block();
-                    self.stage = Stage::Blocked;
-                }
+            Stage::Block => {
                 let (deadline, left) = self.timeout.start();
                 self.timeout = deadline.map_or(Timeout::Never, Timeout::At);
                 let until_audit = wait.until_audit(left);
@@ -225,7 +219,7 @@ impl<'a> Waiting<'a> {
                 }
             }
         };
-        wait.record(ready, self.stage == Stage::Blocked, counters);
+        wait.record(ready, self.stage == Stage::Block, counters);
         self.stage = Stage::Over { ready };
         Ok(Step::Ready(ready))
     }
@@ -235,7 +229,7 @@ impl<'a> Waiting<'a> {
     fn resume(&mut self) -> io::Result<()> {
         match self.wait.get() {
             // Signals may come faster than the time for an audit.
-            Some(wait) if self.stage == Stage::Blocked => {
+            Some(wait) if self.stage == Stage::Block => {
                 wait.leave_parents_epoll(process_generation());
                 wait.audit_blocked(self.set.counters());
             }

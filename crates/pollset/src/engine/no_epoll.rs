@@ -65,10 +65,6 @@ impl EpollEngine {
         match self.0 {}
     }
 
-    pub fn begin_block(&mut self) {
-        match self.0 {}
-    }
-
     pub fn pause(&self) -> Option<Duration> {
         match self.0 {}
     }

@@ -175,6 +175,25 @@ fn a_step_asks_up_to_128_and_is_short() {
 }
 
 #[test]
+fn an_idle_set_is_asked_before_one_wait_in_sixteen() {
+    let counters: Vec<_> = (0..200).map(|_| kinds::event_counter(0)).collect();
+    let set = Builder::new().engine(Engine::Poll).build();
+    for counter in &counters {
+        set.register(counter, PollFlags::IN).unwrap();
+    }
+    // To prepare it, to ask, and to wait.
+    let asks_before = || {
+        let mut waiting = set.start(Duration::from_nanos(1)).unwrap();
+        (1..).find(|_| waiting.step().unwrap() == Step::Ready(0)) == Some(3)
+    };
+    assert!(asks_before(), "a new one");
+    for _ in 0..100 {
+        asks_before();
+    }
+    assert_eq!((0..160).filter(|_| asks_before()).count(), 10);
+}
+
+#[test]
 fn debug_shows_the_set_that_waits() {
     let set = set_of_never_opened(1);
     let shown = format!("{:?}", set.start(NOW).unwrap());

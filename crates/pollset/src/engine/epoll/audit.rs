@@ -52,6 +52,9 @@ impl Audit {
     /// due is left to the next, so that none is held up for long.
     #[inline]
     pub fn due(&mut self, now: u64, len: usize, blocked: bool) -> usize {
+        if !blocked {
+            self.in_block = 0;
+        }
         if now == self.last && !self.has_more {
             return 0;
         }
@@ -61,9 +64,6 @@ impl Audit {
     fn due_later(&mut self, now: u64, len: u64, blocked: bool) -> usize {
         if len == 0 {
             return 0;
-        }
-        if !blocked {
-            self.in_block = 0;
         }
         let pass = self.pass(len);
         // More than one pass is never due.
@@ -87,10 +87,6 @@ impl Audit {
             self.check_cost = (7 * self.check_cost + cost) / 8;
             self.in_block += checks as u64;
         }
-    }
-
-    pub fn begin_block(&mut self) {
-        self.in_block = 0;
     }
 
     /// How long to block before the next check.
@@ -218,8 +214,8 @@ mod tests {
     fn a_wait_that_blocks_makes_one_brisk_pass_and_then_leisurely_ones() {
         let mut audit = Audit::new(0, false);
         for wait in 0..2 {
-            audit.begin_block();
             let start = audit.last;
+            assert_eq!(audit.due(start, 1_000, false), 0);
             let checks = block(&mut audit, 1_000, 10 * SECOND);
             let brisk = sum(&checks, start..start + 50 * MILLISECOND);
             assert!((1_000..1_100).contains(&brisk), "{brisk} in wait {wait}");

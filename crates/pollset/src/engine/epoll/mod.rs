@@ -446,11 +446,6 @@ impl EpollEngine {
         }
     }
 
-    /// A wait begins to block.
-    pub fn begin_block(&mut self) {
-        self.audit.begin_block();
-    }
-
     /// How long to block before the next [`audit`](Self::audit).
     pub fn pause(&self) -> Option<Duration> {
         (self.watched() > 0).then(|| {
@@ -527,5 +522,29 @@ fn whole_milliseconds(timeout: Option<Duration>) -> Option<i32> {
             timeout.as_millis().try_into().ok()
         }
         Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+    use crate::registrations::Registrations;
+
+    #[test]
+    fn serial_numbers_start_over_before_they_run_out() {
+        let (reader, _writer) = io::pipe().unwrap();
+        let mut registrations = Registrations::new();
+        registrations.register(reader.as_raw_fd(), PollFlags::IN);
+        let mut engine = EpollEngine::new(|_| false, false).unwrap();
+        engine.next_serial = LAST_SERIAL - 1;
+        registrations.assign_keys(|number, slot| engine.set(number, slot));
+        let counters = Counters::new();
+        for replaced in [0, 1, 1, 1] {
+            engine.apply(&counters).unwrap();
+            assert_eq!(counters.snapshot().replaced, replaced);
+        }
+        assert_eq!(engine.next_serial, 1);
     }
 }

@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use allocation_counter::measure;
-use pollset::{Engine, Event, PollFlags, PollSet};
+use pollset::{Engine, Event, PollFlags, PollSet, Step};
 
 use super::{automatic, counters, instances};
 use crate::util::process::alone;
@@ -87,6 +87,10 @@ fn a_set_goes_to_poll_when_most_is_ready_and_back_when_it_is_idle() {
                 assert_eq!(set.poll(NOW).unwrap().len(), 700);
                 assert_eq!(set.stats().last_engine, Some(Engine::Poll));
             }
+            let mut waiting = set.start(NOW).unwrap();
+            assert_eq!(waiting.step().unwrap(), Step::Unfinished);
+            assert!(!waiting.is_short(), "it asks about 1,000");
+            drop(waiting);
             for fd in &fds[..700] {
                 rustix::io::read(fd, &mut [0; 8]).unwrap();
             }

@@ -63,6 +63,17 @@ fn what_the_parent_changes_is_not_seen_in_the_child() {
 }
 
 #[test]
+fn a_child_that_unregisters_before_it_waits_takes_nothing_from_its_parent() {
+    alone(|| {
+        let fds: Vec<_> = (0..30).map(|_| kinds::event_counter(1)).collect();
+        let set = asked(&fds);
+        Child::run(|| fds.iter().for_each(|fd| set.unregister(fd).unwrap())).join();
+        assert_eq!(set.poll(NOW).unwrap().len(), 30);
+        assert_eq!(set.stats().replaced, 0);
+    });
+}
+
+#[test]
 fn generations_of_children_each_have_their_own() {
     fn descend(set: &pollset::PollSet, generations: usize) {
         let own = kinds::event_counter(1);

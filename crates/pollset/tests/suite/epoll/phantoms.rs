@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pollset::{Engine, PollFlags, PollSet};
+use pollset::{Engine, PollFlags, PollSet, Step};
 
 use super::asked;
 use crate::util::fd::Fd;
@@ -97,6 +97,21 @@ fn each_of_many_phantoms_costs_one_instance_at_most() {
     ready.drain();
     assert_quiet(&set);
     drop(alive);
+}
+
+#[test]
+fn the_step_that_replaces_the_instance_is_not_short() {
+    let mut fd = kinds::event_counter(1);
+    let others: Vec<_> = (0..130).map(|_| kinds::event_counter(0)).collect();
+    let set = asked(others.iter().chain([&fd]));
+    let _alive = fd.dup();
+    fd.close();
+    set.unregister(&fd).unwrap();
+    let mut waiting = set.start(NOW).unwrap();
+    assert!(waiting.is_short());
+    assert_eq!(waiting.step().unwrap(), Step::Unfinished);
+    assert!(!waiting.is_short());
+    assert_eq!(waiting.step().unwrap(), Step::Ready(0));
 }
 
 #[test]
