@@ -114,7 +114,6 @@ impl Wait {
     fn refuse_epoll(&mut self, counters: &Counters) {
         self.epoll = None;
         self.is_on_epoll = false;
-        self.is_haunted = false;
         self.choice.refused();
         counters.refused.add(1);
     }

@@ -50,7 +50,6 @@ impl ArrayEngine {
     /// Returns how many descriptors are ready.
     pub fn ask(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
         self.next = 0;
-        self.left = 0;
         self.left = sys::poll(&mut self.entries, timeout)?;
         Ok(self.left)
     }

@@ -101,9 +101,8 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_DEL, fd, PollFlags::empty(), 0)
     }
 
-    /// Level-triggered, and only with the bits that poll(2) knows.
+    /// Level-triggered: the bits that say otherwise are beyond those of poll(2).
     fn control(&self, what: c_int, fd: RawFd, events: PollFlags, token: Token) -> io::Result<()> {
-        let events = events & PollFlags::all();
         let mut event = epoll_event { events: events.bits().into(), u64: token };
         // SAFETY: the kernel reads one epoll_event, which lives through the call. No descriptor is
         // read from, written to or closed; a number that is not open is an error.

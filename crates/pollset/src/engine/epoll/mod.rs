@@ -273,7 +273,6 @@ impl EpollEngine {
             // The number means another file now, or none.
             Err(_) => {
                 self.entries[key as usize].state = State::New;
-                self.watched[key as usize].serial = 0;
                 self.add(key)?;
             }
         }
@@ -472,7 +471,6 @@ impl EpollEngine {
         let State::Aside(place) = self.entries[key as usize].state else {
             return;
         };
-        self.entries[key as usize].state = State::New;
         self.aside_keys.swap_remove(place as usize);
         self.aside.swap_remove(place as usize + 1);
         if let Some(&moved) = self.aside_keys.get(place as usize) {

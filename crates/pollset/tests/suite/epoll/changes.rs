@@ -92,3 +92,26 @@ fn unregistering_and_registering_again_keeps_it_watched_and_moves_it_to_the_end(
     assert_eq!(assert_agrees(&set).len(), 20);
     assert_eq!(applied_by_a_wait(&set), 0);
 }
+
+/// The kernel marks the answers of such sockets with a bit of its own, and epoll shows it to those
+/// who ask for it.
+#[test]
+fn nothing_is_asked_for_that_poll_does_not_know() {
+    let (socket, _peer) = kinds::tcp_pair();
+    let microseconds: libc::c_int = 1;
+    // SAFETY: the option is an int, which lives through the call.
+    let outcome = unsafe {
+        let size = size_of_val(&microseconds) as libc::socklen_t;
+        let value = (&raw const microseconds).cast();
+        libc::setsockopt(socket.number(), libc::SOL_SOCKET, libc::SO_BUSY_POLL, value, size)
+    };
+    if outcome != 0 {
+        return eprintln!("not tested: polling busily is not allowed");
+    }
+    let set = on_epoll();
+    set.register(&socket, PollFlags::from_bits_retain(0xffff)).unwrap();
+    let expected = PollFlags::OUT | PollFlags::WRNORM;
+    for _ in 0..3 {
+        assert_eq!(set.poll(NOW).unwrap(), [event(&socket, expected)]);
+    }
+}

@@ -259,6 +259,47 @@ fn a_child_forked_between_steps_leaves_the_parents_instance_alone() {
     });
 }
 
+#[test]
+fn a_child_forked_in_a_callback_audits_none_of_its_parents() {
+    alone(|| {
+        let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
+        let set = asked(&fds);
+        let parents = instance();
+        let before = watched(parents);
+        let alarm = Alarm::every(Duration::from_millis(20));
+        let mut calls = 0..;
+        let mut is_child = false;
+        let mut events = Vec::new();
+        let outcome = set.poll_interruptible(&mut events, LONG, || {
+            if calls.next() == Some(0) {
+                match Side::fork() {
+                    Side::Parent(child) => {
+                        child.join();
+                        fds[7].increment();
+                    }
+                    Side::Child => {
+                        is_child = true;
+                        put(&kinds::event_counter(1), fds[3].number());
+                        // So that all are due.
+                        std::thread::sleep(Duration::from_millis(50));
+                    }
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        drop(alarm);
+        if is_child {
+            end_with(|| {
+                assert_eq!(outcome.unwrap(), 1);
+                assert_eq!(events, [event(&fds[3], PollFlags::IN)]);
+                assert_eq!(watched(parents), before);
+            });
+        }
+        assert_eq!(outcome.unwrap(), 1);
+        assert_eq!((watched(parents), set.stats().refused), (before, 0));
+    });
+}
+
 /// In a child, where nobody else has the number.
 fn put(file: &impl AsRawFd, number: RawFd) {
     // SAFETY: it takes two numbers; the file that the second one meant is closed.
