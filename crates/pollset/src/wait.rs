@@ -310,6 +310,8 @@ mod tests {
             assert!(probing.is_due());
             probing.found_something();
         }
+        probing.came_up_empty();
+        assert!(probing.is_due(), "a single miss among hits");
     }
 
     #[test]

@@ -47,4 +47,5 @@ pub fn assert_busy(outcome: io::Result<Vec<Event>>) {
     let error = outcome.expect_err("a wait is in progress");
     assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
     assert!(error.get_ref().is_some_and(|inner| inner.is::<ConcurrentPoll>()));
+    assert_eq!(error.to_string(), "concurrent poll() invocation");
 }

@@ -1,6 +1,7 @@
 //! `register`, `modify`, `unregister`, and what can be asked about the registrations.
 
 use std::io;
+use std::os::fd::AsFd;
 
 use pollset::{NotRegistered, PollFlags, PollSet};
 use proptest::prelude::*;
@@ -70,6 +71,7 @@ fn an_object_stands_for_its_number() {
     assert!(set.contains(fd.number()));
     set.modify(fd.number(), PollFlags::OUT).unwrap();
     assert_eq!(set.interest(&fd), Some(PollFlags::OUT));
+    assert!(set.contains(fd.as_fd()));
     set.unregister(&fd).unwrap();
     assert!(set.is_empty());
 }
