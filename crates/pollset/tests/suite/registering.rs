@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use pollset::{NotRegistered, PollFlags, PollSet};
+use pollset::{NotRegistered, PollFlags, PollSet, Stats};
 use proptest::prelude::*;
 
 use crate::util::fd::Fd;
@@ -49,6 +49,7 @@ fn a_new_set_is_empty() {
     let set = new_set();
     assert!(set.is_empty());
     assert_eq!(set.len(), 0);
+    assert_eq!(set.stats(), Stats::default());
     assert_eq!(set.iter().next(), None);
 }
 
