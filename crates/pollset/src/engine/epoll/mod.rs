@@ -308,8 +308,10 @@ impl EpollEngine {
         match PollFlags::from_bits_retain(self.aside[0].revents as u16) {
             PollFlags::IN => self.ask_epoll(0, slots, answer),
             revents if revents.is_empty() => Ok(self.ready(slots)),
-            // Not an epoll instance any more.
-            _ => Ok(Answer::Lost),
+            _ => {
+                self.disown();
+                Ok(Answer::Lost)
+            }
         }
     }
 
@@ -322,8 +324,13 @@ impl EpollEngine {
     ) -> io::Result<Answer> {
         match self.epoll.wait(&mut self.buffer, self.room, ms) {
             Err(error) if is(&error, Errno::INTR) => return Err(error),
-            // Not an epoll instance any more, or the system has come to forbid it.
-            Err(_) => return Ok(Answer::Lost),
+            Err(error) => {
+                // Not an epoll instance any more; else the system has come to forbid it.
+                if is(&error, Errno::BADF) || is(&error, Errno::INVAL) {
+                    self.disown();
+                }
+                return Ok(Answer::Lost);
+            }
             Ok(()) => {}
         }
         if self.buffer.len() == self.room && self.room <= self.entries.len() {
@@ -536,13 +543,12 @@ mod tests {
         let mut registrations = Registrations::new();
         registrations.register(reader.as_raw_fd(), PollFlags::IN);
         let mut engine = EpollEngine::new(|_| false, false).unwrap();
-        engine.next_serial = LAST_SERIAL - 1;
+        engine.serials = Serials::with_one_left();
         registrations.assign_keys(|number, slot| engine.set(number, slot));
         let counters = Counters::new();
         for replaced in [0, 1, 1, 1] {
             engine.apply(&counters).unwrap();
             assert_eq!(counters.snapshot().replaced, replaced);
         }
-        assert_eq!(engine.next_serial, 1);
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pollset::{Engine, PollFlags, PollSet};
 use rustix::event::epoll;
 
-use super::{asked, counter, instance, instances};
+use super::{asked, counter, instance, instances, new_epoll, watched};
 use crate::util::oracle::{assert_agrees, kernel_poll};
 use crate::util::process::alone;
 use crate::util::wait::while_waiting;
@@ -106,8 +106,8 @@ fn an_instance_closed_during_a_wait_does_not_keep_it_from_ending() {
 }
 
 /// An instance of somebody else that reports `token`.
-fn another_instance(token: u64) -> Made {
-    let (epoll, ready) = (epoll::create(epoll::CreateFlags::CLOEXEC).unwrap(), counter(1));
+fn busy_instance(token: u64) -> Made {
+    let (epoll, ready) = (new_epoll(), counter(1));
     epoll::add(&epoll, &ready, epoll::EventData::new_u64(token), epoll::EventFlags::IN).unwrap();
     (epoll, vec![ready])
 }
@@ -116,7 +116,7 @@ fn another_instance(token: u64) -> Made {
 type Made = (OwnedFd, Vec<OwnedFd>);
 type Stranger = (&'static str, fn() -> Made);
 
-const STRANGERS: [Stranger; 4] = [
+const STRANGERS: [Stranger; 7] = [
     ("idle pipe", || {
         let (reader, writer) = std::io::pipe().unwrap();
         (reader.into(), vec![writer.into()])
@@ -124,18 +124,15 @@ const STRANGERS: [Stranger; 4] = [
     ("pipe without writer", || (std::io::pipe().unwrap().0.into(), vec![])),
     ("ready event counter", || (counter(1), vec![])),
     ("/dev/null", || (std::fs::File::open("/dev/null").unwrap().into(), vec![])),
-];
-
-/// Told from the set's own by what they report.
-const INSTANCES: [Stranger; 2] = [
-    ("an instance that goes by numbers", || another_instance(5)),
-    ("an instance that goes by addresses", || another_instance(0x7fff_0000_0005)),
+    ("idle instance", || (new_epoll(), vec![])),
+    ("instance that goes by numbers", || busy_instance(5)),
+    ("instance that goes by addresses", || busy_instance(0x7fff_0000_0005)),
 ];
 
 #[test]
 fn a_stranger_on_the_instances_number_is_found_out_and_not_closed() {
     alone(|| {
-        for (what, make) in STRANGERS.into_iter().chain(INSTANCES) {
+        for (what, make) in STRANGERS {
             eprintln!("{what}");
             let fds: Vec<_> = (0..20).map(|i| kinds::event_counter(i % 2)).collect();
             let set = asked(&fds);
@@ -150,9 +147,47 @@ fn a_stranger_on_the_instances_number_is_found_out_and_not_closed() {
 }
 
 #[test]
+fn another_instance_that_was_found_out_is_as_it_was() {
+    alone(|| {
+        for make in [|| (new_epoll(), vec![]), || busy_instance(5)] {
+            let fds: Vec<_> = (0..20).map(|i| kinds::event_counter(i % 2)).collect();
+            let set = asked(&fds);
+            let number = instance();
+            let (stranger, _others) = make();
+            let before = watched(stranger.as_raw_fd());
+            replace(number, &stranger);
+            comes_to_agree(&set);
+            exercise(&set);
+            assert_eq!(watched(number), before);
+            close(number);
+        }
+    });
+}
+
+#[test]
+fn two_sets_whose_instances_came_to_share_a_number_do_not_take_each_others_events() {
+    alone(|| {
+        let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
+        let others: Vec<_> = (0..20).map(|_| kinds::event_counter(1)).collect();
+        let set = asked(&fds);
+        let number = instance();
+        close(number);
+        let other = asked(&others);
+        assert_eq!(instance(), number);
+
+        assert_eq!(set.poll(NOW).unwrap(), []);
+        comes_to_agree(&set);
+        comes_to_agree(&other);
+        drop(set);
+        assert!(is_open(number));
+        assert_eq!(assert_agrees(&other).len(), 20);
+    });
+}
+
+#[test]
 fn a_stranger_on_the_instances_number_beside_what_epoll_refuses_is_not_closed() {
     alone(|| {
-        for (what, make) in STRANGERS.into_iter().chain(INSTANCES) {
+        for (what, make) in STRANGERS {
             eprintln!("{what}");
             let fds: Vec<_> = (0..20).map(|i| kinds::event_counter(i % 2)).collect();
             let file = kinds::regular_file();
@@ -170,7 +205,7 @@ fn a_stranger_on_the_instances_number_beside_what_epoll_refuses_is_not_closed() 
 #[test]
 fn a_stranger_that_came_during_a_wait_does_not_keep_it_from_ending() {
     alone(|| {
-        for (what, make) in STRANGERS.into_iter().chain(INSTANCES) {
+        for (what, make) in STRANGERS {
             eprintln!("{what}");
             let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
             let set = asked(&fds);
@@ -184,6 +219,30 @@ fn a_stranger_that_came_during_a_wait_does_not_keep_it_from_ending() {
             assert_eq!(events.unwrap(), [event(&fds[7], PollFlags::IN)]);
             comes_to_agree(&set);
             exercise(&set);
+            assert_leaves_open(set, number, what);
+        }
+    });
+}
+
+#[test]
+fn a_stranger_that_bears_the_mark_by_chance_is_not_closed_once_a_call_has_shown_it() {
+    const F_SETSIG: i32 = 10;
+    const F_GETSIG: i32 = 11;
+    alone(|| {
+        // There is no call that an idle instance would fail.
+        for (what, make) in STRANGERS.into_iter().filter(|(what, _)| *what != "idle instance") {
+            eprintln!("{what}");
+            let fds: Vec<_> = (0..20).map(|i| kinds::event_counter(i % 2)).collect();
+            let set = asked(&fds);
+            let number = instance();
+            let (stranger, _others) = make();
+            // SAFETY: they take numbers.
+            unsafe {
+                let mark = libc::fcntl(number, F_GETSIG);
+                assert_eq!(libc::fcntl(stranger.as_raw_fd(), F_SETSIG, mark), 0);
+            }
+            replace(number, &stranger);
+            comes_to_agree(&set);
             assert_leaves_open(set, number, what);
         }
     });

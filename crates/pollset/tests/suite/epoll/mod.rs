@@ -69,11 +69,6 @@ fn instance() -> RawFd {
     instances[0]
 }
 
-/// The one that was not there `before`.
-fn instance_since(before: &[RawFd]) -> RawFd {
-    instances().into_iter().find(|number| !before.contains(number)).unwrap()
-}
-
 fn new_epoll() -> OwnedFd {
     epoll::create(epoll::CreateFlags::CLOEXEC).unwrap()
 }
