@@ -2,6 +2,7 @@
 
 import faulthandler
 import functools
+import gc
 import os
 import resource
 import select
@@ -9,7 +10,7 @@ import select
 import hypothesis
 import pollset
 import pytest
-from support import Descriptors
+from support import Descriptors, open_files
 
 OURS = {
     "pollset": pollset.poll,
@@ -29,6 +30,17 @@ def no_test_hangs():
     faulthandler.dump_traceback_later(600, exit=True, file=stderr)
     yield
     faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(autouse=True)
+def every_descriptor_is_as_before(request):
+    """After a failure, what its traceback holds open is reported, too: here, or by the next test."""
+    before = open_files()
+    yield
+    request.node.funcargs.clear()  # what the other fixtures gave goes now
+    if open_files() != before:
+        gc.collect()
+    assert open_files() == before
 
 
 @pytest.fixture(params=BOTH.values(), ids=BOTH)
