@@ -31,7 +31,7 @@ for python in ${POLLSET_PYTHONS:-python3}; do
     "$venv/python" -m pip install --quiet --group test ${POLLSET_LONG:+--group long} .
 
     say "Python $version: tests"
-    "$venv/python" -m pytest --quiet "$tests"
+    "$venv/python" -m pytest --quiet -rs "$tests"
 
     say "Python $version: CPython's own tests"
     "$venv/python" "$tests/cpython/run.py" ${POLLSET_LONG:+--long} "$directory/cpython"
