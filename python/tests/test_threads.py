@@ -4,9 +4,13 @@ import os
 import random
 import select
 import socket
+import subprocess
+import sys
+import sysconfig
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from select import POLLHUP, POLLIN, POLLNVAL, POLLOUT
 
 import pollset
@@ -314,3 +318,20 @@ def test_stress_of_objects_that_come_and_go(poll, descriptors):
         assert poller.poll(0) == [(fd, POLLIN)]
 
     run_at_once(use, use, use)
+
+
+@pytest.mark.parametrize("engine", ["auto", "poll", "epoll"])
+def test_stress_of_everything(engine):
+    """In a process of its own, which may crash or hang."""
+    program = Path(__file__).with_name("stress.py")
+    changes = 100_000 if os.environ.get("POLLSET_LONG") else 2000
+    subprocess.run([sys.executable, program, engine, str(changes)], check=True)
+
+
+@pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has the interpreter lock"
+)
+def test_the_lock_of_the_interpreter_stays_off():
+    code = "import pollset, sys; print(sys._is_gil_enabled())"
+    program = [sys.executable, "-Werror", "-c", code]
+    assert subprocess.run(program, capture_output=True, check=True).stdout == b"False\n"
