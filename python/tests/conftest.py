@@ -34,7 +34,7 @@ def no_test_hangs():
 
 @pytest.fixture(autouse=True)
 def every_descriptor_is_as_before(request):
-    """After a failure, what its traceback holds open is reported, too: here, or by the next test."""
+    """After a failure, what its traceback holds open is reported, too, here or by the next test."""
     before = open_files()
     yield
     request.node.funcargs.clear()  # what the other fixtures gave goes now

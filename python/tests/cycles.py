@@ -1,7 +1,7 @@
 """Cycles of all that can be done with polling objects and selectors, until they are dropped.
 
-    python cycles.py select 1000     on the standard library's
-    python cycles.py pollset 1000    on ours, which is imported in either case
+python cycles.py select 1000     on the standard library's
+python cycles.py pollset 1000    on ours, which is imported in either case
 """
 
 import functools

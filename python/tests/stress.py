@@ -1,6 +1,6 @@
 """Many threads that change and ask the same objects at once; in the end they answer as the kernel.
 
-    python stress.py auto 10000    the engine, and how many changes each thread makes
+python stress.py auto 10000    the engine, and how many changes each thread makes
 """
 
 import faulthandler

@@ -173,6 +173,16 @@ def test_an_empty_list_is_fresh_too(poller):
     assert poller.poll(0) == []
 
 
+def test_the_same_tuple_while_it_says_the_same(ours, descriptors):
+    """But not those of the first wait, of which nothing is kept."""
+    fd = descriptors.readable()
+    poller = ours()
+    poller.register(fd, POLLIN)
+    first, second, third = (poller.poll()[0] for _ in range(3))
+    assert first is not second
+    assert second is third == (fd, POLLIN)
+
+
 def test_old_answers_do_not_change(poller, descriptors):
     read_end, write_end = descriptors.pipe()
     poller.register(read_end, POLLIN)
