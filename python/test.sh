@@ -7,7 +7,8 @@
 #                                                            from PyPI, and CPython's tests of what
 #                                                            is built on select.poll
 #
-# Needs Rust, a C compiler, and Pythons with pip; what else it needs goes to target/python.
+# Needs Rust, a C compiler, and Pythons with pip; what else it needs goes to target/python. Without
+# valgrind, the test that runs it is skipped, and says so.
 set -eu
 cd "$(dirname "$0")/.."
 
