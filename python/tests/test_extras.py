@@ -6,7 +6,7 @@ from select import POLLIN, POLLOUT, POLLPRI
 
 import pollset
 import pytest
-from support import NOT_OPEN, HasFileno, Raised, outcome, waiting
+from support import NOT_OPEN, HasFileno, Raised, open_descriptors, outcome, waiting
 
 
 def test_len_is_the_number_of_registered_descriptors(ours):
@@ -91,6 +91,25 @@ def test_engines(descriptors, engine):
     poller.register(fd, POLLIN)
     for _ in range(10):
         assert poller.poll(0) == [(fd, POLLIN)]
+
+
+@pytest.mark.parametrize(
+    ("engine", "count", "opened"),
+    [
+        *[("poll", 3, 0), ("poll", 100, 0), ("epoll", 3, 1), ("epoll", 100, 1)],
+        *[("auto", 3, 0), ("auto", 100, 1), (None, 3, 0), (None, 100, 1)],
+    ],
+)
+def test_what_an_engine_opens(descriptors, engine, count, opened):
+    """Few descriptors are not worth an instance of epoll, many that are idle are."""
+    fds = [descriptors.pipe()[0] for _ in range(count)]
+    before = len(open_descriptors())
+    poller = pollset.poll(engine=engine)
+    for fd in fds:
+        poller.register(fd, POLLIN)
+    for _ in range(300):
+        assert poller.poll(0) == []
+    assert len(open_descriptors()) == before + opened
 
 
 @pytest.mark.parametrize("engine", ["", "select", "POLL", "epoll "])

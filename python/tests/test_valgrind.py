@@ -25,7 +25,7 @@ pytestmark = [
 def records(kind, directory):
     """What memcheck tells of a program that uses `kind`: errors, and memory that is not freed."""
     report = directory / f"{kind}.xml"
-    memcheck = ["valgrind", "--leak-check=full", "--show-leak-kinds=all", "--num-callers=100"]
+    memcheck = ["valgrind", "--leak-check=full", "--show-leak-kinds=all", "--num-callers=20"]
     program = [sys.executable, Path(__file__).with_name("cycles.py"), kind, str(CYCLES)]
     subprocess.run(
         [*memcheck, "--xml=yes", f"--xml-file={report}", *program],
