@@ -1,6 +1,8 @@
 """fork() copies the registrations; from then on the two objects are independent."""
 
+import gc
 import os
+import sys
 from select import POLLIN, POLLNVAL, POLLOUT, poll as select_poll
 
 import pytest
@@ -137,3 +139,26 @@ def test_changes_in_a_child_forked_during_a_wait(poll, pipe):
         poller.unregister(pipe[1])
 
     assert wait_and_fork(poll, *pipe, change) is None
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="garbage is not collected in the middle")
+def test_works_in_a_child_forked_while_the_answer_is_made(ours, descriptors):
+    fds = [descriptors.writable() for _ in range(300)]
+    poller = ours()
+    for fd in fds:
+        poller.register(fd, POLLOUT)
+    everything = [(fd, POLLOUT) for fd in fds]
+    answers = [poller.poll(0)]
+
+    def fork(phase, _):
+        if phase == "start" and len(answers) == 1:
+            answers.append(None)
+            answers[1] = in_child(poller.poll, 0)
+
+    before = gc.get_threshold()
+    gc.callbacks.append(fork)
+    gc.set_threshold(1)
+    answers.append(poller.poll(0))
+    gc.set_threshold(*before)
+    gc.callbacks.remove(fork)
+    assert answers == [everything] * 3

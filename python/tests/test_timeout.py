@@ -85,7 +85,16 @@ def test_what_is_ready_is_told_at_once(ready, timeout):
 
 @pytest.mark.parametrize(
     "timeout",
-    [2**31, 2.0**31, -(2**31) - 1, -(2.0**31) - 1, 2**63 // 10**6, -(2**63 // 10**6), 1e12],
+    [
+        2**31,
+        2.0**31,
+        2.0**31 - 1 + 1e-6,
+        -(2**31) - 1,
+        -(2.0**31) - 1,
+        2**63 // 10**6,
+        -(2**63 // 10**6),
+        1e12,
+    ],
 )
 def test_more_milliseconds_than_a_c_int(ready, timeout):
     assert outcome(ready.poll, timeout) == TOO_LARGE

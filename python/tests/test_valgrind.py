@@ -35,13 +35,17 @@ def records(kind, directory):
     return xml.parse(report).getroot().findall("error")
 
 
+def is_leak(record):
+    return record.findtext("kind").startswith("Leak")
+
+
+def is_lost(record):
+    """Not so what is reached by a pointer into it, as Python has it of its objects."""
+    return record.findtext("kind") in ("Leak_DefinitelyLost", "Leak_IndirectlyLost")
+
+
 def is_in_ours(record):
     return any("_pollset" in file.text for file in record.iter("obj"))
-
-
-def is_kept(record):
-    """Reachable when the program ends, or by a pointer into it, as Python has it of its objects."""
-    return record.findtext("kind") in ("Leak_StillReachable", "Leak_PossiblyLost")
 
 
 def blocks(record):
@@ -49,13 +53,20 @@ def blocks(record):
 
 
 def test_errors_and_lost_memory(tmp_path):
+    """Some Pythons lose many strings by themselves, one of them when ours is imported."""
     theirs, ours = (records(kind, tmp_path) for kind in ("select", "pollset"))
-    kinds, allowed = (
-        Counter(record.findtext("kind") for record in found if not is_kept(record))
+    errors, expected = (
+        Counter(record.findtext("kind") for record in found if not is_leak(record))
         for found in (ours, theirs)
     )
-    assert not kinds - allowed
-    in_ours = [record for record in ours if is_in_ours(record)]
+    assert not errors - expected
+    lost, expected = (sum(map(blocks, filter(is_lost, found))) for found in (ours, theirs))
+    assert lost < expected + CYCLES // 2
+    lost, expected = (
+        sum(map(blocks, filter(is_lost, filter(is_in_ours, found)))) for found in (ours, theirs)
+    )
+    assert lost <= expected
+    in_ours = list(filter(is_in_ours, ours))
     assert in_ours, "it can't see into ours"
-    assert all(is_kept(record) for record in in_ours)
-    assert max(map(blocks, in_ours)) < CYCLES // 10, "it is kept by each cycle"
+    assert all(map(is_leak, in_ours))
+    assert max(map(blocks, in_ours)) < CYCLES // 10, "each cycle leaves some"
