@@ -155,10 +155,12 @@ def test_works_in_a_child_forked_while_the_answer_is_made(ours, descriptors):
             answers.append(None)
             answers[1] = in_child(poller.poll, 0)
 
+    used_up = [(n, n) for n in range(5000)]  # tuples that lie about; new ones set off a collection
     before = gc.get_threshold()
     gc.callbacks.append(fork)
     gc.set_threshold(1)
     answers.append(poller.poll(0))
     gc.set_threshold(*before)
     gc.callbacks.remove(fork)
+    del used_up
     assert answers == [everything] * 3
