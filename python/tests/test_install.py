@@ -80,6 +80,30 @@ def test_uninstall_leaves_alone_what_somebody_else_put_there():
     """) == ["True"]
 
 
+def test_uninstall_leaves_alone_what_somebody_put_there_as_install_does():
+    assert output("""
+        import select, pollset
+        for _ in range(2):
+            select.poll = pollset.poll
+            pollset.uninstall()
+            print(select.poll is pollset.poll)
+            select.poll = lambda: None
+            pollset.install()
+            pollset.uninstall()
+    """) == ["True", "True"]
+
+
+def test_uninstall_puts_back_what_was_there_last():
+    assert output("""
+        import select, pollset
+        pollset.install()
+        mine = select.poll = lambda: None
+        pollset.install()
+        pollset.uninstall()
+        print(select.poll is mine)
+    """) == ["True"]
+
+
 def test_nothing_else_is_replaced():
     assert output("""
         import select, selectors
@@ -96,7 +120,7 @@ def test_nothing_else_is_replaced():
 def test_install_names_the_modules_that_hold_the_old_function():
     assert output("""
         import sys, types
-        for name in ("zebra", "ape"):
+        for name in ("zebra", "ape", "bee"):
             sys.modules[name] = types.ModuleType(name)
             exec("from select import poll as its_name_for_it", vars(sys.modules[name]))
         sys.modules["other"] = types.ModuleType("other")
@@ -104,7 +128,7 @@ def test_install_names_the_modules_that_hold_the_old_function():
         print(pollset.install())
         print(sys.modules["ape"].its_name_for_it is pollset.poll)
         print(pollset.install())
-    """) == ["['ape', 'zebra']", "False", "['ape', 'zebra']"]
+    """) == ["['ape', 'bee', 'zebra']", "False", "['ape', 'bee', 'zebra']"]
 
 
 def test_install_names_nobody_if_nobody_holds_it():
@@ -125,6 +149,11 @@ def test_install_survives_modules_of_every_kind():
         sys.modules["lazy"] = Loads("lazy")
         sys.modules["none"] = None
         sys.modules["number"] = 5
+        class Array:
+            def __eq__(self, other):
+                raise SystemExit("it was compared")
+        sys.modules["arrays"] = types.ModuleType("arrays")
+        sys.modules["arrays"].array = Array()
         import pollset
         print(pollset.install())
     """) == ["[]"]
