@@ -606,13 +606,16 @@ impl PollSet {
         wait.remove_departed(self.lock(Use::Taking));
     }
 
-    /// Closes the gaps that unregistering has left. False if there are none.
-    pub(crate) fn compact(&self) -> bool {
+    /// Closes the gaps that unregistering has left. Returns how many are registered.
+    pub(crate) fn compact(&self) -> usize {
+        let mut registered = 0;
         self.change(|registrations| {
+            registered = registrations.len();
             let has_gaps = registrations.has_vacant();
             registrations.compact();
             has_gaps
-        })
+        });
+        registered
     }
 }
 

@@ -250,8 +250,8 @@ impl<'a> Waiting<'a> {
             return Ok(Step::Interrupted);
         }
         // The kernel refuses more entries than the process may have descriptors, and counts the
-        // vacant ones, too.
-        if errno == Some(Errno::INVAL) && self.set.compact() {
+        // vacant ones, too, and those that other threads have unregistered since.
+        if errno == Some(Errno::INVAL) && self.set.compact() < self.slots() {
             self.stage = Stage::Prepare;
             return Ok(Step::Unfinished);
         }

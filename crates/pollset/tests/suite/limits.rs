@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use pollset::{Event, PollFlags, PollSet, Waker};
+use pollset::{Event, PollFlags, PollSet, Step, Waker};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::util::oracle::assert_agrees;
@@ -109,5 +109,23 @@ fn a_waker_says_that_no_descriptor_is_to_be_had() {
         assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
         allow_descriptors(64);
         Waker::new().unwrap().wake().unwrap();
+    });
+}
+
+#[test]
+fn what_is_unregistered_during_a_wait_does_not_count_against_the_limit() {
+    alone(|| {
+        let set = set_of_never_opened(200);
+        allow_descriptors(150);
+        let mut waiting = set.start(NOW).unwrap();
+        assert_eq!(waiting.step().unwrap(), Step::Unfinished);
+        // The last ones leave no gaps.
+        for i in 140..200 {
+            set.unregister(NEVER_OPENED + i).unwrap();
+        }
+        while waiting.step().unwrap() == Step::Unfinished {}
+        assert_eq!(waiting.step().unwrap(), Step::Ready(140));
+        drop(waiting);
+        assert_eq!(assert_agrees(&set).len(), 140);
     });
 }
