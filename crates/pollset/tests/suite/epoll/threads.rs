@@ -1,12 +1,14 @@
 //! Changes by another thread while one waits on epoll.
 
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use pollset::PollFlags;
 
-use super::{asked, on_epoll};
+use super::{asked, counters, instance, on_epoll, watched};
 use crate::util::oracle::assert_agrees;
+use crate::util::process::alone;
 use crate::util::wait::while_waiting;
 use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds};
 
@@ -111,6 +113,36 @@ fn what_is_registered_again_at_any_moment_of_a_wait_stays_watched() {
         }
     });
     assert_eq!(missed.load(Ordering::SeqCst), 0, "a registered and ready descriptor");
+}
+
+/// Whoever comes while another tells the kernel leaves it to that one.
+#[test]
+fn what_two_threads_unregister_at_once_is_forgotten_at_once() {
+    const ROUNDS: u32 = 6_000;
+    alone(|| {
+        let fds = counters(40);
+        let set = asked(&fds);
+        let instance = instance();
+        let mut late = 0;
+        for _ in 0..ROUNDS {
+            let start = Barrier::new(2);
+            thread::scope(|scope| {
+                for half in [&fds[..20], &fds[20..]] {
+                    let (set, start) = (&set, &start);
+                    scope.spawn(move || {
+                        start.wait();
+                        half.iter().for_each(|fd| set.unregister(fd).unwrap());
+                    });
+                }
+            });
+            late += u32::from(watched(instance) > 0);
+            fds.iter().for_each(|fd| set.register(fd, PollFlags::IN).unwrap());
+            set.poll(NOW).unwrap();
+        }
+        eprintln!("{late} of {ROUNDS} were late");
+        // Nothing is promised to those that end within nanoseconds of each other.
+        assert!(late <= 2, "{late}");
+    });
 }
 
 /// The first wait takes over the registrations, and fills an instance with them: the same ones.
