@@ -301,6 +301,18 @@ mod tests {
     }
 
     #[test]
+    fn each_that_finds_nothing_doubles_the_waits_without_one() {
+        let mut probing = Probing::new();
+        for skipped in [0, 0, 1, 3, 7, 15, 15] {
+            for _ in 0..skipped {
+                assert!(!probing.is_due());
+            }
+            assert!(probing.is_due());
+            probing.came_up_empty();
+        }
+    }
+
+    #[test]
     fn one_that_finds_something_brings_them_all_back() {
         let mut probing = Probing::new();
         idle_waits(&mut probing, 100);

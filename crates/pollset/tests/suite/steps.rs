@@ -303,6 +303,18 @@ fn a_signal_ends_a_step_and_not_the_wait() {
 }
 
 #[test]
+fn a_step_without_a_timeout_sleeps_until_something_comes() {
+    for engine in [Engine::Poll, Engine::Epoll] {
+        let set = Builder::new().engine(engine).build();
+        let mut waiting = set.start(None).unwrap();
+        let _alarm = Alarm::every(Duration::from_millis(50));
+        let unfinished = (0..).find(|_| waiting.step().unwrap() == Step::Interrupted);
+        // To prepare it, and to ask.
+        assert!(unfinished <= Some(2), "{engine:?}: {unfinished:?}");
+    }
+}
+
+#[test]
 fn steps_are_never_early() {
     let (_counters, set) = counters(1, 0);
     for microseconds in [1, 300, 1_700] {
