@@ -65,13 +65,13 @@ static NONE: AtomicU32 = AtomicU32::new(0);
 
 #[cold]
 fn first_process_generation() -> u32 {
-    static LAST: AtomicU32 = AtomicU32::new(0);
+    static NEXT: AtomicU32 = AtomicU32::new(1);
 
     let word = word_wiped_on_fork();
     if ptr::eq(word, &NONE) {
         return rustix::process::getpid().as_raw_nonzero().get() as u32;
     }
-    let new = LAST.fetch_add(1, Relaxed) + 1;
+    let new = NEXT.fetch_add(1, Relaxed);
     word.compare_exchange(0, new, Relaxed, Relaxed).map_or_else(|known| known, |_| new)
 }
 

@@ -173,8 +173,8 @@ fn a_number_found_to_be_used_again_is_not_mixed_up_with_its_phantom() {
 
 #[test]
 fn a_file_put_back_on_its_number_is_watched_again() {
-    let mut fd = kinds::event_counter(1);
-    let set = asked([&fd]);
+    let (mut fd, other) = (kinds::event_counter(1), kinds::event_counter(0));
+    let set = asked([&fd, &other]);
     let alive = fd.dup();
     for _ in 0..10 {
         fd.close();
