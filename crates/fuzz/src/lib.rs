@@ -7,6 +7,8 @@
 
 #![cfg(target_os = "linux")]
 
+#[cfg(feature = "arbitrary")]
+mod bytes;
 mod child;
 mod counts;
 mod generate;

@@ -16,6 +16,7 @@ pub type Which = u16;
 
 /// One step of a program. After each the set is compared with the kernel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Step {
     /// Opens files, on the lowest free numbers, and registers them.
     Open(Kind, Mask),
@@ -81,6 +82,7 @@ pub enum Step {
 
 /// Which form of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum How {
     /// `PollSet::poll`.
     Poll,
@@ -94,6 +96,7 @@ pub enum How {
 
 /// What ends a wait during which something is done.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Until {
     /// It takes so many microseconds, at most.
     Timeout(u16),
@@ -103,6 +106,7 @@ pub enum Until {
 
 /// What a thread does while another one waits.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Action {
     /// Nothing, for so many microseconds.
     Sleep(u16),

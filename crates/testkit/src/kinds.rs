@@ -127,6 +127,7 @@ pub fn terminal() -> (Fd, Fd) {
 
 /// What [`make`] can make: one kind of file, in one state.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Kind {
     Pipe,
     PipeWithData,
