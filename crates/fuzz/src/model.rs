@@ -98,6 +98,8 @@ impl Model {
         let Some(new) = self.open.get(&file).map(|file| file.try_clone()) else { return };
         let Ok(new) = new else { return };
         self.note(over);
+        // It was open for a moment.
+        self.touched.insert(new.as_raw_fd());
         if let Some(mut old) = self.open.remove(&over) {
             // Above a lowered limit it fails.
             let outcome = dup3(&new, &mut old, DupFlags::CLOEXEC);
@@ -105,10 +107,12 @@ impl Model {
             if outcome.is_ok() {
                 self.is_stale(over);
             }
-        } else if let Ok(file) = fcntl_dupfd_cloexec(&new, over)
-            && file.as_raw_fd() == over
-        {
-            self.open.insert(over, file);
+        } else if let Ok(file) = fcntl_dupfd_cloexec(&new, over) {
+            if file.as_raw_fd() == over {
+                self.open.insert(over, file);
+            } else {
+                self.touched.insert(file.as_raw_fd());
+            }
         }
     }
 
