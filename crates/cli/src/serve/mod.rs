@@ -80,8 +80,9 @@ Clients that misbehave:
   memory     for each client at most 64 KiB in the server, and two buffers of 64 KiB in the system
              (Linux counts its own overhead in, and doubles them); the one that doesn't read what
              comes back is not read from until it does
-  turns      while one waits, each of the others is served once: at most 64 KiB read, and twice as
-             much sent; and at most 64 new ones are accepted
+  turns      in a turn each client is served once, if it is ready: at most 64 KiB read, and twice as
+             much sent; and at most 64 new ones are accepted. What comes during a turn is answered
+             in the next
   too many   when there is no descriptor or memory for another, new ones wait in the system, and
              are tried every 100 milliseconds
   vanished   on Linux, a client that is gone without a word is noticed after 2 minutes (keepalive);

@@ -2,7 +2,8 @@
 //!
 //! How long a client may have to wait for the others is bounded by counts: between two looks at it
 //! lies one [`turn`](Server::turn), in which 64 connections are accepted at the most, and each
-//! ready client is read from once at the most, 64 KiB, and written to twice, as much each time.
+//! ready client is read from once at the most, 64 KiB, and written to twice, as much each time. A
+//! message that comes just after a look has to wait for the rest of that turn as well.
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
