@@ -229,11 +229,10 @@ impl<'a> Waiting<'a> {
     fn resume(&mut self) -> io::Result<()> {
         match self.wait.get() {
             // Signals may come faster than the time for an audit.
-            Some(wait) if self.stage == Stage::Block => {
+            Some(wait) => {
                 wait.leave_parents_epoll(process_generation());
                 wait.audit_blocked(self.set.counters());
             }
-            Some(_) => {}
             None => {
                 self.wait = self.set.borrow_wait()?;
                 self.stage = Stage::Prepare;
