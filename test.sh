@@ -17,7 +17,7 @@ fi
 
 if cargo clippy --version >/dev/null 2>&1; then
     say "lints"
-    cargo clippy --workspace --all-targets --locked -- -D warnings
+    cargo clippy --workspace --all-targets --features pollset-fuzz/arbitrary --locked -- -D warnings
     RUSTFLAGS="--cfg pollset_portable" CARGO_TARGET_DIR=target/portable \
         cargo clippy --package pollset --package pollset-fuzz --all-targets --locked -- -D warnings
 else
