@@ -2,6 +2,7 @@
 //! may not know about yet.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::IsTerminal;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use indexmap::IndexMap;
@@ -52,6 +53,11 @@ impl Model {
     /// The file on a number, if it is the program's.
     pub fn file(&self, which: Which) -> Option<&OwnedFd> {
         self.open.get(&self.which(which)?)
+    }
+
+    /// These have no room for a moment when something is written to them.
+    pub fn is_terminal(&self, number: RawFd) -> bool {
+        self.open.get(&number).is_some_and(IsTerminal::is_terminal)
     }
 
     pub fn owns(&self, number: RawFd) -> bool {
