@@ -180,7 +180,10 @@ impl<'a> Waiting<'a> {
         let counters = self.set.counters();
         // Someone has started over in this process, a forked child, since the last step.
         let Some(wait) = self.wait.get() else { return Err(Errno::INTR.into()) };
-        wait.leave_parents_epoll(process_generation());
+        // The answers may be the instance's.
+        if !matches!(self.stage, Stage::Over { .. }) {
+            wait.leave_parents_epoll(process_generation());
+        }
         if self.stage == Stage::Prepare {
             self.set.prepare(wait);
             let asks = self.timeout.is_zero() || wait.is_probe_due();

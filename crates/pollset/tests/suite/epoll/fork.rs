@@ -260,6 +260,23 @@ fn a_child_forked_between_steps_leaves_the_parents_instance_alone() {
 }
 
 #[test]
+fn a_child_has_the_answers_of_a_wait_that_was_over() {
+    alone(|| {
+        let fds: Vec<_> = (0..20).map(|i| kinds::event_counter(i % 2)).collect();
+        let set = asked(&fds);
+        let mut waiting = set.start(NOW).unwrap();
+        assert_eq!(waiting.step().unwrap(), Step::Ready(10));
+        Child::run(|| {
+            assert_eq!(waiting.step().unwrap(), Step::Ready(10));
+            assert_eq!(std::iter::from_fn(|| waiting.take_event()).count(), 10);
+            drop(waiting);
+            assert_eq!(assert_agrees(&set).len(), 10);
+        })
+        .join();
+    });
+}
+
+#[test]
 fn a_child_forked_in_a_callback_audits_none_of_its_parents() {
     alone(|| {
         let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
