@@ -194,7 +194,8 @@ impl EpollEngine {
         self.free.push(key);
     }
 
-    /// Tells the kernel of all changes. An error means that it has no room for all entries.
+    /// Tells the kernel of all changes. An error means that it has no room for all entries, or that
+    /// somebody else's file has the instance's number.
     #[inline]
     pub fn apply(&mut self, counters: &Counters) -> io::Result<()> {
         if self.serials.are_used_up() {
@@ -239,6 +240,8 @@ impl EpollEngine {
         let serial = self.serials.give();
         let token = token(key, serial);
         let outcome = match self.epoll.add(fd, wanted, token) {
+            // Somebody else's file has the instance's number.
+            Err(error) if !self.epoll.is_there() => return Err(error),
             // What an earlier entry of this file and number has left: it is taken over.
             Err(error) if is(&error, Errno::EXIST) => self.epoll.modify(fd, wanted, token),
             outcome => outcome,
@@ -270,6 +273,7 @@ impl EpollEngine {
         }
         match self.epoll.modify(fd, wanted, token(key, serial)) {
             Ok(()) => self.entries[key as usize].told = wanted,
+            Err(error) if !self.epoll.is_there() => return Err(error),
             // The number means another file now, or none.
             Err(_) => {
                 self.entries[key as usize].state = State::New;
@@ -414,6 +418,7 @@ impl EpollEngine {
         checks == 0 || self.check_next(checks, counters)
     }
 
+    #[cold]
     fn check_next(&mut self, checks: usize, counters: &Counters) -> bool {
         let start = now();
         if !self.epoll.is_there() {

@@ -164,6 +164,35 @@ fn another_instance_that_was_found_out_is_as_it_was() {
     });
 }
 
+/// What an instance watches, for what, and with which tokens.
+fn entries(instance: &OwnedFd) -> String {
+    let path = format!("/proc/self/fdinfo/{}", instance.as_raw_fd());
+    let info = std::fs::read_to_string(path).unwrap();
+    info.lines().filter(|line| line.starts_with("tfd:")).collect()
+}
+
+#[test]
+fn what_another_instance_watches_is_not_taken_over() {
+    let changes: [fn(&PollSet, RawFd, RawFd); 2] = [
+        |set, _, theirs| set.register(theirs, PollFlags::OUT).unwrap(),
+        |set, ours, _| set.modify(ours, PollFlags::OUT).unwrap(),
+    ];
+    alone(|| {
+        for change in changes {
+            let fds: Vec<_> = (0..20).map(|i| kinds::event_counter(i % 2)).collect();
+            let set = asked(&fds);
+            let number = instance();
+            let (stranger, theirs) = busy_instance(5);
+            let before = entries(&stranger);
+            replace(number, &stranger);
+            change(&set, fds[7].number(), theirs[0].as_raw_fd());
+            assert_agrees(&set);
+            assert_eq!(entries(&stranger), before);
+            assert_leaves_open(set, number, "instance");
+        }
+    });
+}
+
 #[test]
 fn two_sets_whose_instances_came_to_share_a_number_do_not_take_each_others_events() {
     alone(|| {
