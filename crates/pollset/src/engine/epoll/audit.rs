@@ -61,6 +61,7 @@ impl Audit {
         self.due_later(now, len as u64, blocked)
     }
 
+    #[cold]
     fn due_later(&mut self, now: u64, len: u64, blocked: bool) -> usize {
         if len == 0 {
             return 0;
