@@ -174,6 +174,20 @@ fn a_sandbox_entered_in_the_middle_changes_no_answer() {
 }
 
 #[test]
+fn a_sandbox_without_random_numbers_changes_no_answer() {
+    alone(|| {
+        let fds = twenty();
+        let set = registered(on_epoll(), &fds);
+        forbid(&[libc::SYS_getrandom], EPERM);
+        // A thread that has had none yet.
+        std::thread::scope(|scope| {
+            scope.spawn(|| assert_eq!(assert_agrees(&set), []));
+        });
+        assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
+    });
+}
+
+#[test]
 fn a_sandbox_changes_no_answer_of_a_set_that_chooses_itself() {
     alone(|| {
         in_each_sandbox(|enter| {
