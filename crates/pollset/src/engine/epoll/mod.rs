@@ -543,6 +543,7 @@ mod tests {
     use crate::registrations::Registrations;
 
     #[test]
+    #[cfg_attr(miri, ignore = "it makes system calls")]
     fn serial_numbers_start_over_before_they_run_out() {
         let (reader, _writer) = io::pipe().unwrap();
         let mut registrations = Registrations::new();
