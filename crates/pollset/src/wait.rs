@@ -72,7 +72,8 @@ impl Wait {
             Some(epoll) => {
                 registrations.take_departed(epoll.departed());
                 drop(registrations);
-                epoll.remove_departed();
+                // If it is lost, the next wait leaves it.
+                let _ = epoll.remove_departed();
             }
             None => registrations.take_departed(&mut Vec::new()),
         }
@@ -99,11 +100,11 @@ impl Wait {
         self.is_on_epoll = false;
         let Some(epoll) = &mut self.epoll else { return };
         // A number may have been unregistered and registered again: the old entry goes first.
-        epoll.remove_departed();
-        if !self.choice.uses_epoll(self.registered, epoll.aside()) {
+        let is_there = epoll.remove_departed();
+        if is_there && !self.choice.uses_epoll(self.registered, epoll.aside()) {
             return;
         }
-        if epoll.apply(counters).is_ok() && epoll.audit(false, counters) {
+        if is_there && epoll.apply(counters).is_ok() && epoll.audit(false, counters) {
             self.is_on_epoll = true;
         } else {
             self.refuse_epoll(counters);

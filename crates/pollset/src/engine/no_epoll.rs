@@ -32,7 +32,7 @@ impl EpollEngine {
         match self.0 {}
     }
 
-    pub fn remove_departed(&mut self) {
+    pub fn remove_departed(&mut self) -> bool {
         match self.0 {}
     }
 

@@ -172,11 +172,13 @@ impl EpollEngine {
     }
 
     /// Forgets the entries whose descriptors were unregistered, and has the kernel forget them.
+    /// False: the instance is lost, somebody else's file has its number.
     #[inline]
-    pub fn remove_departed(&mut self) {
+    pub fn remove_departed(&mut self) -> bool {
         while let Some(key) = self.departed.pop() {
             self.remove(key);
         }
+        self.process != NOBODY
     }
 
     fn remove(&mut self, key: u32) {
@@ -184,9 +186,11 @@ impl EpollEngine {
         match entry.state {
             State::Free => return,
             State::New => {}
-            // The number may be closed or reused by now, then there is nothing to delete; if the
-            // file lives on, its events will show that.
-            State::Watched => drop(self.epoll.delete(entry.fd)),
+            State::Watched if self.process == NOBODY => {}
+            State::Watched => {
+                let fd = entry.fd;
+                let _ = self.delete(fd);
+            }
             State::Aside(_) => self.leave_aside(key),
         }
         self.entries[key as usize].state = State::Free;
@@ -267,7 +271,7 @@ impl EpollEngine {
         let Entry { fd, wanted, .. } = self.entries[key as usize];
         let serial = self.watched[key as usize].serial;
         if is_deaf(wanted) {
-            let _ = self.epoll.delete(fd);
+            self.delete(fd)?;
             self.put_aside(key);
             return Ok(());
         }
@@ -404,9 +408,22 @@ impl EpollEngine {
         self.apply_changed(counters)
     }
 
+    /// An error means that somebody else's file has the instance's number. Otherwise the number may
+    /// be closed or reused by now, then there is nothing to delete; if the file lives on, its events
+    /// will show that.
+    fn delete(&mut self, fd: RawFd) -> io::Result<()> {
+        match self.epoll.delete(fd) {
+            Err(error) if !self.epoll.is_there() => {
+                self.disown();
+                Err(error)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Leaves the instance to whoever has its number now.
     fn disown(&mut self) {
-        self.process = 0;
+        self.process = NOBODY;
     }
 
     /// Re-checks as many entries as are due. False: the instance is lost, somebody else's file has
@@ -498,6 +515,9 @@ impl Drop for EpollEngine {
         }
     }
 }
+
+/// The generation of no process.
+const NOBODY: u32 = 0;
 
 /// Events that are asked for at once, unless there have been more lately.
 const ROOM: usize = 64;

@@ -194,6 +194,32 @@ fn what_another_instance_watches_is_not_taken_over() {
 }
 
 #[test]
+fn what_another_instance_watches_is_not_deleted_once_a_call_has_shown_it() {
+    alone(|| {
+        for waits in [false, true] {
+            let fds: Vec<_> = (0..20).map(|i| kinds::event_counter(i % 2)).collect();
+            let (stranger, theirs) = busy_instance(5);
+            let set = asked(&fds);
+            let others = [stranger.as_raw_fd()];
+            let number = *instances().iter().find(|number| !others.contains(number)).unwrap();
+            set.register(&theirs[0], PollFlags::IN).unwrap();
+            assert_agrees(&set);
+            let before = entries(&stranger);
+            replace(number, &stranger);
+            set.unregister(&fds[7]).unwrap();
+            if waits {
+                set.register(&fds[7], PollFlags::IN).unwrap();
+                assert_agrees(&set);
+            }
+            set.unregister(&theirs[0]).unwrap();
+            assert_agrees(&set);
+            assert_eq!(entries(&stranger), before);
+            assert_leaves_open(set, number, "instance");
+        }
+    });
+}
+
+#[test]
 fn two_sets_whose_instances_came_to_share_a_number_do_not_take_each_others_events() {
     alone(|| {
         let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
