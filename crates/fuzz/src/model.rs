@@ -26,6 +26,8 @@ pub struct Model {
     stale: BTreeSet<RawFd>,
     /// A number was closed or given another file, registered or not.
     pub has_closed: bool,
+    /// Numbers of the set's own instances that were registered.
+    instances: BTreeSet<RawFd>,
     /// Somebody has taken the instance away from the set.
     is_tampered: bool,
     /// What threads have touched since [`forget_touched`](Self::forget_touched).
@@ -195,6 +197,19 @@ impl Model {
 
     pub fn was_touched(&self, number: RawFd) -> bool {
         self.touched.contains(&number)
+    }
+
+    pub fn register_instance(&mut self, set: &PollSet, number: RawFd, mask: PollFlags) {
+        self.note(number);
+        self.instances.insert(number);
+        self.register(set, number, mask);
+    }
+
+    /// Whether a wait without a timeout ends with these: instances are ready, or no longer, by what
+    /// the wait itself does.
+    pub fn end_a_wait(&self, events: &[Event]) -> bool {
+        let certain = self.certain(events, Some(Engine::Epoll));
+        certain.iter().any(|event| !self.instances.contains(&event.fd))
     }
 
     /// How many re-checks are a pass over all that the set has on epoll.

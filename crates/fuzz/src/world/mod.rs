@@ -149,9 +149,7 @@ impl World {
             }
             Step::RegisterInstance(mask) => {
                 if let Some(number) = self.instance() {
-                    let mut model = self.model();
-                    model.note(number);
-                    model.register(&self.set, number, mask.0);
+                    self.model().register_instance(&self.set, number, mask.0);
                 }
             }
             Step::Modify(which, mask) => self.model().modify(&self.set, *which, mask.0),

@@ -27,7 +27,7 @@ impl World {
             }
             asked.check(model, &before, "without waiting");
             // So that it doesn't wait for what the set may not know yet.
-            if !model.certain(&before, Some(Engine::Epoll)).is_empty() {
+            if model.end_a_wait(&before) {
                 let waited = self.wait(model, How::Poll, None);
                 if !is_unchanged(model, &before) {
                     continue;
