@@ -186,11 +186,6 @@ impl Model {
         self.registered.iter().map(|(&number, &mask)| (number, mask)).collect()
     }
 
-    /// A thread has changed what the file on a number answers.
-    pub fn touch(&mut self, which: Which) {
-        self.touched.extend(self.which(which));
-    }
-
     pub fn forget_touched(&mut self) {
         self.touched.clear();
     }

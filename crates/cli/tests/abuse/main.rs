@@ -112,6 +112,17 @@ fn send_until_stuck(clients: &mut [Client]) {
     }
 }
 
+/// Has each send so much at a time, as often as it can, and read what has come back.
+fn talk(clients: &mut [Client], size: usize) {
+    let end = Instant::now() + a_while();
+    while Instant::now() < end {
+        for client in &mut *clients {
+            client.say(size);
+            client.hear(CHUNK);
+        }
+    }
+}
+
 #[test]
 fn clients_that_send_as_fast_as_they_can() {
     let count = either(20, 100);
@@ -119,13 +130,7 @@ fn clients_that_send_as_fast_as_they_can() {
         let process = Process::of(server);
         let resident = process.resident();
         let mut clients = Client::connect_many(server, count);
-        let end = Instant::now() + a_while();
-        while Instant::now() < end {
-            for client in &mut clients {
-                client.say(CHUNK);
-                client.hear(CHUNK);
-            }
-        }
+        talk(&mut clients, CHUNK);
         assert_memory(process.resident().saturating_sub(resident), count, CHUNK + OVERHEAD);
         clients.iter_mut().for_each(Client::hear_all);
     });
@@ -138,13 +143,7 @@ fn clients_that_send_byte_by_byte() {
         let process = Process::of(server);
         let resident = process.resident();
         let mut clients = Client::connect_many(server, count);
-        let end = Instant::now() + a_while();
-        while Instant::now() < end {
-            for client in &mut clients {
-                client.say(1);
-                client.hear(CHUNK);
-            }
-        }
+        talk(&mut clients, 1);
         assert_memory(process.resident().saturating_sub(resident), count, OVERHEAD);
         clients.iter_mut().for_each(Client::hear_all);
     });

@@ -124,11 +124,7 @@ impl World {
             Action::Register(which, mask) => self.register(which, mask.0),
             Action::Modify(which, mask) => self.model().modify(&self.set, which, mask.0),
             Action::Unregister(which) => self.unregister(which),
-            Action::Write(which) => {
-                self.write(which);
-                // A terminal has no room until that has moved on.
-                self.model().touch(which);
-            }
+            Action::Write(which) => self.write(which),
             Action::Close(which) => self.model().close(which),
             Action::Dup2(file, over) => self.model().dup2(file, over),
             Action::Poll => match self.set.poll(Duration::from_micros(50)) {
