@@ -5,8 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::event::{EventfdFlags, eventfd};
-
-use crate::bare;
+use rustix::io::fcntl_dupfd_cloexec;
 
 /// Some of them readable, for good.
 pub struct Crowd {
@@ -30,17 +29,22 @@ impl Crowd {
         Ok(Self { watched, _peers: peers })
     }
 
+    /// One descriptor each, where a socket and its peer would be two.
     pub fn of_eventfds(size: usize, is_ready: impl Fn(usize) -> bool) -> io::Result<Self> {
         let new = |member| eventfd(is_ready(member).into(), EventfdFlags::CLOEXEC);
         let watched = (0..size).map(new).collect::<Result<_, _>>()?;
         Ok(Self { watched, _peers: Vec::new() })
     }
 
-    pub fn numbers(&self) -> impl Iterator<Item = RawFd> {
-        self.watched.iter().map(AsRawFd::as_raw_fd)
+    /// Renumbered: the highest is this one, where numbers were free, and the others are just below.
+    pub fn up_to(self, highest: RawFd) -> io::Result<Self> {
+        let lowest = highest + 1 - self.watched.len() as RawFd;
+        let renumber = |fd: &OwnedFd| fcntl_dupfd_cloexec(fd, lowest);
+        let watched = self.watched.iter().map(renumber).collect::<Result<_, _>>()?;
+        Ok(Self { watched, ..self })
     }
 
-    pub fn pollfds(&self) -> Vec<libc::pollfd> {
-        self.numbers().map(bare::pollfd).collect()
+    pub fn numbers(&self) -> Vec<RawFd> {
+        self.watched.iter().map(AsRawFd::as_raw_fd).collect()
     }
 }

@@ -1,63 +1,95 @@
-//! What a wait on a pollset costs, beside the bare system calls on the same descriptors.
+//! What pollset costs beside its peers and the bare system calls.
 //!
-//! `cargo run --release -p pollset-bench [TABLE...]`
+//! `cargo run --release -p pollset-bench -- [--quick] [WORKLOAD...]`
 
-mod bare;
-mod churn;
 mod crowd;
+mod machine;
 mod measure;
-mod memory;
-mod ours;
-mod ready;
-mod transient;
+mod pollers;
+mod report;
+mod workloads;
 
-use anyhow::Result;
-use clap::{Parser, ValueEnum};
-use comfy_table::presets::ASCII_MARKDOWN;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
 
-/// Measure pollset beside the bare system calls: medians of alternated rounds, in one run
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+
+use measure::Run;
+use report::Report;
+use workloads::{Workload, echo};
+
+/// Measure pollset beside its peers: rounds that alternate between all of them, in one run
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// What to print [default: all]
-    #[arg(value_enum)]
-    tables: Vec<Table>,
+    /// Less thorough: fewer sizes, fewer rounds
+    #[arg(long)]
+    quick: bool,
+    /// Where the samples, charts and their page go
+    #[arg(long, value_name = "FOLDER", default_value = "target/benchmarks")]
+    into: PathBuf,
+    /// What to measure [default: all]
+    #[arg(value_enum, value_name = "WORKLOAD")]
+    workloads: Vec<Workload>,
+    #[command(subcommand)]
+    role: Option<Hidden>,
 }
 
-/// The descriptions are the titles.
-#[derive(Clone, Copy, ValueEnum)]
-enum Table {
-    /// One ready of n; ns a wait. Of eventfds, one descriptor each: 19,000 fit under a limit of 20,000
-    ReadyOne,
-    /// k ready of n unix sockets, evenly spread; ns a wait
-    ReadyShare,
-    /// Beside 5,000 idle ones, a connection is made, registered, readable, read, unregistered and closed; µs each
-    Churn,
-    /// A new object that is asked once about n descriptors and dropped; ns
-    Transient,
-    /// What a set allocates, once it has chosen its engine
-    Memory,
-}
-
-impl Table {
-    fn print(self) -> Result<()> {
-        let mut rows = match self {
-            Table::ReadyOne => ready::one_of_n()?,
-            Table::ReadyShare => ready::share_of_n()?,
-            Table::Churn => churn::connections()?,
-            Table::Transient => transient::ask_once_and_drop()?,
-            Table::Memory => memory::per_wait_and_registration()?,
-        };
-        let named = self.to_possible_value().expect("no table is hidden");
-        let title = named.get_help().expect("each has a description");
-        rows.load_style(ASCII_MARKDOWN);
-        println!("{}: {title}\n\n{rows}\n", named.get_name());
-        Ok(())
-    }
+#[derive(Clone, Subcommand)]
+enum Hidden {
+    /// One of the two processes of the echo workload
+    #[command(subcommand, hide = true)]
+    EchoRole(echo::Role),
 }
 
 fn main() -> Result<()> {
-    let Arguments { tables } = Arguments::parse();
+    let arguments = Arguments::parse();
     rlimit::increase_nofile_limit(u64::MAX)?;
-    let tables = if tables.is_empty() { Table::value_variants() } else { &tables };
-    tables.iter().try_for_each(|table| table.print())
+    if let Some(Hidden::EchoRole(role)) = arguments.role {
+        return role.play();
+    }
+    fs::create_dir_all(&arguments.into)?;
+    let workloads = match &arguments.workloads[..] {
+        [] => Workload::value_variants(),
+        chosen => chosen,
+    };
+    for &workload in workloads {
+        let report = measure(workload, arguments.quick)?;
+        keep(&report, &arguments.into)?;
+    }
+    Ok(())
+}
+
+fn measure(workload: Workload, quick: bool) -> Result<Report> {
+    let value = workload.to_possible_value().expect("none is hidden");
+    let name = value.get_name();
+    let description = value.get_help().expect("each has one").to_string();
+    let style =
+        ProgressStyle::with_template("{prefix:>14} {wide_bar} {pos}/{len} rounds, {eta} left")?;
+    let progress = ProgressBar::no_length().with_style(style).with_prefix(name.to_owned());
+    let charts = workload.measure(&Run::new(quick, progress.clone()))?;
+    progress.finish_and_clear();
+    let how = if quick { "--quick " } else { "" };
+    Ok(Report {
+        workload: name.to_owned(),
+        description,
+        language: "Rust".to_owned(),
+        command: format!("cargo run --release -p pollset-bench -- {how}{name}"),
+        date: Timestamp::now().strftime("%F").to_string(),
+        machine: machine::describe(),
+        versions: machine::versions()?,
+        charts,
+    })
+}
+
+fn keep(report: &Report, folder: &Path) -> Result<()> {
+    let path = folder.join(&report.workload).with_extension("json");
+    let file = File::create(&path).with_context(|| format!("can't write {}", path.display()))?;
+    let mut file = BufWriter::new(file);
+    serde_json::to_writer(&mut file, report)?;
+    Ok(file.flush()?)
 }

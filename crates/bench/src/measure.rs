@@ -1,50 +1,90 @@
-//! Contestants measured in turn within one run.
+//! Contestants that play rounds in turn within one run.
 
 use std::time::{Duration, Instant};
 
-const ROUNDS: usize = 31;
-const ROUND: Duration = Duration::from_millis(4);
+use anyhow::Result;
+use indicatif::ProgressBar;
 
-/// Nanoseconds that one call of each contestant takes: the median of alternated rounds.
-pub fn in_turn<const N: usize>(contestants: [&mut dyn FnMut(); N]) -> [f64; N] {
-    let mut contestants = contestants.map(|call| {
-        let calls = calls_per_round(call);
-        (call, calls, Vec::with_capacity(ROUNDS))
-    });
-    for _ in 0..ROUNDS {
-        for (call, calls, samples) in &mut contestants {
-            // Not timed: a set re-checks some of its registrations as time goes by. What became due
-            // while the others had their turn is done here; what becomes due in this round is part
-            // of what it costs. It also gets the caches back from the others.
-            time(*call, (*calls / 4).max(1));
-            samples.push(time(*call, *calls).as_nanos() as f64 / *calls as f64);
-        }
-    }
-    contestants.map(|(_, _, samples)| median(samples))
+/// How thorough a run is, and how far it has come.
+pub struct Run {
+    pub quick: bool,
+    progress: ProgressBar,
 }
 
-fn calls_per_round(call: &mut dyn FnMut()) -> u32 {
+/// Plays one round; what came out of it.
+pub type Player<'a, T> = Box<dyn FnMut() -> Result<T> + 'a>;
+
+impl Run {
+    pub fn new(quick: bool, progress: ProgressBar) -> Self {
+        Self { quick, progress }
+    }
+
+    /// The sizes to measure at, every third of them if the run is quick.
+    pub fn sizes<T: Copy>(&self, all: &[T]) -> Vec<T> {
+        let step = if self.quick { 3 } else { 1 };
+        all.iter().copied().step_by(step).collect()
+    }
+
+    /// There are so many fields of players to come.
+    pub fn expect(&self, fields: usize, rounds: usize) {
+        self.progress.set_length((fields * rounds) as u64);
+    }
+
+    pub fn rounds(&self) -> usize {
+        if self.quick { 7 } else { 31 }
+    }
+
+    /// What came out of each one's rounds. Nobody is always the first.
+    pub fn in_turn<T>(&self, rounds: usize, players: &mut [Player<T>]) -> Result<Vec<Vec<T>>> {
+        let mut samples: Vec<_> = players.iter().map(|_| Vec::with_capacity(rounds)).collect();
+        for round in 0..rounds {
+            for turn in 0..players.len() {
+                let player = (round + turn) % players.len();
+                samples[player].push(players[player]()?);
+            }
+            self.progress.inc(1);
+        }
+        Ok(samples)
+    }
+}
+
+/// A round of as many calls as take some milliseconds; nanoseconds a call.
+pub fn calls<'a>(mut call: impl FnMut() + 'a) -> Player<'a, f64> {
+    const ROUND: Duration = Duration::from_millis(4);
+
+    warm_up(&mut call);
     let mut calls = 1;
-    while time(call, calls) < ROUND {
+    while time(&mut call, calls) < ROUND {
         calls *= 2;
     }
-    calls
+    Box::new(move || {
+        // Not timed: a set re-checks some of its registrations as time goes by. What became due
+        // while the others had their turn is done here; what becomes due in this round is part of
+        // what it costs. It also gets the caches back from the others.
+        time(&mut call, (calls / 4).max(1));
+        Ok(time(&mut call, calls).as_nanos() as f64 / f64::from(calls))
+    })
 }
 
-fn time(call: &mut dyn FnMut(), calls: u32) -> Duration {
+/// Until one of ours has chosen: it pays rent on poll(2) before it buys an epoll instance, and what
+/// is measured is how it goes on then.
+pub fn warm_up(call: &mut impl FnMut()) {
+    const ENOUGH: u32 = 2_000;
+    const LONG_ENOUGH: Duration = Duration::from_millis(200);
+
+    let start = Instant::now();
+    for _ in 0..ENOUGH {
+        call();
+        if start.elapsed() > LONG_ENOUGH {
+            break;
+        }
+    }
+}
+
+fn time(call: &mut impl FnMut(), calls: u32) -> Duration {
     let start = Instant::now();
     for _ in 0..calls {
         call();
     }
     start.elapsed()
-}
-
-fn median(mut samples: Vec<f64>) -> f64 {
-    samples.sort_by(f64::total_cmp);
-    samples[samples.len() / 2]
-}
-
-/// How one compares to another: as a ratio, and as a difference with so many decimals.
-pub fn beside(one: f64, other: f64, decimals: usize) -> String {
-    format!("{:.2}, {:+.decimals$}", one / other, one - other)
 }

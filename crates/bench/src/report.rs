@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::pollers::Contestant;
+
 #[derive(Serialize, Deserialize)]
 pub struct Report {
     /// As on the command line. The file is named after it, with `python-` before it if it is from
@@ -44,6 +46,28 @@ pub struct Chart {
     pub y: String,
     pub unit: Unit,
     pub series: Vec<Series>,
+}
+
+impl Chart {
+    pub fn new(name: &str, title: &str, x: &str, y: &str, unit: Unit) -> Self {
+        let [name, title, x, y] = [name, title, x, y].map(str::to_owned);
+        Self { name, title, x, y, unit, series: Vec::new() }
+    }
+
+    pub fn add(&mut self, contestant: Contestant, x: usize, samples: Vec<f64>) {
+        self.add_named(contestant.name(), contestant.kind(), x, samples);
+    }
+
+    pub fn add_named(&mut self, name: &str, kind: Kind, x: usize, samples: Vec<f64>) {
+        let point = Point { x: x as f64, samples };
+        match self.series.iter_mut().find(|series| series.contestant == name) {
+            Some(series) => series.points.push(point),
+            None => {
+                let contestant = name.to_owned();
+                self.series.push(Series { contestant, kind, points: vec![point] });
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

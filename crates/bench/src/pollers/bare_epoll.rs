@@ -1,0 +1,89 @@
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::null_mut;
+use std::time::Duration;
+
+use anyhow::Result;
+use libc::{
+    EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, EPOLLOUT, c_int,
+    epoll_event,
+};
+
+use super::{Interest, Poller};
+
+/// Level-triggered.
+pub struct Epoll {
+    instance: OwnedFd,
+    events: Vec<epoll_event>,
+}
+
+impl Epoll {
+    pub fn new(most_events: usize) -> Result<Self> {
+        // SAFETY: no memory is passed.
+        let instance = unsafe { libc::epoll_create1(EPOLL_CLOEXEC) };
+        if instance < 0 {
+            return Err(io::Error::last_os_error().into());
+        }
+        // SAFETY: the number was opened above, and nothing else closes it.
+        let instance = unsafe { OwnedFd::from_raw_fd(instance) };
+        Ok(Self { instance, events: vec![epoll_event { events: 0, u64: 0 }; most_events] })
+    }
+
+    fn control(&self, operation: c_int, fd: RawFd, event: *mut epoll_event) -> Result<()> {
+        // SAFETY: the kernel reads the event, which is the caller's, or nothing if it deletes.
+        let outcome = unsafe { libc::epoll_ctl(self.instance.as_raw_fd(), operation, fd, event) };
+        if outcome < 0 { Err(io::Error::last_os_error().into()) } else { Ok(()) }
+    }
+}
+
+impl Poller for Epoll {
+    fn add(&mut self, fd: RawFd) -> Result<()> {
+        let mut event = epoll_event { events: EPOLLIN as u32, u64: fd as u64 };
+        self.control(EPOLL_CTL_ADD, fd, &mut event)
+    }
+
+    fn modify(&mut self, fd: RawFd, interest: Interest) -> Result<()> {
+        let events = match interest {
+            Interest::Read => EPOLLIN,
+            Interest::ReadAndWrite => EPOLLIN | EPOLLOUT,
+        };
+        let mut event = epoll_event { events: events as u32, u64: fd as u64 };
+        self.control(EPOLL_CTL_MOD, fd, &mut event)
+    }
+
+    fn remove(&mut self, fd: RawFd) -> Result<()> {
+        self.control(EPOLL_CTL_DEL, fd, null_mut())
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<RawFd>) -> Result<()> {
+        let ms = timeout.map_or(-1, |timeout| timeout.as_millis() as c_int);
+        let room = self.events.len() as c_int;
+        // SAFETY: the kernel writes at most `room` events, of which the list has so many.
+        let found = unsafe {
+            libc::epoll_wait(self.instance.as_raw_fd(), self.events.as_mut_ptr(), room, ms)
+        };
+        let found = usize::try_from(found).map_err(|_| io::Error::last_os_error())?;
+        ready.extend(self.events[..found].iter().map(|event| event.u64 as RawFd));
+        Ok(())
+    }
+}
+
+pub struct LeftToClose(pub Epoll);
+
+impl Poller for LeftToClose {
+    fn add(&mut self, fd: RawFd) -> Result<()> {
+        self.0.add(fd)
+    }
+
+    fn modify(&mut self, fd: RawFd, interest: Interest) -> Result<()> {
+        self.0.modify(fd, interest)
+    }
+
+    fn remove(&mut self, _: RawFd) -> Result<()> {
+        Ok(())
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<RawFd>) -> Result<()> {
+        self.0.wait(timeout, ready)
+    }
+}

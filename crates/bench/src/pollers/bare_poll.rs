@@ -1,0 +1,52 @@
+use std::io;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use anyhow::Result;
+use libc::{POLLIN, POLLOUT, c_int};
+
+use super::by_number::ByNumber;
+use super::{Interest, Poller};
+
+/// An array that is kept up to date.
+#[derive(Default)]
+pub struct Poll(ByNumber<libc::pollfd>);
+
+impl Poller for Poll {
+    fn add(&mut self, fd: RawFd) -> Result<()> {
+        self.0.add(fd, entry(fd));
+        Ok(())
+    }
+
+    fn modify(&mut self, fd: RawFd, interest: Interest) -> Result<()> {
+        self.0.get_mut(fd).events = match interest {
+            Interest::Read => POLLIN,
+            Interest::ReadAndWrite => POLLIN | POLLOUT,
+        };
+        Ok(())
+    }
+
+    fn remove(&mut self, fd: RawFd) -> Result<()> {
+        self.0.remove(fd);
+        Ok(())
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<RawFd>) -> Result<()> {
+        let found = ask(&mut self.0.entries, timeout)?;
+        let with_events = self.0.entries.iter().filter(|entry| entry.revents != 0);
+        ready.extend(with_events.map(|entry| entry.fd).take(found));
+        Ok(())
+    }
+}
+
+pub fn entry(fd: RawFd) -> libc::pollfd {
+    libc::pollfd { fd, events: POLLIN, revents: 0 }
+}
+
+/// How many are ready.
+pub fn ask(entries: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<usize> {
+    let ms = timeout.map_or(-1, |timeout| timeout.as_millis() as c_int);
+    // SAFETY: the kernel reads and writes `entries.len()` entries of the slice.
+    let found = unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, ms) };
+    found.try_into().map_err(|_| io::Error::last_os_error())
+}
