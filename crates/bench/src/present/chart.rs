@@ -1,0 +1,196 @@
+//! A chart as a picture.
+
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+use kuva::backend::raster::RasterBackend;
+use kuva::backend::svg::SvgBackend;
+use kuva::plot::legend::{LegendEntry, LegendPosition, LegendShape};
+use kuva::plot::{BandPlot, BarPlot, LinePlot, ScatterPlot};
+use kuva::render::layout::{Layout, TickFormat};
+use kuva::render::plots::Plot;
+use kuva::render::render::render_multiple;
+
+use super::axis::Axis;
+use super::figure::plain;
+use super::looks::{Ground, Look, looks};
+use super::spread::Spread;
+use super::table::{scale_at, xs};
+use super::verdict::{median_at, spread_at};
+use crate::report::{Chart, Kind, Series, Unit};
+
+/// In pixels, as many as a page of text is wide.
+const WIDTH: f64 = 840.0;
+
+/// Of a pixel of the SVG, in the PNG.
+const PNG_SCALE: f32 = 2.0;
+
+/// As SVG, with text as text, and as PNG.
+pub fn draw(chart: &Chart, ground: &Ground) -> Result<(String, Vec<u8>)> {
+    let (plots, layout) = match xs(chart)[..] {
+        [x] => bars(chart, ground, x),
+        _ => lines(chart, ground),
+    };
+    let layout = layout
+        .with_width(WIDTH)
+        .with_title(&chart.title)
+        .with_subtitle(what_is_counted(chart))
+        .with_theme(ground.theme())
+        .with_title_size(17)
+        .with_subtitle_size(13)
+        .with_label_size(13)
+        .with_tick_size(12)
+        .with_body_size(12);
+    let scene = render_multiple(plots, layout);
+    let png = RasterBackend::new().with_scale(PNG_SCALE).render_scene(&scene);
+    Ok((SvgBackend::new().render_scene(&scene), png.map_err(|why| anyhow!(why))?))
+}
+
+/// Such as "a wait: less is better".
+pub fn what_is_counted(chart: &Chart) -> String {
+    let better = if chart.unit == Unit::PerSecond { "more" } else { "less" };
+    format!("{}: {better} is better", chart.y)
+}
+
+fn lines(chart: &Chart, ground: &Ground) -> (Vec<Plot>, Layout) {
+    let points: Vec<Vec<(f64, Spread)>> = chart.series.iter().map(points).collect();
+    let all = points.iter().flatten();
+    let x_axis = Axis::for_values(all.clone().map(|(x, _)| *x));
+    let y_axis = Axis::for_values(all.map(|(_, spread)| spread.median));
+
+    let looks = looks(&chart.series);
+    let mut plots: Vec<(Kind, [Option<Plot>; 2])> = Vec::new();
+    for ((series, look), points) in chart.series.iter().zip(&looks).zip(&points) {
+        plots.push((series.kind, curve(points, look, ground, &x_axis, &y_axis)));
+    }
+    plots.sort_by_key(|(kind, _)| in_front(*kind));
+    let plots: Vec<Plot> = plots.into_iter().flat_map(|(_, plots)| plots).flatten().collect();
+
+    let entries = chart.series.iter().zip(&looks).map(|(series, look)| LegendEntry {
+        label: series.contestant.clone(),
+        color: ground.shade(look).into(),
+        shape: look.marker.map_or(LegendShape::Line, LegendShape::Marker),
+        dasharray: look.dashes.map(Into::into),
+    });
+    let unit = chart.unit;
+    let layout = Layout::auto_from_plots(&plots)
+        .with_height(460.0)
+        .with_x_label(&chart.x)
+        .with_legend_entries(entries.collect())
+        .with_legend_position(LegendPosition::OutsideRightTop)
+        .with_legend_box(false);
+    let layout = with_x_axis(layout, x_axis, plain);
+    (plots, with_y_axis(layout, y_axis, move |value| unit.at_mark(value)))
+}
+
+fn points(series: &Series) -> Vec<(f64, Spread)> {
+    let spread = |point: &crate::report::Point| Some((point.x, Spread::of(&point.samples)?));
+    let mut points: Vec<_> = series.points.iter().filter_map(spread).collect();
+    points.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    points
+}
+
+/// Ours lies over the others, and the others over ours with something forced.
+fn in_front(kind: Kind) -> usize {
+    match kind {
+        Kind::OursForced => 0,
+        Kind::Bare | Kind::Peer => 1,
+        Kind::Ours => 2,
+    }
+}
+
+/// The medians, with a band between the quartiles.
+fn curve(
+    points: &[(f64, Spread)],
+    look: &Look,
+    ground: &Ground,
+    x_axis: &Axis,
+    y_axis: &Axis,
+) -> [Option<Plot>; 2] {
+    let color = ground.shade(look);
+    let along = || points.iter().map(|(x, _)| x_axis.position(*x));
+    let heights =
+        |of: fn(&Spread) -> f64| points.iter().map(move |(_, spread)| y_axis.position(of(spread)));
+    let medians: Vec<(f64, f64)> = along().zip(heights(|spread| spread.median)).collect();
+
+    let mut line =
+        LinePlot::new().with_data(medians.clone()).with_color(color).with_stroke_width(look.width);
+    if let Some(dashes) = look.dashes {
+        line = line.with_line_style(kuva::plot::LineStyle::Custom(dashes.into()));
+    }
+    line.band = Some(
+        BandPlot::new(
+            along(),
+            heights(|spread| spread.lower_quartile),
+            heights(|spread| spread.upper_quartile),
+        )
+        .with_color(color)
+        .with_opacity(0.18),
+    );
+    let marks = look.marker.map(|marker| {
+        let size = look.width + 2.5;
+        Plot::Scatter(
+            ScatterPlot::new()
+                .with_data(medians)
+                .with_color(color)
+                .with_marker(marker)
+                .with_size(size),
+        )
+    });
+    [Some(Plot::Line(line)), marks]
+}
+
+fn with_x_axis(
+    layout: Layout,
+    axis: Axis,
+    write: impl Fn(f64) -> String + Send + Sync + 'static,
+) -> Layout {
+    let layout = match axis {
+        Axis::Linear { end } => layout.with_x_axis_min(-0.02 * end).with_x_axis_max(1.02 * end),
+        Axis::Logarithmic { start, end } => {
+            layout.with_log_x().with_x_axis_min(start).with_x_axis_max(end)
+        }
+        Axis::DecadesAndZero { zero, end } => {
+            layout.with_x_axis_min(zero - 0.1).with_x_axis_max(end + 0.1).with_x_tick_step(1.0)
+        }
+    };
+    layout.with_x_tick_format(TickFormat::Custom(Arc::new(move |mark| write(axis.value(mark)))))
+}
+
+fn with_y_axis(
+    layout: Layout,
+    axis: Axis,
+    write: impl Fn(f64) -> String + Send + Sync + 'static,
+) -> Layout {
+    let layout = match axis {
+        Axis::Linear { end } => layout.with_y_axis_min(0.0).with_y_axis_max(1.1 * end),
+        Axis::Logarithmic { start, end } => {
+            layout.with_log_y().with_y_axis_min(start).with_y_axis_max(end)
+        }
+        Axis::DecadesAndZero { zero, end } => {
+            layout.with_y_axis_min(zero).with_y_axis_max(end + 0.1).with_y_tick_step(1.0)
+        }
+    };
+    layout.with_y_tick_format(TickFormat::Custom(Arc::new(move |mark| write(axis.value(mark)))))
+}
+
+fn bars(chart: &Chart, ground: &Ground, x: f64) -> (Vec<Plot>, Layout) {
+    let scale = scale_at(chart, x);
+    let unit = chart.unit;
+    let mut bars = BarPlot::new().with_horizontal(true).with_width(0.6);
+    for (series, look) in chart.series.iter().zip(looks(&chart.series)).rev() {
+        let Some(spread) = spread_at(series, x) else { continue };
+        let label =
+            format!("{}   {} {}", series.contestant, scale.write_spread(&spread), scale.sign);
+        bars = bars.with_colored_bar(label, spread.median, ground.shade(&look));
+    }
+    let largest = chart.series.iter().filter_map(|series| median_at(series, x)).fold(0.0, f64::max);
+    let plots = vec![Plot::Bar(bars)];
+    let layout = Layout::auto_from_plots(&plots)
+        .with_height(110.0 + 28.0 * chart.series.len() as f64)
+        .with_x_axis_min(0.0)
+        .with_x_axis_max(1.05 * largest)
+        .with_x_label(format!("{}: {}", chart.x, plain(x)))
+        .with_x_tick_format(TickFormat::Custom(Arc::new(move |mark| unit.at_mark(mark))));
+    (plots, layout)
+}

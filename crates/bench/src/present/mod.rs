@@ -1,0 +1,80 @@
+//! What is made from reports: tables, charts, and a page of all.
+
+mod axis;
+mod chart;
+mod figure;
+mod looks;
+mod page;
+mod spread;
+mod table;
+mod verdict;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::report::Report;
+
+/// Write the tables of a report to standard output, in Markdown.
+#[expect(dead_code, reason = "the workloads don't make reports yet")]
+pub fn print(report: &Report) {
+    println!("{}", markdown(report));
+}
+
+/// From all reports (`*.json`) in the folder, draw each chart as `NAME.svg`, `NAME.png`,
+/// `NAME-dark.svg` and `NAME-dark.png`, and write `index.html` and `tables.md`.
+pub fn draw(folder: &Path) -> Result<()> {
+    let reports = read(folder)?;
+    for chart in reports.iter().flat_map(|report| &report.charts) {
+        for ground in [&looks::LIGHT, &looks::DARK] {
+            let (svg, png) = chart::draw(chart, ground)
+                .with_context(|| format!("the chart {} can't be drawn", chart.name))?;
+            let stem = ground.stem(&chart.name);
+            write(&folder.join(format!("{stem}.svg")), svg.as_bytes())?;
+            write(&folder.join(format!("{stem}.png")), &png)?;
+        }
+    }
+    let tables: Vec<String> = reports.iter().map(markdown).collect();
+    write(&folder.join("tables.md"), tables.join("\n").as_bytes())?;
+    write(&folder.join("index.html"), page::page(&reports).into_string().as_bytes())
+}
+
+fn markdown(report: &Report) -> String {
+    let tables = report.charts.iter().map(|chart| {
+        let (counted, table) = (chart::what_is_counted(chart), table::markdown(chart));
+        format!("### {}\n\n{counted}\n\n{table}\n", chart.title)
+    });
+    let tables: Vec<String> = tables.collect();
+    format!(
+        "## {} ({})\n\n{}\n\n{}",
+        report.workload,
+        report.language,
+        report.description,
+        tables.join("\n")
+    )
+}
+
+/// Those from Rust before those from Python, each in the order of their names.
+fn read(folder: &Path) -> Result<Vec<Report>> {
+    let mut reports = Vec::new();
+    let files =
+        fs::read_dir(folder).with_context(|| format!("{} can't be listed", folder.display()))?;
+    for file in files {
+        let path = file?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            reports
+                .push(report(&path).with_context(|| format!("{} is no report", path.display()))?);
+        }
+    }
+    reports.sort_by_cached_key(|report| (report.language != "Rust", report.workload.clone()));
+    Ok(reports)
+}
+
+fn report(path: &Path) -> Result<Report> {
+    Ok(serde_json::from_slice(&fs::read(path)?)?)
+}
+
+fn write(path: &Path, contents: &[u8]) -> Result<()> {
+    fs::write(path, contents).with_context(|| format!("{} can't be written", path.display()))
+}

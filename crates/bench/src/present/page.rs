@@ -1,0 +1,126 @@
+//! A page of all reports, for a browser.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::figure::plain;
+use super::looks::{DARK, LIGHT};
+use super::table::{Table, judged, scale_at, write_verdict, xs};
+use super::verdict::Verdict;
+use crate::report::{Chart, Report};
+
+const STYLE: &str = include_str!("page.css");
+
+/// With more rows than this, a table is folded.
+const SHORT: usize = 4;
+
+pub fn page(reports: &[Report]) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { "pollset: benchmarks" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { "pollset: benchmarks" }
+                nav { ul { @for report in reports { li { a href={ "#" (id(report)) } { (heading(report)) } } } } }
+                (misses(reports))
+                @for report in reports { (section(report)) }
+            }
+        }
+    }
+}
+
+fn misses(reports: &[Report]) -> Markup {
+    let mut items = Vec::new();
+    for chart in reports.iter().flat_map(|report| &report.charts) {
+        let xs = xs(chart);
+        for ours in judged(chart, &xs) {
+            for &x in &xs {
+                let Some(verdict) = Verdict::on(ours, chart, x).filter(|verdict| verdict.is_miss)
+                else {
+                    continue;
+                };
+                items.push(html! {
+                    a href={ "#" (chart.name) } { (chart.title) } ", " (chart.x) " " (plain(x)) ": "
+                    (ours.contestant) " " (write_verdict(&verdict, scale_at(chart, x)))
+                });
+            }
+        }
+    }
+    html! {
+        section.misses {
+            h2 { "Where pollset is behind by more than 40 ns and 15 %" }
+            @if items.is_empty() { p { "Nowhere in these reports." } }
+            @else { ul { @for item in items { li { (item) } } } }
+        }
+    }
+}
+
+fn section(report: &Report) -> Markup {
+    let machine = &report.machine;
+    html! {
+        section id=(id(report)) {
+            h2 { (heading(report)) }
+            p { (report.description) }
+            pre { code { (report.command) } }
+            p.small {
+                (report.date) ", on " (machine.processor) ", " (machine.cores) " cores, "
+                (machine.memory_gib) " GiB, " (machine.kernel) ". "
+                @for (index, (name, version)) in report.versions.iter().enumerate() {
+                    @if index > 0 { ", " } (name) " " (version)
+                }
+                ". " a href=(file(report)) { "All samples" }
+            }
+            @for chart in &report.charts { (figure(chart)) }
+        }
+    }
+}
+
+fn figure(chart: &Chart) -> Markup {
+    let table = Table::of(chart);
+    html! {
+        figure id=(chart.name) {
+            picture {
+                source media="(prefers-color-scheme: dark)" srcset={ (DARK.stem(&chart.name)) ".svg" };
+                img src={ (LIGHT.stem(&chart.name)) ".svg" } alt={ (chart.title) ": " (chart.y) " by " (chart.x) };
+            }
+            details open[table.rows.len() <= SHORT] {
+                summary { "The figures: medians, ± half of the distance between the quartiles" }
+                div.wide { (figures(&table)) }
+            }
+        }
+    }
+}
+
+fn figures(table: &Table) -> Markup {
+    html! {
+        table {
+            thead { tr { @for name in &table.header { th { (name) } } } }
+            tbody {
+                @for row in &table.rows {
+                    tr { @for cell in row { td.miss[cell.is_miss] { (cell.text) } } }
+                }
+            }
+        }
+    }
+}
+
+fn heading(report: &Report) -> String {
+    format!("{} ({})", report.workload, report.language)
+}
+
+fn id(report: &Report) -> String {
+    format!("{}-{}", report.language, report.workload)
+}
+
+fn file(report: &Report) -> String {
+    if report.language == "Python" {
+        format!("python-{}.json", report.workload)
+    } else {
+        format!("{}.json", report.workload)
+    }
+}

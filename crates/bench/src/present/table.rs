@@ -1,0 +1,85 @@
+//! The figures of a chart: a row for each x, a column for each contestant.
+
+use comfy_table::presets::ASCII_MARKDOWN;
+
+use super::figure::{Scale, plain};
+use super::verdict::{Verdict, median_at, spread_at};
+use crate::report::{Chart, Kind, Series};
+
+pub struct Table {
+    pub header: Vec<String>,
+    pub rows: Vec<Vec<Cell>>,
+}
+
+pub struct Cell {
+    pub text: String,
+    pub is_miss: bool,
+}
+
+impl Table {
+    pub fn of(chart: &Chart) -> Self {
+        let xs = xs(chart);
+        let judged: Vec<&Series> = judged(chart, &xs).collect();
+        let mut header = vec![chart.x.clone(), "unit".into()];
+        header.extend(chart.series.iter().map(|series| series.contestant.clone()));
+        header
+            .extend(judged.iter().map(|ours| format!("{} beside the best other", ours.contestant)));
+        let rows = xs.iter().map(|&x| row(chart, &judged, x)).collect();
+        Self { header, rows }
+    }
+}
+
+pub fn markdown(chart: &Chart) -> String {
+    let table = Table::of(chart);
+    let mut markdown = comfy_table::Table::new();
+    markdown.load_style(ASCII_MARKDOWN).set_header(table.header);
+    for row in table.rows {
+        markdown.add_row(
+            row.into_iter()
+                .map(|cell| if cell.is_miss { format!("MISS {}", cell.text) } else { cell.text }),
+        );
+    }
+    markdown.to_string()
+}
+
+/// Every x of any of its series, in ascending order.
+pub fn xs(chart: &Chart) -> Vec<f64> {
+    let points = chart.series.iter().flat_map(|series| &series.points);
+    let mut xs: Vec<f64> = points.map(|point| point.x).collect();
+    xs.sort_by(f64::total_cmp);
+    xs.dedup();
+    xs
+}
+
+/// Those of ours that there is a verdict on.
+pub fn judged<'a>(chart: &'a Chart, xs: &[f64]) -> impl Iterator<Item = &'a Series> {
+    let ours = chart.series.iter().filter(|series| series.kind == Kind::Ours);
+    ours.filter(|ours| xs.iter().any(|&x| Verdict::on(ours, chart, x).is_some()))
+}
+
+pub fn write_verdict(verdict: &Verdict, scale: Scale) -> String {
+    let Verdict { best_other, ratio, difference, .. } = verdict;
+    let decimals = if *ratio < 0.1 { 3 } else { 2 };
+    let plus = if *difference > 0.0 { "+" } else { "" };
+    format!("{ratio:.decimals$}× {best_other}, {plus}{}", scale.write_with_sign(*difference))
+}
+
+/// That of the smallest figure at this x.
+pub fn scale_at(chart: &Chart, x: f64) -> Scale {
+    let medians = chart.series.iter().filter_map(|series| median_at(series, x));
+    chart.unit.scale_for(medians.fold(f64::INFINITY, f64::min))
+}
+
+fn row(chart: &Chart, judged: &[&Series], x: f64) -> Vec<Cell> {
+    let scale = scale_at(chart, x);
+    let cell = |text| Cell { text, is_miss: false };
+    let mut row = vec![cell(plain(x)), cell(scale.sign.into())];
+    row.extend(chart.series.iter().map(|series| {
+        cell(spread_at(series, x).map(|spread| scale.write_spread(&spread)).unwrap_or_default())
+    }));
+    row.extend(judged.iter().map(|ours| match Verdict::on(ours, chart, x) {
+        Some(verdict) => Cell { text: write_verdict(&verdict, scale), is_miss: verdict.is_miss },
+        None => cell(String::new()),
+    }));
+    row
+}
