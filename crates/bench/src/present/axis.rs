@@ -1,10 +1,10 @@
 //! Where values lie along an axis.
 
-/// Data that spans this or more doesn't fit a linear axis.
-const WIDE: f64 = 20.0;
+/// Values the largest of which is so many times the smallest don't fit a linear axis.
+const WIDE: f64 = 8.0;
 
 /// A logarithmic axis ends so many times beyond the data.
-const MARGIN: f64 = 1.3;
+const MARGIN: f64 = 1.4;
 
 #[derive(Debug, PartialEq)]
 pub enum Axis {
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn an_axis_is_linear_where_the_data_spans_little() {
         assert_eq!(axis(&[250.0, 400.0, 281.0]), Axis::Linear { end: 400.0 });
-        assert_eq!(axis(&[0.0, 1_000.0, 9_000.0]), Axis::Linear { end: 9_000.0 });
+        assert_eq!(axis(&[0.0, 1_000.0, 4_000.0]), Axis::Linear { end: 4_000.0 });
     }
 
     #[test]

@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow};
-use kuva::backend::raster::RasterBackend;
+use anyhow::{Context, Result};
 use kuva::backend::svg::SvgBackend;
 use kuva::plot::legend::{LegendEntry, LegendPosition, LegendShape};
-use kuva::plot::{BandPlot, BarPlot, LinePlot, ScatterPlot};
+use kuva::plot::{BandPlot, BarPlot, LabelStyle, LinePlot, LineStyle, ScatterPlot};
 use kuva::render::layout::{Layout, TickFormat};
 use kuva::render::plots::Plot;
 use kuva::render::render::render_multiple;
+use resvg::tiny_skia::{Pixmap, Transform};
+use resvg::usvg::{Options, Tree};
 
 use super::axis::Axis;
 use super::figure::plain;
 use super::looks::{Ground, Look, looks};
 use super::spread::Spread;
 use super::table::{scale_at, xs};
-use super::verdict::{median_at, spread_at};
+use super::verdict::spread_at;
 use crate::report::{Chart, Kind, Series, Unit};
 
 /// In pixels, as many as a page of text is wide.
@@ -41,15 +42,30 @@ pub fn draw(chart: &Chart, ground: &Ground) -> Result<(String, Vec<u8>)> {
         .with_label_size(13)
         .with_tick_size(12)
         .with_body_size(12);
-    let scene = render_multiple(plots, layout);
-    let png = RasterBackend::new().with_scale(PNG_SCALE).render_scene(&scene);
-    Ok((SvgBackend::new().render_scene(&scene), png.map_err(|why| anyhow!(why))?))
+    let svg = SvgBackend::new().render_scene(&render_multiple(plots, layout));
+    let png = rasterize(&svg)?;
+    Ok((svg, png))
 }
 
-/// Such as "a wait: less is better".
+/// With a font of its own: which ones are installed makes no difference.
+fn rasterize(svg: &str) -> Result<Vec<u8>> {
+    let mut options = Options::default();
+    options.fontdb_mut().load_font_data(dejavu::sans::regular().to_vec());
+    let drawing = Tree::from_str(svg, &options)?;
+    let size = drawing.size().to_int_size().scale_by(PNG_SCALE).context("no size")?;
+    let mut pixels = Pixmap::new(size.width(), size.height()).context("no size")?;
+    resvg::render(&drawing, Transform::from_scale(PNG_SCALE, PNG_SCALE), &mut pixels.as_mut());
+    Ok(pixels.encode_png()?)
+}
+
+/// Such as "time of a wait; less is better".
 pub fn what_is_counted(chart: &Chart) -> String {
-    let better = if chart.unit == Unit::PerSecond { "more" } else { "less" };
-    format!("{}: {better} is better", chart.y)
+    let y = &chart.y;
+    match chart.unit {
+        Unit::Nanoseconds => format!("time of {y}; less is better"),
+        Unit::Bytes => format!("memory of {y}; less is better"),
+        Unit::PerSecond => format!("{y} a second; more is better"),
+    }
 }
 
 fn lines(chart: &Chart, ground: &Ground) -> (Vec<Plot>, Layout) {
@@ -116,7 +132,7 @@ fn curve(
     let mut line =
         LinePlot::new().with_data(medians.clone()).with_color(color).with_stroke_width(look.width);
     if let Some(dashes) = look.dashes {
-        line = line.with_line_style(kuva::plot::LineStyle::Custom(dashes.into()));
+        line = line.with_line_style(LineStyle::Custom(dashes.into()));
     }
     line.band = Some(
         BandPlot::new(
@@ -128,7 +144,7 @@ fn curve(
         .with_opacity(0.18),
     );
     let marks = look.marker.map(|marker| {
-        let size = look.width + 2.5;
+        let size = look.width + 2.0;
         Plot::Scatter(
             ScatterPlot::new()
                 .with_data(medians)
@@ -178,18 +194,28 @@ fn bars(chart: &Chart, ground: &Ground, x: f64) -> (Vec<Plot>, Layout) {
     let scale = scale_at(chart, x);
     let unit = chart.unit;
     let mut bars = BarPlot::new().with_horizontal(true).with_width(0.6);
+    let mut ends = Vec::new();
+    let mut values = Vec::new();
     for (series, look) in chart.series.iter().zip(looks(&chart.series)).rev() {
         let Some(spread) = spread_at(series, x) else { continue };
-        let label =
-            format!("{}   {} {}", series.contestant, scale.write_spread(&spread), scale.sign);
-        bars = bars.with_colored_bar(label, spread.median, ground.shade(&look));
+        bars = bars.with_colored_bar(&series.contestant, spread.median, ground.shade(&look));
+        values.push(format!("{} {}", scale.write_spread(&spread), scale.sign));
+        ends.push((spread.median, values.len() as f64));
     }
-    let largest = chart.series.iter().filter_map(|series| median_at(series, x)).fold(0.0, f64::max);
-    let plots = vec![Plot::Bar(bars)];
+    let largest = ends.iter().map(|(median, _)| *median).fold(0.0, f64::max);
+    let height = 125.0 + 26.0 * values.len() as f64;
+    let values = ScatterPlot::new()
+        .with_data(ends)
+        .with_labels(values)
+        .with_label_style(LabelStyle::Arrow { offset_x: 6.0, offset_y: -4.0 })
+        .with_size(5.0)
+        .with_marker_opacity(0.0);
+    let plots = vec![Plot::Bar(bars), Plot::Scatter(values)];
     let layout = Layout::auto_from_plots(&plots)
-        .with_height(110.0 + 28.0 * chart.series.len() as f64)
+        .with_height(height)
+        .with_show_grid(false)
         .with_x_axis_min(0.0)
-        .with_x_axis_max(1.05 * largest)
+        .with_x_axis_max(1.2 * largest)
         .with_x_label(format!("{}: {}", chart.x, plain(x)))
         .with_x_tick_format(TickFormat::Custom(Arc::new(move |mark| unit.at_mark(mark))));
     (plots, layout)

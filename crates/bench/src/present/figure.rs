@@ -61,7 +61,7 @@ impl Unit {
 }
 
 impl Scale {
-    /// Without the sign, and with so many decimals that three digits are left.
+    /// Without the sign, and to three digits or a whole.
     pub fn write(self, value: f64) -> String {
         let value = value / self.size;
         thousands(value, self.decimals(value))
@@ -84,7 +84,12 @@ impl Scale {
     }
 
     fn decimals(self, value: f64) -> usize {
-        if value.abs() >= 100.0 || value.fract() == 0.0 { 0 } else { 1 }
+        let is_finest = self.size == 1.0;
+        if value.abs() >= 100.0 || is_finest && value.abs() >= 10.0 || value.fract() == 0.0 {
+            0
+        } else {
+            1
+        }
     }
 }
 
@@ -136,6 +141,8 @@ mod tests {
         assert_eq!(micro.write(1_400_400.0), "1,400");
         assert_eq!(micro.write_with_sign(-1_340.0), "−1.3 µs");
         assert_eq!(Unit::Bytes.scale_for(61.0).write(61.0), "61");
+        assert_eq!(Unit::Nanoseconds.scale_for(28.0).write(28.4), "28");
+        assert_eq!(Unit::Nanoseconds.scale_for(2.0).write(2.84), "2.8");
     }
 
     #[test]

@@ -5,6 +5,10 @@ use kuva::render::theme::Theme;
 
 use crate::report::{Kind, Series};
 
+/// What a reader's system writes in. A PNG has the one that it brings: `DejaVu Sans`.
+const FONTS: &str =
+    "system-ui, -apple-system, Segoe UI, Noto Sans, Helvetica, Arial, DejaVu Sans, sans-serif";
+
 /// Light or dark.
 pub struct Ground {
     suffix: &'static str,
@@ -52,6 +56,7 @@ impl Ground {
             text_color: self.text.into(),
             legend_bg: self.background.into(),
             legend_border: "none".into(),
+            font_family: Some(FONTS.into()),
             ..Theme::light()
         }
     }
@@ -66,6 +71,8 @@ struct Hue {
 
 /// Okabe and Ito's vermillion, which none of the others comes close to.
 const VERMILLION: Hue = Hue { on_light: "#d55e00", on_dark: "#ff7f2a" };
+/// The same, weaker.
+const PEACH: Hue = Hue { on_light: "#e8965a", on_dark: "#b3683a" };
 const ORANGE: Hue = Hue { on_light: "#b57a00", on_dark: "#e69f00" };
 const BLACK: Hue = Hue { on_light: "#24292f", on_dark: "#e6edf3" };
 const GREY: Hue = Hue { on_light: "#6e7781", on_dark: "#a0a8b2" };
@@ -88,33 +95,33 @@ pub struct Look {
 
 /// Bare calls are grey. What no chart shows together may look alike.
 const KNOWN: [(&str, Hue, MarkerShape); 19] = [
-    ("poll(2)", GREY, MarkerShape::Circle),
-    ("epoll(7)", BLACK, MarkerShape::Square),
+    ("poll(2)", GREY, MarkerShape::Square),
+    ("epoll(7)", BLACK, MarkerShape::Diamond),
     ("select(2)", PALE, MarkerShape::Triangle),
-    ("rustix", PURPLE, MarkerShape::Diamond),
-    ("popol", OLIVE, MarkerShape::TriangleDown),
-    ("polling", BLUE, MarkerShape::Pentagon),
+    ("rustix", PURPLE, MarkerShape::TriangleDown),
+    ("popol", OLIVE, MarkerShape::Star),
+    ("polling", BLUE, MarkerShape::Hexagon),
     ("polling, oneshot", SKY, MarkerShape::Cross),
     ("mio", GREEN, MarkerShape::Plus),
-    ("select.poll", GREY, MarkerShape::Circle),
-    ("select.epoll", BLACK, MarkerShape::Square),
+    ("select.poll", GREY, MarkerShape::Square),
+    ("select.epoll", BLACK, MarkerShape::Diamond),
     ("select.select", PALE, MarkerShape::Triangle),
-    ("selectors", PURPLE, MarkerShape::Diamond),
-    ("gevent", OLIVE, MarkerShape::TriangleDown),
-    ("asyncio", BLUE, MarkerShape::Pentagon),
+    ("selectors", PURPLE, MarkerShape::TriangleDown),
+    ("gevent", OLIVE, MarkerShape::Star),
+    ("asyncio", BLUE, MarkerShape::Hexagon),
     ("asyncio on poll", SKY, MarkerShape::Cross),
     ("uvloop", GREEN, MarkerShape::Plus),
-    ("pollset", VERMILLION, MarkerShape::Star),
-    ("asyncio on pollset", ORANGE, MarkerShape::Hexagon),
-    ("pollset, audit at leisure", ORANGE, MarkerShape::Hexagon),
+    ("pollset", VERMILLION, MarkerShape::Circle),
+    ("asyncio on pollset", ORANGE, MarkerShape::Pentagon),
+    ("pollset, audit at leisure", ORANGE, MarkerShape::Pentagon),
 ];
 
 /// For names that aren't known, by turns.
 const OTHERS: [(Hue, MarkerShape); 4] = [
-    (INDIGO, MarkerShape::Hexagon),
+    (INDIGO, MarkerShape::Diamond),
     (OLIVE, MarkerShape::Cross),
     (PURPLE, MarkerShape::Plus),
-    (GREEN, MarkerShape::Diamond),
+    (GREEN, MarkerShape::Square),
 ];
 
 /// Of each of the series, in their order.
@@ -123,12 +130,7 @@ pub fn looks(series: &[Series]) -> Vec<Look> {
     let mut dashes = ["7 4", "2 3"].iter().cycle();
     let mut look = |series: &Series| {
         if series.kind == Kind::OursForced {
-            return Look {
-                hue: VERMILLION,
-                width: 1.5,
-                dashes: dashes.next().copied(),
-                marker: None,
-            };
+            return Look { hue: PEACH, width: 1.5, dashes: dashes.next().copied(), marker: None };
         }
         let known = KNOWN.iter().find(|(name, ..)| *name == series.contestant);
         let (hue, marker) = match known {

@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::figure::plain;
 use super::looks::{DARK, LIGHT};
-use super::table::{Table, judged, scale_at, write_verdict, xs};
+use super::table::{Table, judged, write_verdict, xs};
 use super::verdict::Verdict;
 use crate::report::{Chart, Report};
 
@@ -46,7 +46,7 @@ fn misses(reports: &[Report]) -> Markup {
                 };
                 items.push(html! {
                     a href={ "#" (chart.name) } { (chart.title) } ", " (chart.x) " " (plain(x)) ": "
-                    (ours.contestant) " " (write_verdict(&verdict, scale_at(chart, x)))
+                    (ours.contestant) " " (write_verdict(&verdict, chart.unit))
                 });
             }
         }

@@ -4,7 +4,7 @@ use comfy_table::presets::ASCII_MARKDOWN;
 
 use super::figure::{Scale, plain};
 use super::verdict::{Verdict, median_at, spread_at};
-use crate::report::{Chart, Kind, Series};
+use crate::report::{Chart, Kind, Series, Unit};
 
 pub struct Table {
     pub header: Vec<String>,
@@ -57,11 +57,12 @@ pub fn judged<'a>(chart: &'a Chart, xs: &[f64]) -> impl Iterator<Item = &'a Seri
     ours.filter(|ours| xs.iter().any(|&x| Verdict::on(ours, chart, x).is_some()))
 }
 
-pub fn write_verdict(verdict: &Verdict, scale: Scale) -> String {
+pub fn write_verdict(verdict: &Verdict, unit: Unit) -> String {
     let Verdict { best_other, ratio, difference, .. } = verdict;
     let decimals = if *ratio < 0.1 { 3 } else { 2 };
     let plus = if *difference > 0.0 { "+" } else { "" };
-    format!("{ratio:.decimals$}× {best_other}, {plus}{}", scale.write_with_sign(*difference))
+    let difference = unit.scale_for(difference.abs()).write_with_sign(*difference);
+    format!("{ratio:.decimals$}× {best_other}, {plus}{difference}")
 }
 
 /// That of the smallest figure at this x.
@@ -78,7 +79,9 @@ fn row(chart: &Chart, judged: &[&Series], x: f64) -> Vec<Cell> {
         cell(spread_at(series, x).map(|spread| scale.write_spread(&spread)).unwrap_or_default())
     }));
     row.extend(judged.iter().map(|ours| match Verdict::on(ours, chart, x) {
-        Some(verdict) => Cell { text: write_verdict(&verdict, scale), is_miss: verdict.is_miss },
+        Some(verdict) => {
+            Cell { text: write_verdict(&verdict, chart.unit), is_miss: verdict.is_miss }
+        }
         None => cell(String::new()),
     }));
     row
