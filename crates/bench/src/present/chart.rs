@@ -26,8 +26,8 @@ const WIDTH: f64 = 840.0;
 /// Of a pixel of the SVG, in the PNG.
 const PNG_SCALE: f32 = 2.0;
 
-/// As SVG, with text as text, and as PNG.
-pub fn draw(chart: &Chart, ground: &Ground) -> Result<(String, Vec<u8>)> {
+/// As SVG, with text as text.
+pub fn svg(chart: &Chart, ground: &Ground) -> String {
     let (plots, layout) = match xs(chart)[..] {
         [x] => bars(chart, ground, x),
         _ => lines(chart, ground),
@@ -42,13 +42,11 @@ pub fn draw(chart: &Chart, ground: &Ground) -> Result<(String, Vec<u8>)> {
         .with_label_size(13)
         .with_tick_size(12)
         .with_body_size(12);
-    let svg = SvgBackend::new().render_scene(&render_multiple(plots, layout));
-    let png = rasterize(&svg)?;
-    Ok((svg, png))
+    SvgBackend::new().render_scene(&render_multiple(plots, layout))
 }
 
-/// With a font of its own: which ones are installed makes no difference.
-fn rasterize(svg: &str) -> Result<Vec<u8>> {
+/// The same as PNG, with a font of its own: which ones are installed makes no difference.
+pub fn png(svg: &str) -> Result<Vec<u8>> {
     let mut options = Options::default();
     options.fontdb_mut().load_font_data(dejavu::sans::regular().to_vec());
     let drawing = Tree::from_str(svg, &options)?;
@@ -219,4 +217,65 @@ fn bars(chart: &Chart, ground: &Ground, x: f64) -> (Vec<Plot>, Layout) {
         .with_x_label(format!("{}: {}", chart.x, plain(x)))
         .with_x_tick_format(TickFormat::Custom(Arc::new(move |mark| unit.at_mark(mark))));
     (plots, layout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::present::looks::{DARK, LIGHT};
+    use crate::report::Point;
+
+    #[test]
+    fn text_stays_text_and_is_escaped() {
+        let svg = svg(&chart(&[("a <b> & c", &[1.0, 10.0])]), &LIGHT);
+        assert!(svg.contains("a &lt;b&gt; &amp; c</text>"));
+    }
+
+    #[test]
+    fn each_ground_has_a_picture_of_its_own() {
+        let chart = chart(&[("poll(2)", &[1.0, 1_000.0]), ("pollset", &[0.0, 10.0])]);
+        let [light, dark] = [&LIGHT, &DARK].map(|ground| svg(&chart, ground));
+        assert!(light.contains(LIGHT.background) && dark.contains(DARK.background));
+    }
+
+    #[test]
+    fn a_png_has_twice_the_size() {
+        let png = png(&svg(&chart(&[("pollset", &[1.0, 2.0])]), &LIGHT)).unwrap();
+        assert_eq!(png[16..20], (2 * WIDTH as u32).to_be_bytes());
+    }
+
+    #[test]
+    fn a_single_x_makes_bars_that_say_their_figures() {
+        let svg = svg(&chart(&[("poll(2)", &[7.0]), ("pollset", &[7.0])]), &LIGHT);
+        assert_eq!(svg.matches(">700 ns</text>").count(), 2);
+    }
+
+    #[test]
+    fn what_has_no_points_is_no_obstacle() {
+        for series in [
+            &[("select(2)", &[][..]), ("pollset", &[1.0, 2.0])][..],
+            &[("pollset", &[])],
+            &[("pollset", &[0.0])],
+        ] {
+            let svg = svg(&chart(series), &LIGHT);
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        }
+    }
+
+    /// Of each contestant, 100 ns for each of x.
+    fn chart(series: &[(&str, &[f64])]) -> Chart {
+        let series = series.iter().map(|&(contestant, xs)| Series {
+            contestant: contestant.into(),
+            kind: Kind::Peer,
+            points: xs.iter().map(|&x| Point { x, samples: vec![100.0 * x] }).collect(),
+        });
+        Chart {
+            name: "name".into(),
+            title: "Title".into(),
+            x: "descriptors".into(),
+            y: "a wait".into(),
+            unit: Unit::Nanoseconds,
+            series: series.collect(),
+        }
+    }
 }

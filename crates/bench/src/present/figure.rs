@@ -85,11 +85,8 @@ impl Scale {
 
     fn decimals(self, value: f64) -> usize {
         let is_finest = self.size == 1.0;
-        if value.abs() >= 100.0 || is_finest && value.abs() >= 10.0 || value.fract() == 0.0 {
-            0
-        } else {
-            1
-        }
+        let needs_none = value.abs() >= if is_finest { 10.0 } else { 100.0 };
+        if needs_none || is_finest && value.fract() == 0.0 { 0 } else { 1 }
     }
 }
 
@@ -149,7 +146,7 @@ mod tests {
     fn the_spread_is_left_out_where_it_rounds_to_nothing() {
         let scale = Unit::Nanoseconds.scale_for(281.0);
         let written = |samples: &[f64]| scale.write_spread(&Spread::of(samples).unwrap());
-        assert_eq!(written(&[277.0, 281.0, 285.0]), "281 ±4");
+        assert_eq!(written(&[273.0, 281.0, 289.0]), "281 ±4");
         assert_eq!(written(&[280.9, 281.0, 281.1]), "281");
     }
 

@@ -62,27 +62,27 @@ impl Ground {
     }
 }
 
-/// A hue in two shades, each with a contrast of 3:1 or more to its background.
+/// Two shades, each with a contrast of 3:1 or more to its background.
 #[derive(Clone, Copy)]
 struct Hue {
     on_light: &'static str,
     on_dark: &'static str,
 }
 
-/// Okabe and Ito's vermillion, which none of the others comes close to.
+// Ours alone is warm. The others are cold or grey, and are so for readers who can't tell red from
+// green, too.
 const VERMILLION: Hue = Hue { on_light: "#d55e00", on_dark: "#ff7f2a" };
-/// The same, weaker.
-const PEACH: Hue = Hue { on_light: "#e8965a", on_dark: "#b3683a" };
-const ORANGE: Hue = Hue { on_light: "#b57a00", on_dark: "#e69f00" };
+const PEACH: Hue = Hue { on_light: "#d67c3c", on_dark: "#b3683a" };
+const AMBER: Hue = Hue { on_light: "#8c2d04", on_dark: "#ffc670" };
 const BLACK: Hue = Hue { on_light: "#24292f", on_dark: "#e6edf3" };
 const GREY: Hue = Hue { on_light: "#6e7781", on_dark: "#a0a8b2" };
-const PALE: Hue = Hue { on_light: "#8f979f", on_dark: "#767f8a" };
+const PALE: Hue = Hue { on_light: "#8b939b", on_dark: "#767f8a" };
 const BLUE: Hue = Hue { on_light: "#0072b2", on_dark: "#3d9be0" };
 const SKY: Hue = Hue { on_light: "#3a97cf", on_dark: "#8ad0ff" };
 const GREEN: Hue = Hue { on_light: "#00835f", on_dark: "#14b88a" };
 const PURPLE: Hue = Hue { on_light: "#aa4499", on_dark: "#dd8fd0" };
-const OLIVE: Hue = Hue { on_light: "#857a1c", on_dark: "#d6c95f" };
-const INDIGO: Hue = Hue { on_light: "#332288", on_dark: "#9a8cf0" };
+const INDIGO: Hue = Hue { on_light: "#332288", on_dark: "#a99bff" };
+const WINE: Hue = Hue { on_light: "#882255", on_dark: "#f29ab8" };
 
 #[derive(Clone, Copy)]
 pub struct Look {
@@ -99,7 +99,7 @@ const KNOWN: [(&str, Hue, MarkerShape); 19] = [
     ("epoll(7)", BLACK, MarkerShape::Diamond),
     ("select(2)", PALE, MarkerShape::Triangle),
     ("rustix", PURPLE, MarkerShape::TriangleDown),
-    ("popol", OLIVE, MarkerShape::Star),
+    ("popol", INDIGO, MarkerShape::Star),
     ("polling", BLUE, MarkerShape::Hexagon),
     ("polling, oneshot", SKY, MarkerShape::Cross),
     ("mio", GREEN, MarkerShape::Plus),
@@ -107,21 +107,21 @@ const KNOWN: [(&str, Hue, MarkerShape); 19] = [
     ("select.epoll", BLACK, MarkerShape::Diamond),
     ("select.select", PALE, MarkerShape::Triangle),
     ("selectors", PURPLE, MarkerShape::TriangleDown),
-    ("gevent", OLIVE, MarkerShape::Star),
+    ("gevent", INDIGO, MarkerShape::Star),
     ("asyncio", BLUE, MarkerShape::Hexagon),
     ("asyncio on poll", SKY, MarkerShape::Cross),
     ("uvloop", GREEN, MarkerShape::Plus),
     ("pollset", VERMILLION, MarkerShape::Circle),
-    ("asyncio on pollset", ORANGE, MarkerShape::Pentagon),
-    ("pollset, audit at leisure", ORANGE, MarkerShape::Pentagon),
+    ("asyncio on pollset", AMBER, MarkerShape::Pentagon),
+    ("pollset, audit at leisure", AMBER, MarkerShape::Pentagon),
 ];
 
 /// For names that aren't known, by turns.
 const OTHERS: [(Hue, MarkerShape); 4] = [
-    (INDIGO, MarkerShape::Diamond),
-    (OLIVE, MarkerShape::Cross),
-    (PURPLE, MarkerShape::Plus),
+    (WINE, MarkerShape::Pentagon),
     (GREEN, MarkerShape::Square),
+    (PURPLE, MarkerShape::Plus),
+    (BLUE, MarkerShape::Cross),
 ];
 
 /// Of each of the series, in their order.
@@ -141,4 +141,87 @@ pub fn looks(series: &[Series]) -> Vec<Look> {
         Look { hue, width, dashes: None, marker: Some(marker) }
     };
     series.iter().map(&mut look).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shade_stands_out_from_its_background() {
+        let known = KNOWN.iter().map(|(_, hue, _)| hue);
+        for hue in known.chain(OTHERS.iter().map(|(hue, _)| hue)).chain([&PEACH]) {
+            for (ground, shade) in [(LIGHT, hue.on_light), (DARK, hue.on_dark)] {
+                let contrast = contrast(ground.background, shade);
+                assert!(contrast >= 3.0, "{shade}: {contrast}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_of_a_chart_look_alike() {
+        let rust = [
+            "poll(2)",
+            "epoll(7)",
+            "select(2)",
+            "rustix",
+            "popol",
+            "polling",
+            "polling, oneshot",
+            "mio",
+            "one more",
+            "another",
+            "pollset",
+            "pollset, audit at leisure",
+        ];
+        let python = [
+            "select.select",
+            "select.poll",
+            "select.epoll",
+            "selectors",
+            "asyncio",
+            "asyncio on poll",
+            "asyncio on pollset",
+            "gevent",
+            "uvloop",
+            "one more",
+            "pollset",
+        ];
+        for names in [&rust[..], &python] {
+            let series: Vec<Series> = names.iter().map(|name| series(name, Kind::Peer)).collect();
+            let mut seen: Vec<_> = looks(&series)
+                .iter()
+                .map(|look| (look.hue.on_light, look.marker.unwrap()))
+                .collect();
+            while let Some(look) = seen.pop() {
+                assert!(!seen.contains(&look), "{look:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn ours_with_either_engine_forced_is_dashed_in_its_own_way() {
+        let forced = ["pollset, poll forced", "pollset, epoll forced"];
+        let looks = looks(&forced.map(|name| series(name, Kind::OursForced)));
+        assert!(looks[0].dashes.is_some() && looks[1].dashes.is_some());
+        assert_ne!(looks[0].dashes, looks[1].dashes);
+    }
+
+    fn series(name: &str, kind: Kind) -> Series {
+        Series { contestant: name.into(), kind, points: Vec::new() }
+    }
+
+    /// As the Web Content Accessibility Guidelines define it.
+    fn contrast(one: &str, other: &str) -> f64 {
+        let (one, other) = (luminance(one), luminance(other));
+        (one.max(other) + 0.05) / (one.min(other) + 0.05)
+    }
+
+    fn luminance(color: &str) -> f64 {
+        let linear = |at| {
+            let part = f64::from(u8::from_str_radix(&color[at..at + 2], 16).unwrap()) / 255.0;
+            if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * linear(1) + 0.7152 * linear(3) + 0.0722 * linear(5)
+    }
 }

@@ -28,9 +28,9 @@ pub fn draw(folder: &Path) -> Result<()> {
     let reports = read(folder)?;
     for chart in reports.iter().flat_map(|report| &report.charts) {
         for ground in [&looks::LIGHT, &looks::DARK] {
-            let (svg, png) = chart::draw(chart, ground)
-                .with_context(|| format!("the chart {} can't be drawn", chart.name))?;
             let stem = ground.stem(&chart.name);
+            let svg = chart::svg(chart, ground);
+            let png = chart::png(&svg).with_context(|| format!("{stem}.svg is no picture"))?;
             write(&folder.join(format!("{stem}.svg")), svg.as_bytes())?;
             write(&folder.join(format!("{stem}.png")), &png)?;
         }

@@ -57,12 +57,14 @@ pub fn judged<'a>(chart: &'a Chart, xs: &[f64]) -> impl Iterator<Item = &'a Seri
     ours.filter(|ours| xs.iter().any(|&x| Verdict::on(ours, chart, x).is_some()))
 }
 
+/// Such as "1.06× mio (+17 ns)".
 pub fn write_verdict(verdict: &Verdict, unit: Unit) -> String {
     let Verdict { best_other, ratio, difference, .. } = verdict;
     let decimals = if *ratio < 0.1 { 3 } else { 2 };
+    let ratio = if ratio.is_finite() { format!("{ratio:.decimals$}× ") } else { String::new() };
     let plus = if *difference > 0.0 { "+" } else { "" };
     let difference = unit.scale_for(difference.abs()).write_with_sign(*difference);
-    format!("{ratio:.decimals$}× {best_other}, {plus}{difference}")
+    format!("{ratio}{best_other} ({plus}{difference})")
 }
 
 /// That of the smallest figure at this x.
@@ -85,4 +87,55 @@ fn row(chart: &Chart, judged: &[&Series], x: f64) -> Vec<Cell> {
         None => cell(String::new()),
     }));
     row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Point;
+
+    #[test]
+    fn a_row_for_each_x_and_a_column_for_each_contestant() {
+        let chart = chart(&[
+            ("select(2)", Kind::Bare, &[(1.0, 190.0)]),
+            ("mio", Kind::Peer, &[(1.0, 300.0), (9_000.0, 25_000.0)]),
+            ("pollset", Kind::Ours, &[(1.0, 200.0), (9_000.0, 30_000.0)]),
+        ]);
+        let expected = "\
+| descriptors | unit | select(2) | mio  | pollset | pollset beside the best other |
+|-------------|------|-----------|------|---------|-------------------------------|
+| 1           | ns   | 190       | 300  | 200     | 1.05× select(2) (+10 ns)      |
+| 9,000       | µs   |           | 25.0 | 30.0    | MISS 1.20× mio (+5,000 ns)    |";
+        assert_eq!(markdown(&chart), expected);
+    }
+
+    #[test]
+    fn where_there_is_nothing_to_judge_there_is_no_verdict() {
+        let of = |kind| Table::of(&chart(&[("one", kind, &[(1.0, 2.0)])])).header;
+        assert_eq!(of(Kind::Ours), ["descriptors", "unit", "one"]);
+        assert_eq!(of(Kind::Peer), ["descriptors", "unit", "one"]);
+    }
+
+    #[test]
+    fn nothing_is_written_as_a_multiple_of_nothing() {
+        let verdict =
+            Verdict { best_other: "mio", ratio: 61.0 / 0.0, difference: 61.0, is_miss: true };
+        assert_eq!(write_verdict(&verdict, Unit::Bytes), "mio (+61 B)");
+    }
+
+    fn chart(series: &[(&str, Kind, &[(f64, f64)])]) -> Chart {
+        let series = series.iter().map(|&(contestant, kind, points)| Series {
+            contestant: contestant.into(),
+            kind,
+            points: points.iter().map(|&(x, sample)| Point { x, samples: vec![sample] }).collect(),
+        });
+        Chart {
+            name: "name".into(),
+            title: "Title".into(),
+            x: "descriptors".into(),
+            y: "a wait".into(),
+            unit: Unit::Nanoseconds,
+            series: series.collect(),
+        }
+    }
 }
