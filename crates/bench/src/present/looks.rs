@@ -118,10 +118,10 @@ const KNOWN: [(&str, Hue, MarkerShape); 19] = [
 
 /// For names that aren't known, by turns.
 const OTHERS: [(Hue, MarkerShape); 4] = [
-    (WINE, MarkerShape::Pentagon),
+    (WINE, MarkerShape::Cross),
     (GREEN, MarkerShape::Square),
     (PURPLE, MarkerShape::Plus),
-    (BLUE, MarkerShape::Cross),
+    (BLUE, MarkerShape::Diamond),
 ];
 
 /// Of each of the series, in their order.

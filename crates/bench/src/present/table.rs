@@ -97,9 +97,9 @@ mod tests {
     #[test]
     fn a_row_for_each_x_and_a_column_for_each_contestant() {
         let chart = chart(&[
-            ("select(2)", Kind::Bare, &[(1.0, 190.0)]),
-            ("mio", Kind::Peer, &[(1.0, 300.0), (9_000.0, 25_000.0)]),
-            ("pollset", Kind::Ours, &[(1.0, 200.0), (9_000.0, 30_000.0)]),
+            ("select(2)", Kind::Bare, &[190.0]),
+            ("mio", Kind::Peer, &[300.0, 25_000.0]),
+            ("pollset", Kind::Ours, &[200.0, 30_000.0]),
         ]);
         let expected = "\
 | descriptors | unit | select(2) | mio  | pollset | pollset beside the best other |
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn where_there_is_nothing_to_judge_there_is_no_verdict() {
-        let of = |kind| Table::of(&chart(&[("one", kind, &[(1.0, 2.0)])])).header;
+        let of = |kind| Table::of(&chart(&[("one", kind, &[2.0])])).header;
         assert_eq!(of(Kind::Ours), ["descriptors", "unit", "one"]);
         assert_eq!(of(Kind::Peer), ["descriptors", "unit", "one"]);
     }
@@ -123,11 +123,16 @@ mod tests {
         assert_eq!(write_verdict(&verdict, Unit::Bytes), "mio (+61 B)");
     }
 
-    fn chart(series: &[(&str, Kind, &[(f64, f64)])]) -> Chart {
-        let series = series.iter().map(|&(contestant, kind, points)| Series {
+    /// With samples at 1 and at 9,000.
+    fn chart(series: &[(&str, Kind, &[f64])]) -> Chart {
+        let series = series.iter().map(|&(contestant, kind, samples)| Series {
             contestant: contestant.into(),
             kind,
-            points: points.iter().map(|&(x, sample)| Point { x, samples: vec![sample] }).collect(),
+            points: [1.0, 9_000.0]
+                .iter()
+                .zip(samples)
+                .map(|(&x, &sample)| Point { x, samples: vec![sample] })
+                .collect(),
         });
         Chart {
             name: "name".into(),
