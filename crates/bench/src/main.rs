@@ -6,6 +6,7 @@ mod crowd;
 mod machine;
 mod measure;
 mod pollers;
+mod present;
 mod report;
 mod workloads;
 
@@ -32,6 +33,9 @@ struct Arguments {
     /// Where the samples, charts and their page go
     #[arg(long, value_name = "FOLDER", default_value = "target/benchmarks")]
     into: PathBuf,
+    /// Measure nothing; draw the charts and their page again from the samples in the folder
+    #[arg(long, conflicts_with_all = ["quick", "workloads"])]
+    draw: bool,
     /// What to measure [default: all]
     #[arg(value_enum, value_name = "WORKLOAD")]
     workloads: Vec<Workload>,
@@ -52,6 +56,9 @@ fn main() -> Result<()> {
     if let Some(Hidden::EchoRole(role)) = arguments.role {
         return role.play();
     }
+    if arguments.draw {
+        return present::draw(&arguments.into);
+    }
     fs::create_dir_all(&arguments.into)?;
     let workloads = match &arguments.workloads[..] {
         [] => Workload::value_variants(),
@@ -59,8 +66,11 @@ fn main() -> Result<()> {
     };
     for &workload in workloads {
         let report = measure(workload, arguments.quick)?;
+        present::print(&report);
         keep(&report, &arguments.into)?;
     }
+    present::draw(&arguments.into)?;
+    println!("The charts are in {}.", arguments.into.join("index.html").display());
     Ok(())
 }
 

@@ -17,7 +17,6 @@ use anyhow::{Context, Result};
 use crate::report::Report;
 
 /// Write the tables of a report to standard output, in Markdown.
-#[expect(dead_code, reason = "the workloads don't make reports yet")]
 pub fn print(report: &Report) {
     println!("{}", markdown(report));
 }
