@@ -1,7 +1,7 @@
 #!/bin/sh
 # Everything that must hold: format, lints, documentation, and the tests; those of the library with
-# each engine, on each set of system calls, and under sanitizers where they are at hand; those of
-# the Python package as python/test.sh says.
+# each engine, on each set of system calls, and under sanitizers where they are at hand; how many
+# instructions its hot paths take; and the tests of the Python package as python/test.sh says.
 # Needs Rust, a C compiler, and Python with pip.
 set -eu
 cd "$(dirname "$0")"
@@ -38,6 +38,13 @@ done
 say "tests of the library on the system calls that every Unix has"
 RUSTFLAGS="--cfg pollset_portable" RUSTDOCFLAGS="--cfg pollset_portable" \
     CARGO_TARGET_DIR=target/portable cargo test --package pollset --package pollset-fuzz --locked
+
+if valgrind --version >/dev/null 2>&1; then
+    say "instructions of the hot paths"
+    cargo run --release --package pollset-count --locked
+else
+    say "instructions of the hot paths: SKIPPED, there is no valgrind"
+fi
 
 ./sanitize.sh
 python/test.sh
