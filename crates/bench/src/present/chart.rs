@@ -18,7 +18,7 @@ use super::looks::{Ground, Look, looks};
 use super::spread::Spread;
 use super::table::{scale_at, xs};
 use super::verdict::spread_at;
-use crate::report::{Chart, Kind, Series, Unit};
+use crate::report::{Chart, Kind, Point, Series, Unit};
 
 /// In pixels, as many as a page of text is wide.
 const WIDTH: f64 = 840.0;
@@ -73,12 +73,12 @@ fn lines(chart: &Chart, ground: &Ground) -> (Vec<Plot>, Layout) {
     let y_axis = Axis::for_values(all.map(|(_, spread)| spread.median));
 
     let looks = looks(&chart.series);
-    let mut plots: Vec<(Kind, [Option<Plot>; 2])> = Vec::new();
+    let mut layers = Vec::new();
     for ((series, look), points) in chart.series.iter().zip(&looks).zip(&points) {
-        plots.push((series.kind, curve(points, look, ground, &x_axis, &y_axis)));
+        layers.push((series.kind, curve(points, look, ground, &x_axis, &y_axis)));
     }
-    plots.sort_by_key(|(kind, _)| in_front(*kind));
-    let plots: Vec<Plot> = plots.into_iter().flat_map(|(_, plots)| plots).flatten().collect();
+    layers.sort_by_key(|(kind, _)| in_front(*kind));
+    let plots: Vec<Plot> = layers.into_iter().flat_map(|(_, plots)| plots).collect();
 
     let entries = chart.series.iter().zip(&looks).map(|(series, look)| LegendEntry {
         label: series.contestant.clone(),
@@ -98,7 +98,7 @@ fn lines(chart: &Chart, ground: &Ground) -> (Vec<Plot>, Layout) {
 }
 
 fn points(series: &Series) -> Vec<(f64, Spread)> {
-    let spread = |point: &crate::report::Point| Some((point.x, Spread::of(&point.samples)?));
+    let spread = |point: &Point| Some((point.x, Spread::of(&point.samples)?));
     let mut points: Vec<_> = series.points.iter().filter_map(spread).collect();
     points.sort_by(|(one, _), (other, _)| one.total_cmp(other));
     points
@@ -120,7 +120,7 @@ fn curve(
     ground: &Ground,
     x_axis: &Axis,
     y_axis: &Axis,
-) -> [Option<Plot>; 2] {
+) -> Vec<Plot> {
     let color = ground.shade(look);
     let along = || points.iter().map(|(x, _)| x_axis.position(*x));
     let heights =
@@ -132,26 +132,17 @@ fn curve(
     if let Some(dashes) = look.dashes {
         line = line.with_line_style(LineStyle::Custom(dashes.into()));
     }
-    line.band = Some(
-        BandPlot::new(
-            along(),
-            heights(|spread| spread.lower_quartile),
-            heights(|spread| spread.upper_quartile),
-        )
-        .with_color(color)
-        .with_opacity(0.18),
-    );
-    let marks = look.marker.map(|marker| {
-        let size = look.width + 2.0;
-        Plot::Scatter(
-            ScatterPlot::new()
-                .with_data(medians)
-                .with_color(color)
-                .with_marker(marker)
-                .with_size(size),
-        )
+    line.band = look.has_band.then(|| {
+        let lower = heights(|spread| spread.lower_quartile);
+        let upper = heights(|spread| spread.upper_quartile);
+        BandPlot::new(along(), lower, upper).with_color(color).with_opacity(0.12)
     });
-    [Some(Plot::Line(line)), marks]
+    let mut plots = vec![Plot::Line(line)];
+    if let Some(marker) = look.marker {
+        let marks = ScatterPlot::new().with_data(medians).with_color(color).with_marker(marker);
+        plots.push(Plot::Scatter(marks.with_size(look.width + 2.0)));
+    }
+    plots
 }
 
 fn with_x_axis(
@@ -223,7 +214,6 @@ fn bars(chart: &Chart, ground: &Ground, x: f64) -> (Vec<Plot>, Layout) {
 mod tests {
     use super::*;
     use crate::present::looks::{DARK, LIGHT};
-    use crate::report::Point;
 
     #[test]
     fn text_stays_text_and_is_escaped() {

@@ -91,12 +91,15 @@ pub struct Look {
     /// As in SVG's `stroke-dasharray`.
     pub dashes: Option<&'static str>,
     pub marker: Option<MarkerShape>,
+    /// Between the quartiles.
+    pub has_band: bool,
 }
 
 /// Bare calls are grey. What no chart shows together may look alike.
-const KNOWN: [(&str, Hue, MarkerShape); 19] = [
+const KNOWN: [(&str, Hue, MarkerShape); 20] = [
     ("poll(2)", GREY, MarkerShape::Square),
     ("epoll(7)", BLACK, MarkerShape::Diamond),
+    ("epoll(7), left to close", PALE, MarkerShape::Star),
     ("select(2)", PALE, MarkerShape::Triangle),
     ("rustix", PURPLE, MarkerShape::TriangleDown),
     ("popol", INDIGO, MarkerShape::Star),
@@ -130,7 +133,13 @@ pub fn looks(series: &[Series]) -> Vec<Look> {
     let mut dashes = ["7 4", "2 3"].iter().cycle();
     let mut look = |series: &Series| {
         if series.kind == Kind::OursForced {
-            return Look { hue: PEACH, width: 1.5, dashes: dashes.next().copied(), marker: None };
+            return Look {
+                hue: PEACH,
+                width: 1.5,
+                dashes: dashes.next().copied(),
+                marker: None,
+                has_band: false,
+            };
         }
         let known = KNOWN.iter().find(|(name, ..)| *name == series.contestant);
         let (hue, marker) = match known {
@@ -138,7 +147,7 @@ pub fn looks(series: &[Series]) -> Vec<Look> {
             None => *others.next().expect("it goes round"),
         };
         let width = if series.kind == Kind::Ours { 3.0 } else { 1.5 };
-        Look { hue, width, dashes: None, marker: Some(marker) }
+        Look { hue, width, dashes: None, marker: Some(marker), has_band: true }
     };
     series.iter().map(&mut look).collect()
 }
@@ -163,6 +172,7 @@ mod tests {
         let rust = [
             "poll(2)",
             "epoll(7)",
+            "epoll(7), left to close",
             "select(2)",
             "rustix",
             "popol",

@@ -55,7 +55,7 @@ fn misses_in(chart: &Chart) -> Vec<Markup> {
             if let Some(verdict) = Verdict::on(ours, chart, x).filter(|verdict| verdict.is_miss) {
                 misses.push(html! {
                     td { a href={ "#" (chart.name) } { (chart.title) } }
-                    td { (plain(x)) " " (chart.x) }
+                    td { (chart.x) ": " (plain(x)) }
                     td { (ours.contestant) }
                     td.miss { (write_verdict(&verdict, chart.unit)) }
                 });
