@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::figure::plain;
 use super::looks::{DARK, LIGHT};
-use super::table::{Table, judged, write_verdict, xs};
+use super::table::{Table, judged, write_comparison, xs};
 use super::verdict::Verdict;
 use crate::report::{Chart, Report};
 
@@ -57,7 +57,8 @@ fn misses_in(chart: &Chart) -> Vec<Markup> {
                     td { a href={ "#" (chart.name) } { (chart.title) } }
                     td { (chart.x) ": " (plain(x)) }
                     td { (ours.contestant) }
-                    td.miss { (write_verdict(&verdict, chart.unit)) }
+                    td.miss { (write_comparison(&verdict, chart.unit)) }
+                    td { "of " (verdict.best_other) }
                 });
             }
         }

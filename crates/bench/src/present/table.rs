@@ -1,4 +1,6 @@
-//! The figures of a chart: a row for each x, a column for each contestant.
+//! The figures of a chart: a column for each x, a row for each contestant.
+
+use std::iter;
 
 use comfy_table::presets::ASCII_MARKDOWN;
 
@@ -19,13 +21,33 @@ pub struct Cell {
 impl Table {
     pub fn of(chart: &Chart) -> Self {
         let xs = xs(chart);
-        let judged: Vec<&Series> = judged(chart, &xs).collect();
-        let mut header = vec![chart.x.clone(), "unit".into()];
-        header.extend(chart.series.iter().map(|series| series.contestant.clone()));
-        header
-            .extend(judged.iter().map(|ours| format!("{} beside the best other", ours.contestant)));
-        let rows = xs.iter().map(|&x| row(chart, &judged, x)).collect();
-        Self { header, rows }
+        let row = |name: &str, cell: &dyn Fn(f64) -> Cell| {
+            let name = Cell { text: name.to_owned(), is_miss: false };
+            iter::once(name).chain(xs.iter().map(|&x| cell(x))).collect()
+        };
+        let plain_cell = |text| Cell { text, is_miss: false };
+
+        let mut rows: Vec<Vec<Cell>> =
+            vec![row("unit", &|x| plain_cell(scale_at(chart, x).sign.to_owned()))];
+        for series in &chart.series {
+            let written = |x| Some(scale_at(chart, x).write_spread(&spread_at(series, x)?));
+            rows.push(row(&series.contestant, &|x| plain_cell(written(x).unwrap_or_default())));
+        }
+        for ours in judged(chart, &xs) {
+            let verdict = |x| Verdict::on(ours, chart, x);
+            rows.push(row(&format!("{} beside the best other", ours.contestant), &|x| {
+                let cell = |verdict: Verdict| Cell {
+                    text: write_comparison(&verdict, chart.unit),
+                    is_miss: verdict.is_miss,
+                };
+                verdict(x).map_or(plain_cell(String::new()), cell)
+            }));
+            rows.push(row("which is", &|x| {
+                plain_cell(verdict(x).map_or("", |verdict| verdict.best_other).to_owned())
+            }));
+        }
+        let header = iter::once(chart.x.clone()).chain(xs.iter().map(|&x| plain(x)));
+        Self { header: header.collect(), rows }
     }
 }
 
@@ -57,14 +79,14 @@ pub fn judged<'a>(chart: &'a Chart, xs: &[f64]) -> impl Iterator<Item = &'a Seri
     ours.filter(|ours| xs.iter().any(|&x| Verdict::on(ours, chart, x).is_some()))
 }
 
-/// Such as "1.06× mio (+17 ns)".
-pub fn write_verdict(verdict: &Verdict, unit: Unit) -> String {
-    let Verdict { best_other, ratio, difference, .. } = verdict;
+/// Such as "1.06×, +17 ns".
+pub fn write_comparison(verdict: &Verdict, unit: Unit) -> String {
+    let Verdict { ratio, difference, .. } = verdict;
     let decimals = if *ratio < 0.1 { 3 } else { 2 };
-    let ratio = if ratio.is_finite() { format!("{ratio:.decimals$}× ") } else { String::new() };
+    let ratio = if ratio.is_finite() { format!("{ratio:.decimals$}×, ") } else { String::new() };
     let plus = if *difference > 0.0 { "+" } else { "" };
     let difference = unit.scale_for(difference.abs()).write_with_sign(*difference);
-    format!("{ratio}{best_other} ({plus}{difference})")
+    format!("{ratio}{plus}{difference}")
 }
 
 /// That of the smallest figure at this x.
@@ -73,54 +95,42 @@ pub fn scale_at(chart: &Chart, x: f64) -> Scale {
     chart.unit.scale_for(medians.fold(f64::INFINITY, f64::min))
 }
 
-fn row(chart: &Chart, judged: &[&Series], x: f64) -> Vec<Cell> {
-    let scale = scale_at(chart, x);
-    let cell = |text| Cell { text, is_miss: false };
-    let mut row = vec![cell(plain(x)), cell(scale.sign.into())];
-    row.extend(chart.series.iter().map(|series| {
-        cell(spread_at(series, x).map(|spread| scale.write_spread(&spread)).unwrap_or_default())
-    }));
-    row.extend(judged.iter().map(|ours| match Verdict::on(ours, chart, x) {
-        Some(verdict) => {
-            Cell { text: write_verdict(&verdict, chart.unit), is_miss: verdict.is_miss }
-        }
-        None => cell(String::new()),
-    }));
-    row
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::report::Point;
 
     #[test]
-    fn a_row_for_each_x_and_a_column_for_each_contestant() {
+    fn a_row_for_each_contestant_and_a_column_for_each_x() {
         let chart = chart(&[
             ("select(2)", Kind::Bare, &[190.0]),
             ("mio", Kind::Peer, &[300.0, 25_000.0]),
             ("pollset", Kind::Ours, &[200.0, 30_000.0]),
         ]);
         let expected = "\
-| descriptors | unit | select(2) | mio  | pollset | pollset beside the best other |
-|-------------|------|-----------|------|---------|-------------------------------|
-| 1           | ns   | 190       | 300  | 200     | 1.05× select(2) (+10 ns)      |
-| 9,000       | µs   |           | 25.0 | 30.0    | MISS 1.20× mio (+5,000 ns)    |";
+| descriptors                   | 1             | 9,000                 |
+|-------------------------------|---------------|-----------------------|
+| unit                          | ns            | µs                    |
+| select(2)                     | 190           |                       |
+| mio                           | 300           | 25.0                  |
+| pollset                       | 200           | 30.0                  |
+| pollset beside the best other | 1.05×, +10 ns | MISS 1.20×, +5,000 ns |
+| which is                      | select(2)     | mio                   |";
         assert_eq!(markdown(&chart), expected);
     }
 
     #[test]
     fn where_there_is_nothing_to_judge_there_is_no_verdict() {
-        let of = |kind| Table::of(&chart(&[("one", kind, &[2.0])])).header;
-        assert_eq!(of(Kind::Ours), ["descriptors", "unit", "one"]);
-        assert_eq!(of(Kind::Peer), ["descriptors", "unit", "one"]);
+        let rows = |kind| Table::of(&chart(&[("one", kind, &[2.0])])).rows.len();
+        assert_eq!(rows(Kind::Ours), 2);
+        assert_eq!(rows(Kind::Peer), 2);
     }
 
     #[test]
     fn nothing_is_written_as_a_multiple_of_nothing() {
         let verdict =
             Verdict { best_other: "mio", ratio: 61.0 / 0.0, difference: 61.0, is_miss: true };
-        assert_eq!(write_verdict(&verdict, Unit::Bytes), "mio (+61 B)");
+        assert_eq!(write_comparison(&verdict, Unit::Bytes), "+61 B");
     }
 
     /// With samples at 1 and at 9,000.

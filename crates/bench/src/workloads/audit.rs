@@ -8,7 +8,7 @@ use crate::report::{Chart, Unit};
 
 pub fn measure(run: &Run) -> Result<Vec<Chart>> {
     let title = "Looking for closed numbers, or next to never";
-    let mut chart = Chart::new("audit", title, "watched", "a wait", Unit::Nanoseconds);
+    let mut chart = Chart::new("audit", title, "descriptors watched", "a wait", Unit::Nanoseconds);
     let sizes = run.sizes(&[16, 64, 256, 1_000, 4_000, 9_000, 19_000]);
     run.expect(sizes.len(), run.rounds());
     for n in sizes {

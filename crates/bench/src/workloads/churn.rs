@@ -12,7 +12,8 @@ use crate::report::{Chart, Unit};
 
 pub fn measure(run: &Run) -> Result<Vec<Chart>> {
     let title = "A connection comes, is served once and goes, beside n idle ones";
-    let mut chart = Chart::new("churn", title, "idle", "a connection", Unit::Nanoseconds);
+    let mut chart =
+        Chart::new("churn", title, "idle connections", "a connection", Unit::Nanoseconds);
     let sizes = run.sizes(&[0, 10, 100, 1_000, 5_000, 9_000]);
     run.expect(sizes.len(), run.rounds());
     for n in sizes {

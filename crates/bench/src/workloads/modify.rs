@@ -8,8 +8,13 @@ use crate::report::{Chart, Unit};
 
 pub fn measure(run: &Run) -> Result<Vec<Chart>> {
     let title = "One of n is modified before each wait";
-    let mut chart =
-        Chart::new("modify", title, "watched", "a change and a wait", Unit::Nanoseconds);
+    let mut chart = Chart::new(
+        "modify",
+        title,
+        "descriptors watched",
+        "a change and a wait",
+        Unit::Nanoseconds,
+    );
     let sizes = run.sizes(&[1, 8, 64, 1_000, 9_000]);
     run.expect(sizes.len(), run.rounds());
     for n in sizes {

@@ -14,7 +14,8 @@ use crate::report::{Chart, Unit};
 const NOW: Option<Duration> = Some(Duration::ZERO);
 
 pub fn measure(run: &Run) -> Result<Vec<Chart>> {
-    let chart = |name, title, unit| Chart::new(name, title, "watched", "a descriptor", unit);
+    let chart =
+        |name, title, unit| Chart::new(name, title, "descriptors watched", "a descriptor", unit);
     let mut times = chart("registration", "n are registered with a new object", Unit::Nanoseconds);
     let mut sizes_on_heap = chart("memory", "On the heap", Unit::Bytes);
 

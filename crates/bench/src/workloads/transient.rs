@@ -17,7 +17,8 @@ const NOW: Option<Duration> = Some(Duration::ZERO);
 
 pub fn measure(run: &Run) -> Result<Vec<Chart>> {
     let title = "A new object, asked once and dropped";
-    let mut chart = Chart::new("transient", title, "watched", "an object", Unit::Nanoseconds);
+    let mut chart =
+        Chart::new("transient", title, "descriptors watched", "an object", Unit::Nanoseconds);
     let sizes = run.sizes(&[1, 2, 3, 8, 16, MOST]);
     run.expect(sizes.len(), run.rounds());
     for n in sizes {

@@ -47,7 +47,7 @@ struct Round {
 }
 
 pub fn measure(run: &Run) -> Result<Vec<Chart>> {
-    let chart = |name, title, y, unit| Chart::new(name, title, "idle", y, unit);
+    let chart = |name, title, y, unit| Chart::new(name, title, "idle connections", y, unit);
     let mut charts = [
         chart("echo", "TCP echo, 100 clients talk", "messages", Unit::PerSecond),
         chart(
