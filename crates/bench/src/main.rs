@@ -77,7 +77,8 @@ fn main() -> Result<()> {
 fn measure(workload: Workload, quick: bool) -> Result<Report> {
     let value = workload.to_possible_value().expect("none is hidden");
     let name = value.get_name();
-    let description = value.get_help().expect("each has one").to_string();
+    // It comes without its full stop.
+    let description = format!("{}.", value.get_help().expect("each has one"));
     let style =
         ProgressStyle::with_template("{prefix:>14} {wide_bar} {pos}/{len} rounds, {eta} left")?;
     let progress = ProgressBar::no_length().with_style(style).with_prefix(name.to_owned());
