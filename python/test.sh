@@ -43,5 +43,5 @@ say "Python: format and lints"
 "$venv/ruff" check python examples
 
 say "Python: types"
-"$venv/mypy" python/pollset examples/python
+"$venv/mypy" python/pollset python/bench examples/python
 "$venv/python" -m mypy.stubtest --allowlist python/stubtest-allowlist.txt pollset

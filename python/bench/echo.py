@@ -1,50 +1,28 @@
-"""What an event loop gains: an echo server with 100 clients that talk and more that are idle.
-
-python python/bench/echo.py [--clients N...] [--rounds N] [asyncio | twisted]
-
-Each server and its clients are two processes of their own. All servers are there at the same time,
-and are talked to in turns. Prints a table of medians. The last column compares what the servers
-take of the processor, which other programs on the machine disturb the least. Linux only.
-"""
+"""An echo server with clients that talk and more that are idle."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import importlib
-import multiprocessing
-import operator
-import os
-import platform
-import resource
 import select
-import selectors
 import socket
 import time
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from statistics import median
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-import pollset
+from contestants import EPOLL, MAKERS, OURS, POLL, SELECTORS, Watcher
+from loops import GEVENT, LOOPS, Loop, present
+from measure import Run
+from processes import Role, Start, processes
+from report import Chart, Contestant
 
 TALKERS = 100
-MESSAGE = b"a message of thirty-two bytes...\n"
-ROUND = 0.5  # seconds
+MESSAGE = b"a message of thirty-two bytes..."
+ADDRESS = ("127.0.0.1", 0)
 BACKLOG = 4096
-
-Server = Callable[[Connection], None]
-
-
-class Round(NamedTuple):
-    """What the talkers see. Times are in seconds."""
-
-    messages: int
-    duration: float
-    median: float  # of the round trips
-    percentile_99: float
 
 
 class Echo(asyncio.BufferedProtocol):
@@ -56,8 +34,7 @@ class Echo(asyncio.BufferedProtocol):
     buffer = bytearray(4096)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
 
     def get_buffer(self, sizehint: int) -> bytearray:
         return self.buffer
@@ -66,56 +43,64 @@ class Echo(asyncio.BufferedProtocol):
         self.transport.write(self.buffer[:count])
 
 
-def serve_asyncio(make_selector: Callable[[], selectors.BaseSelector], pipe: Connection) -> None:
-    loop = asyncio.SelectorEventLoop(make_selector())
-    starting = loop.create_server(Echo, "127.0.0.1", 0, backlog=BACKLOG)
-    server = loop.run_until_complete(starting)
+def serve_on_loop(make: Callable[[], Loop], pipe: Connection) -> None:
+    loop = make()
+    server = loop.run_until_complete(loop.create_server(Echo, *ADDRESS, backlog=BACKLOG))
     pipe.send(server.sockets[0].getsockname())
     loop.run_forever()
 
 
-def serve_twisted(reactor_name: str, installs: bool, pipe: Connection) -> None:
-    if installs:
-        pollset.install()
-    importlib.import_module(f"twisted.internet.{reactor_name}").install()
-    protocol = importlib.import_module("twisted.internet.protocol")
-    reactor: Any = importlib.import_module("twisted.internet.reactor")
+def serve_on_gevent(pipe: Connection) -> None:
+    servers: Any = importlib.import_module("gevent.server")
 
-    class TwistedEcho(protocol.Protocol):  # type: ignore[misc, name-defined]
-        def dataReceived(self, data: bytes) -> None:
-            self.transport.write(data)
+    def echo(connection: socket.socket, address: object) -> None:
+        while data := connection.recv(4096):
+            connection.sendall(data)
 
-    factory = protocol.Factory.forProtocol(TwistedEcho)
-    port = reactor.listenTCP(0, factory, BACKLOG, "127.0.0.1")
-    pipe.send(("127.0.0.1", port.getHost().port))
-    reactor.run()
+    server = servers.StreamServer(ADDRESS, echo, backlog=BACKLOG)
+    server.start()
+    pipe.send(server.address)
+    server.serve_forever()
 
 
-FRAMEWORKS: dict[str, dict[str, Server]] = {
-    "asyncio": {
-        "EpollSelector, the default": partial(serve_asyncio, selectors.EpollSelector),
-        "PollSelector": partial(serve_asyncio, selectors.PollSelector),
-        "pollset.PollSelector": partial(serve_asyncio, pollset.PollSelector),
-    },
-    "twisted": {
-        "epollreactor, the default": partial(serve_twisted, "epollreactor", False),
-        "pollreactor": partial(serve_twisted, "pollreactor", False),
-        "pollreactor after pollset.install()": partial(serve_twisted, "pollreactor", True),
-    },
+def serve_bare(make: Callable[[], Watcher], pipe: Connection) -> None:
+    listener = socket.create_server(ADDRESS, backlog=BACKLOG)
+    connections: dict[int, socket.socket] = {}
+    watcher = make()
+    watcher.register(listener.fileno())
+    pipe.send(listener.getsockname())
+    while True:
+        for fd in watcher.ready():
+            if fd in connections:
+                connection = connections[fd]
+                connection.send(connection.recv(4096))
+            else:
+                connection, _ = listener.accept()
+                connection.setblocking(False)
+                connections[connection.fileno()] = connection
+                watcher.register(connection.fileno())
+
+
+ON_LOOPS: dict[Contestant, Role] = {
+    **{who: partial(serve_on_loop, make) for who, make in LOOPS.items()},
+    GEVENT: serve_on_gevent,
+}
+BARE: dict[Contestant, Role] = {
+    who: partial(serve_bare, MAKERS[who]) for who in (POLL, EPOLL, SELECTORS, OURS)
 }
 
 
-COLUMNS = [
-    "messages/s",
-    "round trip, ms",
-    "99 % of them, ms",
-    "processor, µs/message",
-    "beside the default",
-]
+class Talk(NamedTuple):
+    """What the talkers have seen. Times are in nanoseconds."""
+
+    messages: int
+    duration: int
+    median: float  # of the round trips
+    percentile_99: float
 
 
 def crowd(address: tuple[str, int], idle: int, pipe: Connection) -> None:
-    """The clients: have the talkers talk for as many seconds as the pipe says, again and again."""
+    """The clients: have the talkers talk for as long as the pipe says, again and again."""
     connections = []
     for number in range(idle + TALKERS):
         connection = socket.create_connection(address)
@@ -129,11 +114,11 @@ def crowd(address: tuple[str, int], idle: int, pipe: Connection) -> None:
         pipe.send(talk(talkers, pipe.recv()))
 
 
-def talk(talkers: list[socket.socket], seconds: float) -> Round:
+def talk(talkers: list[socket.socket], nanoseconds: int) -> Talk:
     """Each sends its next message when it has the last one back."""
     with select.epoll() as epoll:
         by_number = {talker.fileno(): talker for talker in talkers}
-        start = time.perf_counter()
+        start = time.perf_counter_ns()
         sent_at = dict.fromkeys(by_number, start)
         for number, talker in by_number.items():
             epoll.register(number, select.EPOLLIN)
@@ -144,15 +129,15 @@ def talk(talkers: list[socket.socket], seconds: float) -> Round:
                 talker = by_number[number]
                 answer = talker.recv(4096)
                 assert answer == MESSAGE
-                now = time.perf_counter()
+                now = time.perf_counter_ns()
                 round_trips.append(now - sent_at[number])
-                if now - start < seconds:
+                if now - start < nanoseconds:
                     sent_at[number] = now
                     talker.send(MESSAGE)
                 else:
                     del sent_at[number]
     round_trips.sort()
-    return Round(
+    return Talk(
         len(round_trips),
         now - start,
         round_trips[len(round_trips) // 2],
@@ -160,93 +145,69 @@ def talk(talkers: list[socket.socket], seconds: float) -> Round:
     )
 
 
-class Contestant:
+class Sample(NamedTuple):
+    messages_a_second: float
+    processor_time: float  # of the server, for a message
+    median: float
+    percentile_99: float
+
+
+class Party:
     """A server and its clients."""
 
-    def __init__(self, server: Server, idle: int) -> None:
-        self.pid, pipe = start(server)
+    def __init__(self, start: Start, server: Role, idle: int) -> None:
+        self.server, pipe = start(server)
         _, self.crowd = start(partial(crowd, pipe.recv(), idle))
         self.crowd.recv()
-        self.rounds: list[Round] = []
-        self.server_seconds: list[float] = []
 
-    def talk(self) -> None:
-        before = processor_time(self.pid)
-        self.crowd.send(ROUND)
-        self.rounds.append(self.crowd.recv())
-        self.server_seconds.append(processor_time(self.pid) - before)
-
-    def costs(self) -> list[float]:
-        """Seconds of the processor that the server took for a message, in each round."""
-        return [taken / its.messages for taken, its in zip(self.server_seconds, self.rounds)]
-
-    def row(self, default: Contestant) -> list[str]:
-        rate = median(each.messages / each.duration for each in self.rounds)
-        round_trip = median(each.median for each in self.rounds)
-        percentile_99 = median(each.percentile_99 for each in self.rounds)
-        cost = median(self.costs())
-        ratio = median(map(operator.truediv, self.costs(), default.costs()))
-        return [
-            f"{rate:,.0f}",
-            f"{round_trip * 1e3:.2f}",
-            f"{percentile_99 * 1e3:.2f}",
-            f"{cost * 1e6:.1f}",
-            f"{ratio:.2f}",
-        ]
+    def talk(self, nanoseconds: int) -> Sample:
+        before = processor_time(self.server)
+        self.crowd.send(nanoseconds)
+        talk: Talk = self.crowd.recv()
+        taken = processor_time(self.server) - before
+        return Sample(
+            talk.messages * 1e9 / talk.duration,
+            taken / talk.messages,
+            talk.median,
+            talk.percentile_99,
+        )
 
 
-def start(role: Server) -> tuple[int, Connection]:
-    pipe, its_pipe = multiprocessing.Pipe()
-    process = multiprocessing.Process(target=role, args=[its_pipe], daemon=True)
-    process.start()
-    its_pipe.close()
-    assert process.pid is not None
-    return process.pid, pipe
-
-
-def processor_time(pid: int) -> float:
+def processor_time(pid: int) -> int:
     nanoseconds, *_ = Path(f"/proc/{pid}/schedstat").read_text().split()
-    return int(nanoseconds) / 1e9
+    return int(nanoseconds)
 
 
-def compare(servers: dict[str, Server], idle: int, rounds: int) -> dict[str, Contestant]:
-    contestants = {name: Contestant(server, idle) for name, server in servers.items()}
-    order = list(contestants.values())
-    for _ in range(rounds):
-        for contestant in order:
-            contestant.talk()
-        order.append(order.pop(0))  # nobody is always the first
-    for child in multiprocessing.active_children():
-        child.terminate()
-        child.join()
-    return contestants
+def echo(run: Run) -> list[Chart]:
+    """A TCP server in one thread that sends back what it receives, with a hundred clients that send
+    32 bytes and wait for the answer, again and again, and more that are idle. Messages a second;
+    the processor time that the server takes for a message, which other programs on the
+    machine disturb the least; the median and the 99th percentile of the round trips of each round.
+    Each server and its clients are two processes of their own. All servers are there at the same
+    time, and are talked to in turns. Without an event loop are loops of a few lines. gevent may
+    answer some clients many times before it comes to the others, and its median is low then.
+    """
+    loops = charts("python-echo", "Python: echo server on an event loop")
+    bare = charts("python-echo-bare", "Python: echo server without an event loop")
+    servers = {**{who: ON_LOOPS[who] for who in present(ON_LOOPS)}, **BARE}
+    rounds, nanoseconds = (3, 100_000_000) if run.quick else (15, 500_000_000)
+    for idle in run.over("beside idle clients", run.sizes(0, 1000, 9000)):
+        with processes() as start:
+            parties = {who: Party(start, server, idle) for who, server in servers.items()}
+            samples: dict[Contestant, list[Sample]] = {who: [] for who in parties}
+            for who in run.turns(parties, rounds):
+                samples[who].append(parties[who].talk(nanoseconds))
+        for who, its in samples.items():
+            for chart, measure in zip(bare if who in BARE else loops, zip(*its)):
+                chart.add(idle, {who: list(measure)})
+    return [*loops, *bare]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("framework", nargs="?", choices=FRAMEWORKS, default="asyncio")
-    parser.add_argument(
-        "--clients", type=int, nargs="+", default=[0, 1000, 9000], help="how many are idle"
-    )
-    parser.add_argument("--rounds", type=int, default=15)
-    arguments = parser.parse_args()
-
-    multiprocessing.set_start_method("fork")
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    python = f"{platform.python_implementation()} {platform.python_version()}"
-    print(f"{python}, {platform.system()} {platform.release()}, {os.cpu_count()} CPUs")
-    if arguments.framework == "twisted":
-        print(f"Twisted {importlib.import_module('twisted').__version__}")
-    print()
-    print(f"| idle | {arguments.framework} on | {' | '.join(COLUMNS)} |")
-    print("|---|---|" + "---|" * len(COLUMNS))
-    for idle in arguments.clients:
-        contestants = compare(FRAMEWORKS[arguments.framework], idle, arguments.rounds)
-        default = next(iter(contestants.values()))
-        for name, contestant in contestants.items():
-            print(f"| {idle:,} | {name} | {' | '.join(contestant.row(default))} |", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def charts(name: str, title: str) -> list[Chart]:
+    """In the order of a sample."""
+    return [
+        Chart(name, f"{title}: messages", "idle", "messages", "per-second"),
+        Chart(f"{name}-processor", f"{title}: processor time", "idle", "a message"),
+        Chart(f"{name}-median", f"{title}: median round trip", "idle", "a round trip"),
+        Chart(f"{name}-99", f"{title}: 99th percentile", "idle", "a round trip"),
+    ]

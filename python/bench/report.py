@@ -1,0 +1,98 @@
+"""What a run has measured, as JSON: the schema of crates/bench/src/report.rs, which draws it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+Kind = Literal["bare", "peer", "ours", "ours-forced"]
+Unit = Literal["nanoseconds", "bytes", "per-second"]
+
+
+class Contestant(NamedTuple):
+    name: str
+    kind: Kind
+
+
+@dataclass
+class Point:
+    x: float
+    samples: list[float]
+
+
+@dataclass
+class Series:
+    contestant: str
+    kind: Kind
+    points: list[Point] = field(default_factory=list)
+
+
+@dataclass
+class Chart:
+    name: str
+    title: str
+    x: str
+    y: str
+    unit: Unit = "nanoseconds"
+    series: list[Series] = field(default_factory=list)
+
+    def add(self, x: float, samples: Mapping[Contestant, list[float]]) -> None:
+        """What the contestants took at this place. A new one begins a series."""
+        for contestant, its in samples.items():
+            self._series_of(contestant).points.append(Point(x, its))
+
+    def _series_of(self, contestant: Contestant) -> Series:
+        for series in self.series:
+            if series.contestant == contestant.name:
+                return series
+        self.series.append(Series(*contestant))
+        return self.series[-1]
+
+
+@dataclass
+class Machine:
+    processor: str
+    cores: int
+    memory_gib: int
+    kernel: str
+
+    @classmethod
+    def this(cls) -> Machine:
+        pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return cls(
+            processor=_processor(),
+            cores=os.cpu_count() or 1,
+            memory_gib=round(pages / 2**30),
+            kernel=f"{platform.system()} {platform.release()}",
+        )
+
+
+@dataclass
+class Report:
+    workload: str
+    description: str
+    command: str
+    date: str
+    machine: Machine
+    versions: dict[str, str]
+    charts: list[Chart]
+    language: str = "Python"
+
+    def write(self, folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"python-{self.workload}.json"
+        file.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        return file
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.machine()

@@ -1,0 +1,41 @@
+"""A report's charts as tables of medians."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from report import Chart, Series
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+
+def show(console: Console, chart: Chart) -> None:
+    unit = f"{chart.y} a second" if chart.unit == "per-second" else f"{chart.unit}: {chart.y}"
+    places = sorted({point.x for series in chart.series for point in series.points})
+    table = Table(box=box.MARKDOWN)
+    table.add_column(chart.x)
+    for place in places:
+        table.add_column(f"{place:,.0f}", justify="right", no_wrap=True)
+    for series in chart.series:
+        medians = medians_of(series)
+        cells = [f"{medians[place]:,.0f}" if place in medians else "" for place in places]
+        table.add_row(series.contestant, *cells, style="bold" if series.kind == "ours" else None)
+    for series in chart.series:
+        if series.kind == "ours":
+            table.add_row(f"{series.contestant} / best other", *ratios(chart, series, places))
+    console.print(f"{chart.title}; {unit}")
+    console.print(table)
+
+
+def medians_of(series: Series) -> dict[float, float]:
+    return {point.x: median(point.samples) for point in series.points}
+
+
+def ratios(chart: Chart, ours: Series, places: list[float]) -> list[str]:
+    others = [medians_of(series) for series in chart.series if series.kind in ("bare", "peer")]
+    choose = max if chart.unit == "per-second" else min
+    best = {place: choose(its[place] for its in others if place in its) for place in places}
+    medians = medians_of(ours)
+    # What takes nothing, to a byte or so, is left without a ratio.
+    return [f"{medians[x] / best[x]:.2f}" if best[x] >= 1 else "" for x in places]
