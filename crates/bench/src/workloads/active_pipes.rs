@@ -1,12 +1,11 @@
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::time::Instant;
 
 use anyhow::Result;
 use rustix::io::{read, write};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::waits::{add_results, who_can_watch};
-use crate::measure::{Player, Run};
+use crate::measure::{Player, Run, processor_time};
 use crate::pollers::{Contestant, Watching};
 use crate::report::{Chart, Unit};
 
@@ -58,9 +57,9 @@ impl Pipes {
     fn round(&self, contestant: Contestant) -> Result<f64> {
         let mut watching = contestant.watching(&self.numbers)?;
         self.turns(&mut watching)?; // until ours has chosen
-        let start = Instant::now();
+        let start = processor_time();
         let bytes = self.turns(&mut watching)?;
-        Ok(start.elapsed().as_nanos() as f64 / bytes as f64)
+        Ok((processor_time() - start).as_nanos() as f64 / bytes as f64)
     }
 
     /// How many bytes were read.
