@@ -37,5 +37,5 @@ def ratios(chart: Chart, ours: Series, places: list[float]) -> list[str]:
     choose = max if chart.unit == "per-second" else min
     best = {place: choose(its[place] for its in others if place in its) for place in places}
     medians = medians_of(ours)
-    # What takes nothing, to a byte or so, is left without a ratio.
+    # Beside what takes nothing, to a byte or so, there is no ratio.
     return [f"{medians[x] / best[x]:.2f}" if best[x] >= 1 else "" for x in places]
