@@ -21,7 +21,7 @@ def churn(run: Run) -> list[Chart]:
     without a timeout, read, unregistered and closed. Processor time for all of that.
     """
     title = "Python: a connection comes, is served once and goes"
-    chart = Chart("python-churn", title, "idle", "a connection")
+    chart = Chart("python-churn", title, "idle connections", "a connection")
     for idle in run.over("beside idle ones", run.sizes(0, 100, 1000, 5000)):
         with sockets(idle, none) as numbers, watching(numbers) as watchers:
             calls = {who: partial(serve_one, its) for who, its in watchers.items()}
@@ -45,7 +45,7 @@ def transient(run: Run) -> list[Chart]:
     Processor time for all of that. select.select has no object, and is only asked.
     """
     title = "Python: a new object, asked once and dropped"
-    chart = Chart("python-transient", title, "watched", "an object")
+    chart = Chart("python-transient", title, "descriptors watched", "an object")
     for size in run.over("asked about", [1, 2, 3, 8]):
         with sockets(size, first) as numbers:
             calls: dict[Contestant, Call] = {
@@ -80,7 +80,7 @@ def modify(run: Run) -> list[Chart]:
     and a wait.
     """
     title = "Python: one of n is modified before each wait"
-    chart = Chart("python-modify", title, "watched", "a change and a wait")
+    chart = Chart("python-modify", title, "descriptors watched", "a change and a wait")
     for size in run.over("one of", run.sizes(3, 64, 1000, 9000)):
         with sockets(size, first_but_one) as numbers, watching(numbers) as watchers:
             calls = {

@@ -206,8 +206,8 @@ def echo(run: Run) -> list[Chart]:
 def charts(name: str, title: str) -> list[Chart]:
     """In the order of a sample."""
     return [
-        Chart(name, f"{title}: messages", "idle", "messages", "per-second"),
-        Chart(f"{name}-processor", f"{title}: processor time", "idle", "a message"),
-        Chart(f"{name}-median", f"{title}: median round trip", "idle", "a round trip"),
-        Chart(f"{name}-99", f"{title}: 99th percentile", "idle", "a round trip"),
+        Chart(name, f"{title}: messages", "idle connections", "messages", "per-second"),
+        Chart(f"{name}-processor", f"{title}: processor time", "idle connections", "a message"),
+        Chart(f"{name}-median", f"{title}: median round trip", "idle connections", "a round trip"),
+        Chart(f"{name}-99", f"{title}: 99th percentile", "idle connections", "a round trip"),
     ]

@@ -24,7 +24,7 @@ def one_ready(run: Run) -> list[Chart]:
 
 def one_ready_with(run: Run, timeout: Timeout, name: str, timeout_in_words: str) -> Chart:
     title = f"Python: one ready of n, {timeout_in_words}"
-    chart = Chart(name, title, "watched", "a wait")
+    chart = Chart(name, title, "descriptors watched", "a wait")
     for size in run.over(timeout_in_words, run.sizes(1, 3, 8, 64, 256, 1000, 4000, 9000)):
         with single(size, middle(size)) as numbers, watching(numbers) as watchers:
             chart.add(size, run.in_turn({who: its.call(timeout) for who, its in watchers.items()}))
@@ -46,7 +46,7 @@ def share_ready(run: Run) -> list[Chart]:
                     percent, run.in_turn({who: its.call(None) for who, its in watchers.items()})
                 )
         charts.append(chart)
-    chart = Chart("python-all-ready", "Python: all of a few ready, no timeout", "watched", "a wait")
+    chart = Chart("python-all-ready", "Python: all of a few ready, no timeout", "descriptors watched", "a wait")
     for size in run.over("all of", [1, 3, 8, 64]):
         with sockets(size, every) as numbers, watching(numbers) as watchers:
             chart.add(size, run.in_turn({who: its.call(None) for who, its in watchers.items()}))
@@ -56,7 +56,7 @@ def share_ready(run: Run) -> list[Chart]:
 def none_ready(run: Run) -> list[Chart]:
     """None of n eventfds is ready. Processor time a call of poll(0), which doesn't wait."""
     title = "Python: none ready, timeout 0"
-    chart = Chart("python-none-ready", title, "watched", "a wait")
+    chart = Chart("python-none-ready", title, "descriptors watched", "a wait")
     for size in run.over("none of", run.sizes(1, 2, 3, 8, 64, 256, 1000, 4000, 9000)):
         with single(size, none) as numbers, watching(numbers) as watchers:
             chart.add(size, run.in_turn({who: its.call(0) for who, its in watchers.items()}))
@@ -76,7 +76,7 @@ def audit(run: Run) -> list[Chart]:
         Contestant("pollset.PollSelector", "ours"): partial(Selector, pollset.PollSelector),
     }
     title = "Python: looking for closed numbers, or next to never"
-    chart = Chart("python-audit", title, "watched", "a wait")
+    chart = Chart("python-audit", title, "descriptors watched", "a wait")
     for size in run.over("audit of", run.sizes(64, 256, 1000, 4000, 9000, 19000)):
         with single(size, middle(size)) as numbers, watching(numbers, makers) as watchers:
             chart.add(size, run.in_turn({who: its.call(None) for who, its in watchers.items()}))

@@ -26,7 +26,7 @@ def registration(run: Run) -> list[Chart]:
     """
     sizes = run.sizes(1000, 9000, 19000)
     title = "Python: n are registered with a new object"
-    times = Chart("python-registration", title, "watched", "a descriptor")
+    times = Chart("python-registration", title, "descriptors watched", "a descriptor")
     for size in run.over("registering", sizes):
         with single(size, none) as numbers:
             samples: dict[Contestant, list[float]] = {who: [] for who in OBJECTS}
@@ -38,7 +38,7 @@ def registration(run: Run) -> list[Chart]:
         run.console.print("registration: without the memory, which only glibc's malloc tells")
         return [times]
     title = "Python: on the heap"
-    held = Chart("python-memory", title, "watched", "a descriptor", "bytes")
+    held = Chart("python-memory", title, "descriptors watched", "a descriptor", "bytes")
     for size in run.over("memory of", sizes):
         samples = {who: [] for who in OBJECTS}
         for who in run.turns(OBJECTS, rounds=3):

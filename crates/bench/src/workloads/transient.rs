@@ -48,10 +48,8 @@ fn player(contestant: Contestant, numbers: &[RawFd]) -> Player<'_, f64> {
         Contestant::Ours => {
             let mut events = Vec::new();
             calls(move || {
-                let set = PollSet::new();
-                for &fd in numbers {
-                    set.register(fd, PollFlags::IN).unwrap();
-                }
+                let mut set = PollSet::new();
+                set.register_all(numbers.iter().map(|&fd| (fd, PollFlags::IN))).unwrap();
                 assert_eq!(set.poll_into(&mut events, NOW).unwrap(), 1);
             })
         }
