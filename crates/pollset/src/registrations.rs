@@ -57,6 +57,19 @@ impl Registrations {
         }
     }
 
+    /// Makes room for so many more.
+    pub fn reserve(&mut self, additional: usize) {
+        self.slots.reserve(additional);
+        if self.slots.len() + additional > SMALL {
+            self.reserve_index(additional);
+        }
+    }
+
+    /// How many slots there are, with a descriptor or without.
+    pub fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
     pub fn len(&self) -> usize {
         self.slots.len() - self.vacant
     }
@@ -236,12 +249,19 @@ impl Registrations {
         if self.slots.len() <= SMALL {
             return;
         }
+        self.reserve_index(SMALL);
         let rehash = |&slot: &u32| hash(self.slots[slot as usize].fd);
         for (number, slot) in self.slots.iter().enumerate() {
             if slot.fd != VACANT {
                 self.index.insert_unique(hash(slot.fd), number as u32, rehash);
             }
         }
+    }
+
+    /// For so many more than there are slots.
+    fn reserve_index(&mut self, additional: usize) {
+        let additional = self.slots.len() + additional - self.index.len();
+        self.index.reserve(additional, |&slot| hash(self.slots[slot as usize].fd));
     }
 }
 

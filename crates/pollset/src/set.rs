@@ -176,14 +176,15 @@ impl PollSet {
         &mut self,
         descriptors: impl IntoIterator<Item = (D, PollFlags)>,
     ) -> io::Result<()> {
+        let mut descriptors = descriptors.into_iter();
+        let Some(registrations) = self.registrations.get_mut() else {
+            return descriptors.try_for_each(|(fd, events)| self.register(fd, events));
+        };
+        registrations.reserve(descriptors.size_hint().0);
+        let changes = self.changes.get_mut();
         for (fd, events) in descriptors {
-            let fd = not_negative(fd.number())?;
-            let changes = self.changes.get_mut();
+            registrations.register(not_negative(fd.number())?, events);
             *changes = changes.saturating_add(1);
-            match self.registrations.get_mut() {
-                Some(registrations) => registrations.register(fd, events),
-                None => self.register(fd, events)?,
-            }
         }
         Ok(())
     }

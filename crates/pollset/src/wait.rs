@@ -56,7 +56,7 @@ impl Wait {
         if let Some(epoll) = epoll {
             registrations.take_departed(epoll.departed());
         }
-        let kept = array.keep(registrations.seen());
+        let kept = array.keep(registrations.seen(), registrations.slots());
         registrations.take_changes(kept, |number, slot| {
             array.set(number, slot);
             if let Some(epoll) = epoll {

@@ -29,9 +29,11 @@ impl ArrayEngine {
         self.entries.len()
     }
 
-    /// Keeps the entries of the first `seen` slots, or as many as there are; returns how many.
-    pub fn keep(&mut self, seen: usize) -> usize {
+    /// Keeps the entries of the first `seen` of so many slots, or as many as there are; returns how
+    /// many.
+    pub fn keep(&mut self, seen: usize, slots: usize) -> usize {
         self.entries.truncate(seen);
+        self.entries.reserve(slots - self.entries.len());
         self.entries.len()
     }
 
