@@ -58,21 +58,14 @@ impl<T> LoanCell<T> {
         let generation = process_generation();
         let us = borrower(generation, purpose);
         match self.borrower.compare_exchange(HOME, us, Acquire, Relaxed) {
-            Ok(_) => Ok(Loan { cell: self, generation, purpose }),
+            Ok(_) => Ok(Loan { cell: self, borrower: us }),
             Err(other) if other >> 1 == generation => Err(self::purpose(other)),
-            Err(parent) => self.take_over(parent, generation, purpose, start_over()),
+            Err(parent) => self.take_over(parent, us, start_over()),
         }
     }
 
     #[cold]
-    fn take_over(
-        &self,
-        parent: u32,
-        generation: u32,
-        purpose: Purpose,
-        value: T,
-    ) -> Result<Loan<'_, T>, Purpose> {
-        let us = borrower(generation, purpose);
+    fn take_over(&self, parent: u32, us: u32, value: T) -> Result<Loan<'_, T>, Purpose> {
         self.borrower.compare_exchange(parent, us, Acquire, Relaxed).map_err(self::purpose)?;
         // SAFETY: the cell is on loan to this thread. The parent's borrower had a reference to the
         // value; in this process that is either gone with its thread, or there is a `Loan` further
@@ -81,7 +74,7 @@ impl<T> LoanCell<T> {
         // ancestors. Where it is a process id, that holds unless an ancestor that has ended had the
         // same one.) The old value is leaked, half changed as it may be.
         unsafe { *self.value.get() = ManuallyDrop::new(value) };
-        Ok(Loan { cell: self, generation, purpose })
+        Ok(Loan { cell: self, borrower: us })
     }
 }
 
@@ -98,8 +91,8 @@ impl<T> Drop for LoanCell<T> {
 /// Brings the value home when dropped, after a panic, too.
 pub struct Loan<'a, T> {
     cell: &'a LoanCell<T>,
-    generation: u32,
-    purpose: Purpose,
+    /// As in the cell.
+    borrower: u32,
 }
 
 impl<T> Loan<'_, T> {
@@ -120,16 +113,15 @@ impl<T> Loan<'_, T> {
     #[inline]
     fn is_ours(&mut self) -> bool {
         let generation = process_generation();
-        self.generation == generation || self.follow_into_child(generation)
+        self.borrower >> 1 == generation || self.follow_into_child(generation)
     }
 
     #[cold]
     fn follow_into_child(&mut self, child: u32) -> bool {
-        let (parents, ours) =
-            (borrower(self.generation, self.purpose), borrower(child, self.purpose));
-        let outcome = self.cell.borrower.compare_exchange(parents, ours, Acquire, Relaxed);
+        let ours = borrower(child, purpose(self.borrower));
+        let outcome = self.cell.borrower.compare_exchange(self.borrower, ours, Acquire, Relaxed);
         if outcome.is_ok() {
-            self.generation = child;
+            self.borrower = ours;
         }
         outcome.is_ok()
     }
@@ -190,9 +182,9 @@ mod tests {
 
     /// As in a child, for which the borrower's generation is that of its parent.
     fn on_loan_to_parent(cell: &LoanCell<i32>) -> Loan<'_, i32> {
-        let parent = process_generation() + 1;
-        cell.borrower.store(borrower(parent, Purpose::Waiting), Relaxed);
-        Loan { cell, generation: parent, purpose: Purpose::Waiting }
+        let parent = borrower(process_generation() + 1, Purpose::Waiting);
+        cell.borrower.store(parent, Relaxed);
+        Loan { cell, borrower: parent }
     }
 
     #[test]

@@ -385,6 +385,16 @@ impl PollSet {
         timeout: impl Into<Timeout>,
         mut on_interrupt: impl FnMut() -> ControlFlow<()>,
     ) -> io::Result<usize> {
+        self.wait_interruptible(events, timeout.into(), &mut on_interrupt)
+    }
+
+    /// One for all types of timeouts and callbacks.
+    fn wait_interruptible(
+        &self,
+        events: &mut Vec<Event>,
+        timeout: Timeout,
+        on_interrupt: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> io::Result<usize> {
         events.clear();
         let mut waiting = self.start(timeout)?;
         loop {
@@ -393,7 +403,7 @@ impl PollSet {
                 Step::Interrupted if on_interrupt().is_continue() => {}
                 Step::Interrupted => return Err(Errno::INTR.into()),
                 Step::Ready(ready) => {
-                    waiting.move_events_to(events, ready);
+                    waiting.move_events_to(events);
                     return Ok(events.len());
                 }
             }
@@ -593,13 +603,18 @@ impl PollSet {
     /// it: both that wait and whoever unregisters call this when they are done.
     #[inline]
     fn settle(&self) {
-        while self.departed.load(Acquire) {
-            let Ok(mut loan) = self.lend_wait(Purpose::Settling) else { return };
-            if let Some(wait) = loan.get() {
-                wait.leave_parents_epoll(process_generation());
-                self.remove_departed(wait);
-            }
+        while self.departed.load(Acquire) && self.try_settle() {}
+    }
+
+    /// False: a wait is in progress.
+    #[inline(never)]
+    fn try_settle(&self) -> bool {
+        let Ok(mut loan) = self.lend_wait(Purpose::Settling) else { return false };
+        if let Some(wait) = loan.get() {
+            wait.leave_parents_epoll(process_generation());
+            self.remove_departed(wait);
         }
+        true
     }
 
     fn remove_departed(&self, wait: &mut Wait) {

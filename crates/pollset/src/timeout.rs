@@ -32,14 +32,23 @@ pub enum Timeout {
 }
 
 impl Timeout {
-    /// When the time is up, counted from now, and how long that is. No deadline: never, or later
-    /// than the clock can tell.
-    pub(crate) fn start(self) -> (Option<Instant>, Option<Duration>) {
-        match self {
-            Timeout::Never => (None, None),
-            Timeout::After(duration) => (Instant::now().checked_add(duration), Some(duration)),
-            Timeout::At(at) => (Some(at), Some(at.saturating_duration_since(Instant::now()))),
+    /// Counts from now, if it doesn't yet, and returns how long is left. What is later than the
+    /// clock can tell is never.
+    pub(crate) fn start(&mut self) -> Option<Duration> {
+        match *self {
+            Timeout::Never => None,
+            Timeout::After(duration) => {
+                let deadline = Instant::now().checked_add(duration);
+                *self = deadline.map_or(Timeout::Never, Timeout::At);
+                Some(duration)
+            }
+            Timeout::At(at) => Some(at.saturating_duration_since(Instant::now())),
         }
+    }
+
+    /// Whether the time is up, once it was started.
+    pub(crate) fn is_over(self) -> bool {
+        matches!(self, Timeout::At(at) if at <= Instant::now())
     }
 
     pub(crate) fn is_zero(self) -> bool {

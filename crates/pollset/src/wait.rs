@@ -1,6 +1,5 @@
 use std::io;
 use std::iter;
-use std::mem::take;
 use std::time::Duration;
 
 use crate::choice::Choice;
@@ -96,6 +95,7 @@ impl Wait {
         }
     }
 
+    #[inline]
     pub fn choose_engine(&mut self, counters: &Counters) {
         self.is_on_epoll = false;
         let Some(epoll) = &mut self.epoll else { return };
@@ -112,6 +112,7 @@ impl Wait {
     }
 
     /// Goes on with the array. The instance, if there is one, is given back.
+    #[cold]
     fn refuse_epoll(&mut self, counters: &Counters) {
         self.epoll = None;
         self.is_on_epoll = false;
@@ -148,29 +149,34 @@ impl Wait {
 
     /// Asks the engine of this wait; returns how many descriptors are ready. `None`: it must be asked
     /// again, which may take longer, and some of the time has gone by.
+    #[inline]
     pub fn ask(
         &mut self,
         timeout: Option<Duration>,
         counters: &Counters,
     ) -> io::Result<Option<usize>> {
-        if take(&mut self.is_haunted)
-            && let Some(epoll) = &mut self.epoll
-            && epoll.replace(counters).is_err()
-        {
-            self.refuse_epoll(counters);
+        if self.is_haunted {
+            self.replace_epoll(counters);
         }
         let Some(epoll) = self.epoll.as_mut().filter(|_| self.is_on_epoll) else {
             return self.array.ask(timeout).map(Some);
         };
-        let array = &mut self.array;
-        let slots = array.len();
-        match epoll.ask(timeout, slots, |slot, revents| array.answer(slot, revents))? {
+        let slots = self.array.len();
+        match epoll.ask(timeout, slots, self.array.answers())? {
             Answer::Ready(ready) => return Ok(Some(ready)),
             Answer::More => {}
             Answer::Phantom => self.is_haunted = true,
             Answer::Lost => self.refuse_epoll(counters),
         }
         Ok(None)
+    }
+
+    #[cold]
+    fn replace_epoll(&mut self, counters: &Counters) {
+        self.is_haunted = false;
+        if self.epoll.as_mut().is_some_and(|epoll| epoll.replace(counters).is_err()) {
+            self.refuse_epoll(counters);
+        }
     }
 
     /// How long to wait without looking for closed numbers.
@@ -192,6 +198,7 @@ impl Wait {
     }
 
     /// Takes note of how the wait went.
+    #[inline]
     pub fn record(&mut self, ready: usize, has_blocked: bool, counters: &Counters) {
         counters.count_wait(self.is_on_epoll);
         if self.is_on_epoll {
@@ -215,14 +222,13 @@ impl Wait {
 
     /// The events alone, all that were not taken.
     #[inline]
-    pub fn take_events(&mut self, mut each: impl FnMut(Event)) {
+    pub fn move_events_to(&mut self, events: &mut Vec<Event>) {
         match &mut self.epoll {
             Some(epoll) if self.is_on_epoll => {
-                while let Some(slot) = epoll.take_slot() {
-                    each(self.array.event(slot));
-                }
+                let slots = epoll.take_slots().iter();
+                events.extend(slots.map(|&slot| self.array.event(slot as usize)));
             }
-            _ => self.array.take_events(each),
+            _ => self.array.move_events_to(events),
         }
     }
 }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::io;
 use std::mem::take;
 use std::panic::UnwindSafe;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::io::Errno;
 
@@ -169,10 +169,10 @@ impl<'a> Waiting<'a> {
 
     /// Adds the events that are ready to `events`.
     #[inline]
-    pub(crate) fn move_events_to(&mut self, events: &mut Vec<Event>, ready: usize) {
-        let Some(wait) = self.wait.get() else { return };
-        events.reserve(ready);
-        wait.take_events(|event| events.push(event));
+    pub(crate) fn move_events_to(&mut self, events: &mut Vec<Event>) {
+        if let Some(wait) = self.wait.get() {
+            wait.move_events_to(events);
+        }
     }
 
     #[inline]
@@ -192,37 +192,27 @@ impl<'a> Waiting<'a> {
                 return Ok(Step::Unfinished);
             }
         }
-        let ready = match self.stage {
+        let blocks = match self.stage {
             Stage::Over { ready } => return Ok(Step::Ready(ready)),
-            Stage::Prepare | Stage::Ask => {
-                let Some(ready) = wait.ask(Some(Duration::ZERO), counters)? else {
-                    return Ok(Step::Unfinished);
-                };
-                if !self.timeout.is_zero() {
-                    wait.has_probed(ready);
-                    if ready == 0 {
-                        self.stage = Stage::Block;
-                        return Ok(Step::Unfinished);
-                    }
-                }
-                ready
-            }
-            // The clock is read only from here on: what is ready at once is reported without it.
-            Stage::Block => {
-                let (deadline, left) = self.timeout.start();
-                self.timeout = deadline.map_or(Timeout::Never, Timeout::At);
-                let until_audit = wait.until_audit(left);
-                match wait.ask(until_audit, counters)? {
-                    None => return Ok(Step::Unfinished),
-                    Some(0) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {
-                        wait.audit_blocked(counters);
-                        return Ok(Step::Unfinished);
-                    }
-                    Some(ready) => ready,
-                }
-            }
+            stage => stage == Stage::Block,
         };
-        wait.record(ready, self.stage == Stage::Block, counters);
+        // The clock is read only here: what is ready at once is reported without it.
+        let until =
+            if blocks { wait.until_audit(self.timeout.start()) } else { Some(Duration::ZERO) };
+        let Some(ready) = wait.ask(until, counters)? else { return Ok(Step::Unfinished) };
+        if blocks {
+            if ready == 0 && !self.timeout.is_over() {
+                wait.audit_blocked(counters);
+                return Ok(Step::Unfinished);
+            }
+        } else if !self.timeout.is_zero() {
+            wait.has_probed(ready);
+            if ready == 0 {
+                self.stage = Stage::Block;
+                return Ok(Step::Unfinished);
+            }
+        }
+        wait.record(ready, blocks, counters);
         self.stage = Stage::Over { ready };
         Ok(Step::Ready(ready))
     }

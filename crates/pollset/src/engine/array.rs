@@ -1,5 +1,4 @@
 use std::io;
-use std::mem::take;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -56,10 +55,11 @@ impl ArrayEngine {
         Ok(self.left)
     }
 
-    /// Puts down what somebody else has found.
+    /// Where somebody else puts down what he has found, by slot.
     #[inline]
-    pub fn answer(&mut self, slot: usize, revents: PollFlags) {
-        self.entries[slot].revents = revents.bits() as i16;
+    pub fn answers(&mut self) -> impl FnMut(usize, PollFlags) {
+        let entries = self.entries.as_mut_slice();
+        |slot, revents| entries[slot].revents = revents.bits() as i16
     }
 
     /// The answer about a slot that has one.
@@ -68,12 +68,13 @@ impl ArrayEngine {
         event(&self.entries[slot])
     }
 
-    /// Shows `each` what was found and not taken, in the order of the slots.
+    /// Adds what was found and not taken to `events`, in the order of the slots.
     #[inline]
-    pub fn take_events(&mut self, each: impl FnMut(Event)) {
-        let left = take(&mut self.left);
+    pub fn move_events_to(&mut self, events: &mut Vec<Event>) {
+        events.reserve(self.left);
         let answers = self.entries.iter().skip(self.next).filter(|entry| entry.revents != 0);
-        answers.take(left).map(event).for_each(each);
+        answers.take(self.left).for_each(|entry| events.push(event(entry)));
+        self.left = 0;
     }
 
     /// The next slot of those that something was found about. Each is given once.

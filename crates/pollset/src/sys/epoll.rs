@@ -113,20 +113,14 @@ impl Epoll {
         }
     }
 
-    /// Waits for `ms` milliseconds (-1: for ever) and puts what is ready into `events`: `room` of
-    /// them, or as many as its capacity holds.
+    /// Waits for `ms` milliseconds (-1: for ever) and puts what is ready into `events`, or as much
+    /// of it as there is room for. Returns how many.
     #[inline]
-    pub fn wait(&self, events: &mut Vec<epoll_event>, room: usize, ms: c_int) -> io::Result<()> {
-        events.clear();
-        let room = room.min(events.capacity()).min(c_int::MAX as usize) as c_int;
-        // SAFETY: the kernel writes at most `room` events to memory that `events` owns.
+    pub fn wait(&self, events: &mut [epoll_event], ms: c_int) -> io::Result<usize> {
+        let room = events.len().min(c_int::MAX as usize) as c_int;
+        // SAFETY: the kernel writes at most `room` events to memory that `events` borrows.
         let ready = unsafe { libc::epoll_wait(self.number(), events.as_mut_ptr(), room, ms) };
-        if ready < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the kernel has written that many.
-        unsafe { events.set_len(ready as usize) };
-        Ok(())
+        if ready < 0 { Err(io::Error::last_os_error()) } else { Ok(ready as usize) }
     }
 }
 

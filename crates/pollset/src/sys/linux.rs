@@ -46,20 +46,18 @@ impl Wake {
 /// another thread, which may not exist in a child.
 #[inline]
 pub fn process_generation() -> u32 {
-    let word = WORD.load(Acquire);
-    if !word.is_null() {
-        // SAFETY: it points to `NONE`, or to a mapping made below, which is large and aligned
-        // enough, zeroed by the kernel and never unmapped once it is published.
-        let generation = unsafe { &*word }.load(Relaxed);
-        if generation != 0 {
-            return generation;
-        }
+    // SAFETY: it points to `UNUSED` or `NONE`, or to a mapping made below, which is large and
+    // aligned enough, zeroed by the kernel and never unmapped once it is published.
+    match unsafe { &*WORD.load(Acquire) }.load(Relaxed) {
+        0 => first_process_generation(),
+        generation => generation,
     }
-    first_process_generation()
 }
 
-/// A word that is 0 at first, and again in every forked child; null before its first use.
-static WORD: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
+/// A word that is 0 at first, and again in every forked child.
+static WORD: AtomicPtr<AtomicU32> = AtomicPtr::new((&raw const UNUSED).cast_mut());
+/// What `WORD` points to before its first use. It stays 0.
+static UNUSED: AtomicU32 = AtomicU32::new(0);
 /// What `WORD` points to where the kernel has no such word to give. It stays 0.
 static NONE: AtomicU32 = AtomicU32::new(0);
 
@@ -76,11 +74,11 @@ fn first_process_generation() -> u32 {
 }
 
 fn word_wiped_on_fork() -> &'static AtomicU32 {
-    let none = ptr::from_ref(&NONE).cast_mut();
+    let [unused, none] = [&raw const UNUSED, &raw const NONE].map(<*const _>::cast_mut);
     let mut word = WORD.load(Acquire);
-    if word.is_null() {
+    if word == unused {
         let new = map_wiped_on_fork().unwrap_or(none);
-        word = match WORD.compare_exchange(ptr::null_mut(), new, AcqRel, Acquire) {
+        word = match WORD.compare_exchange(unused, new, AcqRel, Acquire) {
             Ok(_) => new,
             Err(first) => {
                 if new != none {

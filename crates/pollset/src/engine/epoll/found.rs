@@ -3,7 +3,6 @@
 /// Slot numbers, in the order in which they were found until they are put in their own.
 pub struct FoundSlots {
     found: Vec<u32>,
-    is_in_order: bool,
     /// How many have been taken.
     taken: usize,
     sorter: SlotSet,
@@ -14,7 +13,7 @@ const FEW: usize = 32;
 
 impl FoundSlots {
     pub const fn new() -> Self {
-        Self { found: Vec::new(), is_in_order: true, taken: 0, sorter: SlotSet::new() }
+        Self { found: Vec::new(), taken: 0, sorter: SlotSet::new() }
     }
 
     pub fn len(&self) -> usize {
@@ -24,31 +23,44 @@ impl FoundSlots {
     #[inline]
     pub fn clear(&mut self) {
         self.found.clear();
-        self.is_in_order = true;
         self.taken = 0;
     }
 
     #[inline]
     pub fn push(&mut self, slot: u32) {
-        self.is_in_order &= self.found.last().is_none_or(|&last| last < slot);
         self.found.push(slot);
     }
 
     /// Puts them in order, if they are below `end`, and none is there twice.
     #[inline]
     pub fn put_in_order(&mut self, end: usize) {
-        if !self.is_in_order {
+        if !self.found.is_sorted() {
             self.sort(end);
         }
     }
 
+    #[inline(never)]
     fn sort(&mut self, end: usize) {
         if self.found.len() <= FEW {
             self.found.sort_unstable();
         } else {
             self.sorter.sort(&mut self.found, end);
         }
-        self.is_in_order = true;
+    }
+
+    /// Room for so many more, to be filled.
+    #[inline]
+    pub fn add(&mut self, count: usize) -> &mut [u32] {
+        let end = self.found.len();
+        self.found.resize(end + count, 0);
+        &mut self.found[end..]
+    }
+
+    /// All that were not taken, in order.
+    #[inline]
+    pub fn take_all(&mut self) -> &[u32] {
+        let taken = std::mem::replace(&mut self.taken, self.found.len());
+        &self.found[taken..]
     }
 
     /// The next one. Each is given once.

@@ -50,9 +50,8 @@ pub struct EpollEngine {
     aside: Vec<libc::pollfd>,
     /// The keys of `aside[1..]`.
     aside_keys: Vec<u32>,
+    /// As long as there are events asked for at once.
     buffer: Vec<libc::epoll_event>,
-    /// How many events are asked for at once.
-    room: usize,
     found: FoundSlots,
     serials: Serials,
     audit: Audit,
@@ -103,8 +102,7 @@ impl EpollEngine {
             departed: Vec::new(),
             changed: Vec::new(),
             aside_keys: Vec::new(),
-            buffer: Vec::with_capacity(ROOM),
-            room: ROOM,
+            buffer: vec![NO_EVENT; ROOM],
             found: FoundSlots::new(),
             serials: Serials::new(),
             audit: Audit::new(coarse_now(), audits_at_leisure),
@@ -289,6 +287,7 @@ impl EpollEngine {
 
     /// Asks, and waits until something is ready or the timeout is over (`None`: for ever). Tells
     /// `answer` what it finds out about slots, all of them below `slots`.
+    #[inline]
     pub fn ask(
         &mut self,
         timeout: Option<Duration>,
@@ -330,44 +329,54 @@ impl EpollEngine {
         slots: usize,
         mut answer: impl FnMut(usize, PollFlags),
     ) -> io::Result<Answer> {
-        match self.epoll.wait(&mut self.buffer, self.room, ms) {
-            Err(error) if is(&error, Errno::INTR) => return Err(error),
-            Err(error) => {
-                // Not an epoll instance any more; else the system has come to forbid it.
-                if is(&error, Errno::BADF) || is(&error, Errno::INVAL) {
-                    self.disown();
-                }
-                return Ok(Answer::Lost);
-            }
-            Ok(()) => {}
-        }
-        if self.buffer.len() == self.room && self.room <= self.entries.len() {
+        let ready = match self.epoll.wait(&mut self.buffer, ms) {
+            Ok(ready) => ready,
+            Err(error) => return self.fail(error),
+        };
+        let room = self.buffer.len();
+        if ready == room && room <= self.entries.len() {
             // There may be more. Asked again, it starts with those that it has not given yet.
-            self.room = self.entries.len() + 1;
-            self.buffer.clear();
-            self.buffer.reserve(self.room);
+            self.buffer.resize(self.entries.len() + 1, NO_EVENT);
             return Ok(Answer::More);
         }
-        if self.buffer.len() < self.room / 4 {
-            self.room = (self.room / 2).max(ROOM);
-        }
-        for event in &self.buffer {
+        for (event, place) in self.buffer[..ready].iter().zip(self.found.add(ready)) {
             let (revents, token) = parts(event);
             let (key, serial) = (token as u32, (token >> 32) as u32);
             match self.watched.get(key as usize) {
                 Some(watched) if watched.serial == serial && serial != 0 => {
                     answer(watched.slot as usize, revents);
-                    self.found.push(watched.slot);
+                    *place = watched.slot;
                 }
-                Some(_) if self.serials.contains(serial) => return Ok(Answer::Phantom),
-                // Somebody else's instance has taken the number.
-                _ => {
-                    self.disown();
-                    return Ok(Answer::Lost);
-                }
+                _ => return Ok(self.is_surprised(key, serial)),
             }
         }
+        if ready < room / 4 && room > ROOM {
+            self.buffer.truncate((room / 2).max(ROOM));
+        }
         Ok(self.ready(slots))
+    }
+
+    #[cold]
+    fn fail(&mut self, error: io::Error) -> io::Result<Answer> {
+        if is(&error, Errno::INTR) {
+            return Err(error);
+        }
+        // Not an epoll instance any more; else the system has come to forbid it.
+        if is(&error, Errno::BADF) || is(&error, Errno::INVAL) {
+            self.disown();
+        }
+        Ok(Answer::Lost)
+    }
+
+    /// By an event that fits no entry.
+    #[cold]
+    fn is_surprised(&mut self, key: u32, serial: u32) -> Answer {
+        if (key as usize) < self.watched.len() && self.serials.contains(serial) {
+            return Answer::Phantom;
+        }
+        // Somebody else's instance has taken the number.
+        self.disown();
+        Answer::Lost
     }
 
     #[inline]
@@ -378,7 +387,13 @@ impl EpollEngine {
 
     /// How many answers the next wait gives, at most, before it asks for a second one.
     pub fn answers_at_once(&self) -> usize {
-        self.aside.len() + self.room
+        self.aside.len() + self.buffer.len()
+    }
+
+    /// The slots that something was found about and that were not taken, in order.
+    #[inline]
+    pub fn take_slots(&mut self) -> &[u32] {
+        self.found.take_all()
     }
 
     /// The next slot of those that something was found about, in order. Each is given once.
@@ -518,6 +533,8 @@ impl Drop for EpollEngine {
 
 /// The generation of no process.
 const NOBODY: u32 = 0;
+
+const NO_EVENT: libc::epoll_event = libc::epoll_event { events: 0, u64: 0 };
 
 /// Events that are asked for at once, unless there have been more lately.
 const ROOM: usize = 64;
