@@ -169,17 +169,22 @@ impl Registrations {
     /// Shows `visit` the slots that have changed, for engines that have kept their entries of the
     /// first `kept` slots; those above are shown in any case, in order.
     pub fn take_changes(&mut self, kept: usize, mut visit: impl FnMut(usize, &mut Slot)) {
-        for number in self.changed.drain(..).map(|number| number as usize) {
-            if number < kept {
-                self.slots[number].changed = false;
-                visit(number, &mut self.slots[number]);
+        // How long it is is read before the slots are written to. It is where those of small sets
+        // are, and a processor waits for parts of what it reads to be written.
+        let slots = self.slots.as_mut_slice();
+        self.seen = slots.len();
+        let (known, new) = slots.split_at_mut(kept);
+        for number in self.changed.iter().map(|&number| number as usize) {
+            if let Some(slot) = known.get_mut(number) {
+                slot.changed = false;
+                visit(number, slot);
             }
         }
-        for (number, slot) in self.slots.iter_mut().enumerate().skip(kept) {
+        self.changed.clear();
+        for (slot, number) in new.iter_mut().zip(kept..) {
             slot.changed = false;
             visit(number, slot);
         }
-        self.seen = self.slots.len();
     }
 
     fn find(&self, fd: RawFd) -> Option<usize> {

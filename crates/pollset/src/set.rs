@@ -402,7 +402,7 @@ impl PollSet {
                 Step::Unfinished => {}
                 Step::Interrupted if on_interrupt().is_continue() => {}
                 Step::Interrupted => return Err(Errno::INTR.into()),
-                Step::Ready(ready) => {
+                Step::Ready(_) => {
                     waiting.move_events_to(events);
                     return Ok(events.len());
                 }
@@ -603,7 +603,11 @@ impl PollSet {
     /// it: both that wait and whoever unregisters call this when they are done.
     #[inline]
     fn settle(&self) {
-        while self.departed.load(Acquire) && self.try_settle() {}
+        while self.departed.load(Acquire) {
+            if !self.try_settle() {
+                return;
+            }
+        }
     }
 
     /// False: a wait is in progress.

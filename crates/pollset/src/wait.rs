@@ -56,13 +56,13 @@ impl Wait {
             registrations.take_departed(epoll.departed());
         }
         let kept = array.keep(registrations.seen(), registrations.slots());
+        self.registered = registrations.len();
         registrations.take_changes(kept, |number, slot| {
             array.set(number, slot);
             if let Some(epoll) = epoll {
                 epoll.set(number, slot);
             }
         });
-        self.registered = registrations.len();
     }
 
     /// Has the kernel forget what was unregistered. The lock is not held meanwhile.
