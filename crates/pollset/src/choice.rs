@@ -100,6 +100,7 @@ impl Choice {
 
     /// Whether to use the instance that there is, with `aside` descriptors that only poll(2) can
     /// ask.
+    #[inline]
     pub fn uses_epoll(&mut self, descriptors: usize, aside: usize) -> bool {
         match self.forced {
             Engine::Poll => false,
@@ -111,6 +112,7 @@ impl Choice {
     }
 
     /// Takes note of how a wait went; one on poll(2) pays rent if there is no instance.
+    #[inline]
     pub fn record(&mut self, descriptors: usize, ready: usize, blocked: bool, pays_rent: bool) {
         if pays_rent && self.forced != Engine::Auto {
             self.rent += 1;
