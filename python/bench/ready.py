@@ -46,7 +46,8 @@ def share_ready(run: Run) -> list[Chart]:
                     percent, run.in_turn({who: its.call(None) for who, its in watchers.items()})
                 )
         charts.append(chart)
-    chart = Chart("python-all-ready", "Python: all of a few ready, no timeout", "descriptors watched", "a wait")
+    title = "Python: all of a few ready, no timeout"
+    chart = Chart("python-all-ready", title, "descriptors watched", "a wait")
     for size in run.over("all of", [1, 3, 8, 64]):
         with sockets(size, every) as numbers, watching(numbers) as watchers:
             chart.add(size, run.in_turn({who: its.call(None) for who, its in watchers.items()}))
