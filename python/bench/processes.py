@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+
+PR_SET_PDEATHSIG = 1
 
 Role = Callable[[Connection], None]
 Start = Callable[[Role], "tuple[int, Connection]"]
@@ -37,4 +40,5 @@ def processes() -> Iterator[Start]:
 
 def play(role: Role, pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it ends it
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # or is killed, and can't
     role(pipe)
