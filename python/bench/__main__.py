@@ -108,10 +108,10 @@ def main() -> None:
             },
             charts=charts,
         )
-        console.print(f"\n{workload}: {report.description}\n")
+        report.write(arguments.into)
+        console.print(f"\n{workload}: {report.description}\n\n{report.circumstances()}\n")
         for chart in charts:
             show(console, chart)
-        report.write(arguments.into)
     draw(arguments.into.resolve())
 
 

@@ -83,6 +83,15 @@ class Report:
     charts: list[Chart]
     language: str = "Python"
 
+    def circumstances(self) -> str:
+        """When, on what and of what versions."""
+        machine = self.machine
+        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        return (
+            f"{self.date}, on {machine.processor}, {machine.cores} cores, "
+            f"{machine.memory_gib} GiB, {machine.kernel}. {versions}."
+        )
+
     def write(self, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"python-{self.workload}.json"

@@ -1,8 +1,8 @@
-"""A report's charts as tables of medians."""
+"""A report's charts as tables of medians, ± half of the distance between the quartiles."""
 
 from __future__ import annotations
 
-from statistics import median
+from statistics import median, quantiles
 
 from report import Chart, Series
 from rich import box
@@ -19,7 +19,8 @@ def show(console: Console, chart: Chart) -> None:
         table.add_column(f"{place:,.0f}", justify="right", no_wrap=True)
     for series in chart.series:
         medians = medians_of(series)
-        cells = [f"{medians[place]:,.0f}" if place in medians else "" for place in places]
+        widths = half_widths_of(series)
+        cells = [f"{medians[x]:,.0f} ±{widths[x]:,.0f}" if x in medians else "" for x in places]
         table.add_row(series.contestant, *cells, style="bold" if series.kind == "ours" else None)
     for series in chart.series:
         if series.kind == "ours":
@@ -30,6 +31,18 @@ def show(console: Console, chart: Chart) -> None:
 
 def medians_of(series: Series) -> dict[float, float]:
     return {point.x: median(point.samples) for point in series.points}
+
+
+def half_widths_of(series: Series) -> dict[float, float]:
+    return {point.x: half_width(point.samples) for point in series.points}
+
+
+def half_width(samples: list[float]) -> float:
+    """Half of the samples lie about so close to the median."""
+    if len(samples) == 1:
+        return 0
+    lower, _, upper = quantiles(samples, n=4, method="inclusive")
+    return (upper - lower) / 2
 
 
 def ratios(chart: Chart, ours: Series, places: list[float]) -> list[str]:

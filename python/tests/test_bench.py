@@ -1,6 +1,7 @@
 """The benchmarks run, and write what crates/bench draws."""
 
 import json
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ def test_a_quick_run(tmp_path):
     without_cargo = {"PATH": ""}
     done = subprocess.run(command, env=without_cargo, capture_output=True, text=True, check=True)
     assert "| pollset " in done.stdout
+    assert " ±" in done.stdout
+    assert f"Python {platform.python_version()}" in done.stdout
     assert "There is no cargo." in done.stdout
     for workload in ["transient", "registration"]:
         report = json.loads((tmp_path / f"python-{workload}.json").read_text())
