@@ -59,15 +59,16 @@ fn main() -> Result<()> {
     if arguments.draw {
         return present::draw(&arguments.into);
     }
-    fs::create_dir_all(&arguments.into)?;
+    let folder = arguments.into.display();
+    fs::create_dir_all(&arguments.into).with_context(|| format!("can't make {folder}"))?;
     let workloads = match &arguments.workloads[..] {
         [] => Workload::value_variants(),
         chosen => chosen,
     };
     for &workload in workloads {
         let report = measure(workload, arguments.quick)?;
-        present::print(&report);
         keep(&report, &arguments.into)?;
+        present::print(&report);
     }
     present::draw(&arguments.into)?;
     println!("The charts are in {}.", arguments.into.join("index.html").display());

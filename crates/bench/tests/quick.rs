@@ -20,6 +20,7 @@ fn a_run_prints_a_table_and_leaves_samples_charts_and_their_page() {
     assert!(output.status.success(), "{output:?}");
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(printed.contains("| highest descriptor"), "{printed}");
+    assert!(printed.contains(concat!("pollset ", env!("CARGO_PKG_VERSION"))), "{printed}");
 
     let report = fs::read(folder.path().join("numbering.json")).unwrap();
     let report: Value = serde_json::from_slice(&report).unwrap();

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::report::Report;
+use crate::report::{Machine, Report};
 
 /// Write the tables of a report to standard output, in Markdown.
 pub fn print(report: &Report) {
@@ -46,12 +46,22 @@ fn markdown(report: &Report) -> String {
     });
     let tables: Vec<String> = tables.collect();
     format!(
-        "## {} ({})\n\n{}\n\n{}",
+        "## {} ({})\n\n{}\n\n{}\n\n{}",
         report.workload,
         report.language,
         report.description,
+        circumstances(report),
         tables.join("\n")
     )
+}
+
+/// When, on what and of what versions.
+fn circumstances(report: &Report) -> String {
+    let Machine { processor, cores, memory_gib, kernel } = &report.machine;
+    let versions = report.versions.iter().map(|(name, version)| format!("{name} {version}"));
+    let versions = versions.collect::<Vec<_>>().join(", ");
+    let date = &report.date;
+    format!("{date}, on {processor}, {cores} cores, {memory_gib} GiB, {kernel}. {versions}.")
 }
 
 /// Those from Rust before those from Python, each in the order of their names.

@@ -2,6 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::circumstances;
 use super::figure::plain;
 use super::looks::{DARK, LIGHT};
 use super::table::{Table, judged, write_comparison, xs};
@@ -67,19 +68,13 @@ fn misses_in(chart: &Chart) -> Vec<Markup> {
 }
 
 fn section(report: &Report) -> Markup {
-    let machine = &report.machine;
     html! {
         section id=(id(report)) {
             h2 { (heading(report)) }
             p { (report.description) }
             pre { code { (report.command) } }
             p.small {
-                (report.date) ", on " (machine.processor) ", " (machine.cores) " cores, "
-                (machine.memory_gib) " GiB, " (machine.kernel) ". "
-                @for (index, (name, version)) in report.versions.iter().enumerate() {
-                    @if index > 0 { ", " } (name) " " (version)
-                }
-                ". " a href=(file(report)) { "All samples" }
+                (circumstances(report)) " " a href=(file(report)) { "All samples" }
             }
             @for chart in &report.charts { (figure(chart)) }
         }
