@@ -49,7 +49,7 @@ impl Poller for Select {
         fd_set_remove(&mut self.watched.readable, fd);
         fd_set_remove(&mut self.watched.writable, fd);
         if fd == self.highest {
-            self.highest = FdSetIter::new(&self.watched.readable).last().unwrap_or(-1);
+            self.highest = fd_set_bound(&self.watched.readable) - 1;
         }
         Ok(())
     }
