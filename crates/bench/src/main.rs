@@ -3,6 +3,7 @@
 //! `cargo run --release -p pollset-bench -- [--quick] [WORKLOAD...]`
 
 mod crowd;
+mod heap;
 mod machine;
 mod measure;
 mod pollers;

@@ -2,11 +2,11 @@ use std::hint::black_box;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use allocation_counter::measure as count_allocations;
 use anyhow::Result;
 
 use super::waits::who_can_watch;
 use crate::crowd::Crowd;
+use crate::heap::held_after;
 use crate::measure::{Run, calls, warm_up};
 use crate::pollers::{Contestant, Watching};
 use crate::report::{Chart, Unit};
@@ -51,9 +51,9 @@ fn watching_and_asked(contestant: Contestant, numbers: &[RawFd]) -> Watching {
 /// Bytes.
 fn held_on_heap(contestant: Contestant, numbers: &[RawFd]) -> f64 {
     let mut watching = None;
-    let held = count_allocations(|| {
+    let held = held_after(|| {
         let watching = watching.insert(watching_and_asked(contestant, numbers));
         warm_up(&mut || assert_eq!(watching.count(NOW), 1));
     });
-    held.bytes_current as f64
+    held as f64
 }
