@@ -35,8 +35,9 @@ pub enum Workload {
     /// watched any more and closed.
     Churn,
     /// A new object is made, told of n unix sockets of which one is ready, asked once with a timeout
-    /// of zero, and dropped. poll(2) and rustix have their entries on the stack; pollset is told of
-    /// all sockets at once (`register_all`), where it is forced of one after the other.
+    /// of zero, and dropped. poll(2) and rustix have their entries on the stack, popol has room for
+    /// all from the beginning; pollset is told of all sockets at once (`register_all`), where it is
+    /// forced of one after the other.
     Transient,
     /// One of n unix sockets is ready. Before each wait it is modified, to be watched for writing as
     /// well and for reading alone by turns.

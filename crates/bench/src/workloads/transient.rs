@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use arrayvec::ArrayVec;
 use pollset::{PollFlags, PollSet};
+use popol::{Sources, interest};
 
 use super::waits::add_results;
 use crate::crowd::Crowd;
@@ -51,6 +52,15 @@ fn player(contestant: Contestant, numbers: &[RawFd]) -> Player<'_, f64> {
                 let mut set = PollSet::new();
                 set.register_all(numbers.iter().map(|&fd| (fd, PollFlags::IN))).unwrap();
                 assert_eq!(set.poll_into(&mut events, NOW).unwrap(), 1);
+            })
+        }
+        Contestant::Popol => {
+            let mut events = Vec::with_capacity(1);
+            calls(move || {
+                let mut sources = Sources::with_capacity(numbers.len());
+                numbers.iter().for_each(|fd| sources.register(*fd, fd, interest::READ));
+                assert_eq!(sources.wait_timeout(&mut events, Duration::ZERO).unwrap(), 1);
+                events.clear();
             })
         }
         _ => {
