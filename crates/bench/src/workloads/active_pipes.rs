@@ -12,7 +12,7 @@ use crate::report::{Chart, Unit};
 const ACTIVE: usize = 100;
 const WRITES: usize = 1_000;
 /// Of one contestant, in one round.
-const TURNS: usize = 4;
+const TURNS: usize = 12;
 
 pub fn measure(run: &Run) -> Result<Vec<Chart>> {
     let title = "n pipes, 100 active: read a byte here, write one there";
