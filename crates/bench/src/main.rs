@@ -24,6 +24,9 @@ use measure::Run;
 use report::Report;
 use workloads::{Workload, echo};
 
+/// So many are open in this process at the most: eventfds, and what the contestants have of their own.
+const DESCRIPTORS: u64 = 19_100;
+
 /// Measure pollset beside its peers: rounds that alternate between all of them, in one run
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -53,7 +56,7 @@ enum Hidden {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    rlimit::increase_nofile_limit(u64::MAX)?;
+    let limit = rlimit::increase_nofile_limit(u64::MAX)?;
     if let Some(Hidden::EchoRole(role)) = arguments.role {
         return role.play();
     }
@@ -62,6 +65,9 @@ fn main() -> Result<()> {
     }
     let folder = arguments.into.display();
     fs::create_dir_all(&arguments.into).with_context(|| format!("can't make {folder}"))?;
+    if limit < DESCRIPTORS {
+        eprintln!("No more than {limit} descriptors (ulimit -n): large sizes take {DESCRIPTORS}.");
+    }
     let workloads = match &arguments.workloads[..] {
         [] => Workload::value_variants(),
         chosen => chosen,
@@ -84,7 +90,8 @@ fn measure(workload: Workload, quick: bool) -> Result<Report> {
     let style =
         ProgressStyle::with_template("{prefix:>14} {wide_bar} {pos}/{len} rounds, {eta} left")?;
     let progress = ProgressBar::no_length().with_style(style).with_prefix(name.to_owned());
-    let charts = workload.measure(&Run::new(quick, progress.clone()))?;
+    let charts = workload.measure(&Run::new(quick, progress.clone()));
+    let charts = charts.with_context(|| format!("{name} was not measured to its end"))?;
     progress.finish_and_clear();
     let how = if quick { "--quick " } else { "" };
     Ok(Report {
