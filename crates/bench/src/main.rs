@@ -65,6 +65,8 @@ fn main() -> Result<()> {
     }
     let folder = arguments.into.display();
     fs::create_dir_all(&arguments.into).with_context(|| format!("can't make {folder}"))?;
+    // What is there already: if it can't be drawn, that is known before anything is measured.
+    present::draw(&arguments.into)?;
     if limit < DESCRIPTORS {
         eprintln!("No more than {limit} descriptors (ulimit -n): large sizes take {DESCRIPTORS}.");
     }

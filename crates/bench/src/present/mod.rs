@@ -16,6 +16,8 @@ use anyhow::{Context, Result};
 
 use crate::report::{Machine, Report};
 
+pub use figure::plain;
+
 /// Write the tables of a report to standard output, in Markdown.
 pub fn print(report: &Report) {
     println!("{}", markdown(report));

@@ -55,9 +55,9 @@ pub enum Workload {
     /// closed without being unregistered as it always does, and while it does so at leisure, which
     /// is next to never; beside the bare epoll(7), which doesn't.
     Audit,
-    /// 100 descriptors, of which one is ready, and whose numbers go up to n: select(2) looks at
-    /// every number below the highest, poll(2) at those that it was told of. A wait with a timeout
-    /// of zero.
+    /// 100 descriptors, of which one is ready, and whose numbers go up to n: select(2) looks through
+    /// the bits of all numbers up to the highest, poll(2) at those that it was told of. A wait with
+    /// a timeout of zero.
     Numbering,
 }
 

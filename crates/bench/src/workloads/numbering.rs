@@ -15,7 +15,7 @@ pub fn measure(run: &Run) -> Result<Vec<Chart>> {
     let title = "The same 100 descriptors, numbered low and high";
     let x = "highest descriptor";
     let mut chart = Chart::new("numbering", title, x, "a wait", Unit::Nanoseconds);
-    let highest = run.sizes(&[150, 300, 450, 600, 750, 900, MOST_OF_SELECT - 1]);
+    let highest = run.sizes(&[150, 300, 450, 600, 750, 900, MOST_OF_SELECT as usize - 1]);
     run.expect(highest.len(), run.rounds());
     for highest in highest {
         add_numbered(run, &mut chart, highest)?;
@@ -23,9 +23,9 @@ pub fn measure(run: &Run) -> Result<Vec<Chart>> {
     Ok(vec![chart])
 }
 
-fn add_numbered(run: &Run, chart: &mut Chart, highest: RawFd) -> Result<()> {
+fn add_numbered(run: &Run, chart: &mut Chart, highest: usize) -> Result<()> {
     let crowd = Crowd::of_eventfds(DESCRIPTORS, |member| member == DESCRIPTORS / 2)?;
-    let crowd = crowd.up_to(highest)?;
+    let crowd = crowd.up_to(highest as RawFd)?;
     let numbers = crowd.numbers();
     let contestants = [Contestant::Poll, Contestant::Select, Contestant::Ours];
     let mut players = Vec::new();
@@ -33,5 +33,5 @@ fn add_numbered(run: &Run, chart: &mut Chart, highest: RawFd) -> Result<()> {
         let mut watching = contestant.watching(&numbers)?;
         players.push(calls(move || assert_eq!(watching.count(Some(Duration::ZERO)), 1)));
     }
-    add_results(run, chart, highest as usize, &contestants, &mut players)
+    add_results(run, chart, highest, &contestants, &mut players)
 }

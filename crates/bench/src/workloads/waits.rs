@@ -8,6 +8,7 @@ use rustix::io::{read, write};
 use crate::crowd::Crowd;
 use crate::measure::{Player, Run, calls};
 use crate::pollers::Contestant;
+use crate::present::plain;
 use crate::report::{Chart, Unit};
 
 pub fn one_ready(run: &Run) -> Result<Vec<Chart>> {
@@ -30,13 +31,13 @@ pub fn one_ready(run: &Run) -> Result<Vec<Chart>> {
 }
 
 pub fn share_ready(run: &Run) -> Result<Vec<Chart>> {
-    let sizes = run.sizes(&[(16_usize, "16"), (1_000, "1,000"), (9_000, "9,000")]);
+    let sizes = run.sizes(&[16, 1_000, 9_000]);
     let shares = run.sizes(&[1, 5, 10, 25, 50, 75, 100]);
     run.expect(sizes.len() * shares.len(), run.rounds());
     let mut charts = Vec::new();
-    for (n, written) in sizes {
+    for n in sizes {
         let name = format!("share-ready-{n}");
-        let title = format!("A share of {written} ready, no timeout");
+        let title = format!("A share of {} ready, no timeout", plain(n as f64));
         let mut chart = Chart::new(&name, &title, "% ready", "a wait", Unit::Nanoseconds);
         for &percent in &shares {
             let k = (n * percent).div_ceil(100);
