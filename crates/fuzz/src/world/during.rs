@@ -26,8 +26,8 @@ impl World {
         };
         let is_shared = threads.iter().flatten().any(|action| *action == Action::Poll);
 
-        // Applying changes makes them ready, or no longer.
-        let instances = self.instances();
+        // Applying changes makes ours ready, or no longer; and others, what they watch does.
+        let epolls = self.epolls();
         let mut model = self.model();
         if let Some(waker) = &waker {
             model.register(&self.set, waker.as_raw_fd(), PollFlags::IN);
@@ -101,7 +101,7 @@ impl World {
                 let is_certain = certain_before.contains(&number)
                     && certain_after.contains(&number)
                     && !model.was_touched(number)
-                    && !instances.contains(&number)
+                    && !epolls.contains(&number)
                     && !model.is_terminal(number);
                 if is_certain && of(&before) == of(&after) {
                     assert_eq!(of(events), of(&before), "{number}, while others were changed");

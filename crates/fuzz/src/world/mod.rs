@@ -252,10 +252,15 @@ impl World {
     /// The epoll instances that are not the program's.
     fn instances(&self) -> Vec<RawFd> {
         let model = self.model();
+        let is_ours = |n: &RawFd| !model.owns(*n) && !self.inherited.contains(n);
+        self.epolls().into_iter().filter(is_ours).collect()
+    }
+
+    /// All epoll instances, the program's among them.
+    fn epolls(&self) -> Vec<RawFd> {
         let files = open_files().into_iter();
-        let instances = files.filter(|(_, file)| file == "anon_inode:[eventpoll]");
-        let numbers = instances.map(|(number, _)| number);
-        numbers.filter(|n| !model.owns(*n) && !self.inherited.contains(n)).collect()
+        let epolls = files.filter(|(_, file)| file == "anon_inode:[eventpoll]");
+        epolls.map(|(number, _)| number).collect()
     }
 
     fn instance(&self) -> Option<RawFd> {
