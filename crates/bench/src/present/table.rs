@@ -83,7 +83,7 @@ pub fn judged<'a>(chart: &'a Chart, xs: &[f64]) -> impl Iterator<Item = &'a Seri
 pub fn write_comparison(verdict: &Verdict, unit: Unit) -> String {
     let Verdict { ratio, difference, .. } = verdict;
     let decimals = if *ratio < 0.1 { 3 } else { 2 };
-    let ratio = if ratio.is_finite() { format!("{ratio:.decimals$}×, ") } else { String::new() };
+    let ratio = if *ratio < 100.0 { format!("{ratio:.decimals$}×, ") } else { String::new() };
     let plus = if *difference > 0.0 { "+" } else { "" };
     let difference = unit.scale_for(difference.abs()).write_with_sign(*difference);
     format!("{ratio}{plus}{difference}")
