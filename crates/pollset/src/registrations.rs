@@ -57,11 +57,11 @@ impl Registrations {
         }
     }
 
-    /// Makes room for so many more.
-    pub fn reserve(&mut self, additional: usize) {
-        self.slots.reserve(additional);
-        if self.slots.len() + additional > SMALL {
-            self.reserve_index(additional);
+    /// Makes room for so many slots in all.
+    pub fn reserve(&mut self, slots: usize) {
+        self.slots.reserve(slots.saturating_sub(self.slots.len()));
+        if slots > SMALL {
+            self.reserve_index(slots);
         }
     }
 
@@ -254,7 +254,7 @@ impl Registrations {
         if self.slots.len() <= SMALL {
             return;
         }
-        self.reserve_index(SMALL);
+        self.reserve_index(self.slots.len() + SMALL);
         let rehash = |&slot: &u32| hash(self.slots[slot as usize].fd);
         for (number, slot) in self.slots.iter().enumerate() {
             if slot.fd != VACANT {
@@ -263,9 +263,13 @@ impl Registrations {
         }
     }
 
-    /// For so many more than there are slots.
-    fn reserve_index(&mut self, additional: usize) {
-        let additional = self.slots.len() + additional - self.index.len();
+    /// For so many slots in all.
+    fn reserve_index(&mut self, slots: usize) {
+        if self.slots.len() <= SMALL {
+            // Left from a time when there were more: the slots that it names may be gone.
+            self.index.clear();
+        }
+        let additional = slots.saturating_sub(self.index.len());
         self.index.reserve(additional, |&slot| hash(self.slots[slot as usize].fd));
     }
 }

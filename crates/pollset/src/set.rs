@@ -180,7 +180,7 @@ impl PollSet {
         let Some(registrations) = self.registrations.get_mut() else {
             return descriptors.try_for_each(|(fd, events)| self.register(fd, events));
         };
-        registrations.reserve(descriptors.size_hint().0);
+        registrations.reserve(descriptors.size_hint().0.min(MOST_BELIEVED));
         let changes = self.changes.get_mut();
         for (fd, events) in descriptors {
             registrations.register(not_negative(fd.number())?, events);
@@ -638,6 +638,10 @@ impl PollSet {
         registered
     }
 }
+
+/// For so many room is made at once, if an iterator promises so many or more: an endless one may end
+/// in an error, and the same number may come again and again.
+const MOST_BELIEVED: usize = 1 << 16;
 
 impl IntoIterator for &PollSet {
     type Item = (RawFd, PollFlags);

@@ -45,6 +45,17 @@ fn a_new_set_allocates_nothing() {
 }
 
 #[test]
+fn registering_the_same_again_allocates_nothing() {
+    for size in SIZES.into_iter().filter(|&size| enough_for(size)) {
+        let fds = counters(size);
+        let mut set = set_of(&fds, PollFlags::IN);
+        assert_allocates_nothing(|| {
+            set.register_all(fds.iter().map(|fd| (fd, PollFlags::IN))).unwrap();
+        });
+    }
+}
+
+#[test]
 fn waits_allocate_nothing_once_they_are_warm() {
     for size in SIZES.into_iter().filter(|&size| enough_for(size)) {
         let fds = counters(size);

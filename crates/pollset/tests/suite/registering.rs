@@ -411,3 +411,31 @@ fn a_negative_number_among_many_ends_them() {
     assert_eq!(error.to_string(), "file descriptor cannot be a negative integer (-1)");
     assert_registered(&set, &[(1, PollFlags::IN)]);
 }
+
+#[test]
+fn what_an_iterator_promises_is_not_believed_beyond_reason() {
+    let mut set = new_set();
+    // It says that it has `usize::MAX` at least, and it is right.
+    let endless = (0..).map(|number| (if number < 20 { number } else { -1 }, PollFlags::IN));
+    let error = set.register_all(endless).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    let expected: Vec<_> = (0..20).map(|number| (number, PollFlags::IN)).collect();
+    assert_registered(&set, &expected);
+}
+
+#[test]
+fn many_can_be_registered_in_a_set_that_was_larger() {
+    for left in 0..20 {
+        let mut set = new_set();
+        set.register_all((0..20).map(|number| (number, PollFlags::IN))).unwrap();
+        for number in (left..20).rev() {
+            set.unregister(number).unwrap();
+        }
+        let expected: Vec<_> = (0..100).map(|number| (number, PollFlags::OUT)).collect();
+        set.register_all(expected.iter().copied()).unwrap();
+        assert_registered(&set, &expected);
+        for (number, mask) in expected {
+            assert_eq!(set.interest(number), Some(mask));
+        }
+    }
+}
