@@ -55,10 +55,7 @@ impl Chart {
     }
 
     pub fn add(&mut self, contestant: Contestant, x: usize, samples: Vec<f64>) {
-        self.add_named(contestant.name(), contestant.kind(), x, samples);
-    }
-
-    pub fn add_named(&mut self, name: &str, kind: Kind, x: usize, samples: Vec<f64>) {
+        let (name, kind) = (contestant.name(), contestant.kind());
         let point = Point { x: x as f64, samples };
         match self.series.iter_mut().find(|series| series.contestant == name) {
             Some(series) => series.points.push(point),

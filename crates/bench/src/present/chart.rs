@@ -259,13 +259,8 @@ mod tests {
             kind: Kind::Peer,
             points: xs.iter().map(|&x| Point { x, samples: vec![100.0 * x] }).collect(),
         });
-        Chart {
-            name: "name".into(),
-            title: "Title".into(),
-            x: "descriptors".into(),
-            y: "a wait".into(),
-            unit: Unit::Nanoseconds,
-            series: series.collect(),
-        }
+        let mut chart = Chart::new("name", "Title", "descriptors", "a wait", Unit::Nanoseconds);
+        chart.series = series.collect();
+        chart
     }
 }

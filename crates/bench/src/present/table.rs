@@ -144,13 +144,8 @@ mod tests {
                 .map(|(&x, &sample)| Point { x, samples: vec![sample] })
                 .collect(),
         });
-        Chart {
-            name: "name".into(),
-            title: "Title".into(),
-            x: "descriptors".into(),
-            y: "a wait".into(),
-            unit: Unit::Nanoseconds,
-            series: series.collect(),
-        }
+        let mut chart = Chart::new("name", "Title", "descriptors", "a wait", Unit::Nanoseconds);
+        chart.series = series.collect();
+        chart
     }
 }

@@ -120,13 +120,8 @@ mod tests {
             kind,
             points: vec![Point { x: 1.0, samples: vec![sample] }],
         });
-        Chart {
-            name: String::new(),
-            title: String::new(),
-            x: String::new(),
-            y: String::new(),
-            unit: Unit::Nanoseconds,
-            series: series.collect(),
-        }
+        let mut chart = Chart::new("", "", "", "", Unit::Nanoseconds);
+        chart.series = series.collect();
+        chart
     }
 }
