@@ -25,8 +25,10 @@ pub struct Stats {
     pub epoll_waits: u64,
     /// Registrations and modifications that epoll was told of.
     pub changes_applied: u64,
-    /// Registrations on epoll that were re-checked for numbers closed behind the set's back.
+    /// Registrations on epoll that were re-checked for numbers that mean another file.
     pub audited: u64,
+    /// Registrations on epoll that were compared with what poll(2) answers.
+    pub compared: u64,
     /// epoll instances that were replaced because they reported what isn't registered.
     pub replaced: u64,
     /// Times that epoll was wanted and couldn't be had.
@@ -39,6 +41,7 @@ pub struct Counters {
     pub epoll_waits: Counter,
     pub changes_applied: Counter,
     pub audited: Counter,
+    pub compared: Counter,
     pub replaced: Counter,
     pub refused: Counter,
     /// 0: none, 1: poll(2), 2: epoll(7).
@@ -52,6 +55,7 @@ impl Counters {
             epoll_waits: Counter::new(),
             changes_applied: Counter::new(),
             audited: Counter::new(),
+            compared: Counter::new(),
             replaced: Counter::new(),
             refused: Counter::new(),
             last_engine: Counter::new(),
@@ -76,6 +80,7 @@ impl Counters {
             epoll_waits: self.epoll_waits.get(),
             changes_applied: self.changes_applied.get(),
             audited: self.audited.get(),
+            compared: self.compared.get(),
             replaced: self.replaced.get(),
             refused: self.refused.get(),
         }

@@ -7,7 +7,7 @@ use crate::engine::{Answer, ArrayEngine, EpollEngine};
 use crate::lock::Guard;
 use crate::registrations::Registrations;
 use crate::stats::Counters;
-use crate::{Builder, Event};
+use crate::{Builder, Event, PollFlags};
 
 /// What a wait works with. It belongs to one wait at a time and is kept between them.
 ///
@@ -25,6 +25,9 @@ pub struct Wait {
     is_on_epoll: bool,
     /// The epoll instance reports what isn't registered, and is to be replaced.
     is_haunted: bool,
+    /// Answers that were given before the epoll instance was lost in this wait, by slot. Not all
+    /// files give them twice.
+    answers: Vec<(usize, PollFlags)>,
 }
 
 impl Wait {
@@ -38,6 +41,7 @@ impl Wait {
             registered: 0,
             is_on_epoll: false,
             is_haunted: false,
+            answers: Vec::new(),
         }
     }
 
@@ -98,6 +102,7 @@ impl Wait {
     #[inline]
     pub fn choose_engine(&mut self, counters: &Counters) {
         self.is_on_epoll = false;
+        self.answers.clear();
         let Some(epoll) = &mut self.epoll else { return };
         // A number may have been unregistered and registered again: the old entry goes first.
         let is_there = epoll.remove_departed();
@@ -108,13 +113,16 @@ impl Wait {
             self.is_on_epoll = true;
         } else {
             self.refuse_epoll(counters);
+            self.answers.clear();
         }
     }
 
     /// Goes on with the array. The instance, if there is one, is given back.
     #[cold]
     fn refuse_epoll(&mut self, counters: &Counters) {
-        self.epoll = None;
+        if let Some(epoll) = self.epoll.take() {
+            self.answers.extend(epoll.answers());
+        }
         self.is_on_epoll = false;
         self.choice.refused();
         counters.refused.add(1);
@@ -159,7 +167,7 @@ impl Wait {
             self.replace_epoll(counters);
         }
         let Some(epoll) = self.epoll.as_mut().filter(|_| self.is_on_epoll) else {
-            return self.array.ask(timeout).map(Some);
+            return self.ask_array(timeout).map(Some);
         };
         let slots = self.array.len();
         match epoll.ask(timeout, slots, self.array.answers())? {
@@ -169,6 +177,15 @@ impl Wait {
             Answer::Lost => self.refuse_epoll(counters),
         }
         Ok(None)
+    }
+
+    #[inline]
+    fn ask_array(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
+        if self.answers.is_empty() {
+            return self.array.ask(timeout);
+        }
+        self.array.ask(Some(Duration::ZERO))?;
+        Ok(self.array.add_answers(self.answers.drain(..)))
     }
 
     #[cold]

@@ -55,6 +55,17 @@ impl ArrayEngine {
         Ok(self.left)
     }
 
+    /// Adds answers that were given before this wait went on here, by slot. Returns how many
+    /// descriptors are ready.
+    pub fn add_answers(&mut self, answers: impl Iterator<Item = (usize, PollFlags)>) -> usize {
+        for (slot, revents) in answers {
+            let entry = &mut self.entries[slot];
+            self.left += (entry.revents == 0) as usize;
+            entry.revents |= revents.bits() as i16;
+        }
+        self.left
+    }
+
     /// Where somebody else puts down what he has found, by slot.
     #[inline]
     pub fn answers(&mut self) -> impl FnMut(usize, PollFlags) {

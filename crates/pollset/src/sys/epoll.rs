@@ -135,22 +135,6 @@ fn next_mark() -> c_int {
     (LAST.fetch_add(1, Relaxed) % 64 + 1) as c_int
 }
 
-/// Whether epoll would take `fd`, and not answer as poll(2) does: a regular file, or a terminal.
-pub fn only_poll_is_right_about(fd: RawFd) -> bool {
-    // SAFETY: a stat is integers only, for which zero is valid.
-    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-    // SAFETY: the kernel writes one stat, which lives through the call; the number need not be
-    // open.
-    unsafe { libc::fstat(fd, &mut stat) };
-    // Still zero, which is no kind of file, if it is not open.
-    match stat.st_mode & libc::S_IFMT {
-        libc::S_IFREG => true,
-        // SAFETY: it asks about a number, which need not be open.
-        libc::S_IFCHR => unsafe { libc::isatty(fd) == 1 },
-        _ => false,
-    }
-}
-
 /// The events and the token that the kernel has given back.
 pub fn parts(event: &epoll_event) -> (PollFlags, Token) {
     (PollFlags::from_bits_retain(event.events as u16), event.u64)

@@ -1,10 +1,10 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use std::sync::atomic::{AtomicPtr, AtomicU32};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
@@ -15,7 +15,11 @@ pub struct Wake(OwnedFd);
 
 impl Wake {
     pub fn new() -> io::Result<Self> {
-        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+        let wake = Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let name = name_of(wake.0.as_raw_fd());
+        let _ =
+            WAKES.iter().find(|place| place.compare_exchange(0, name, Relaxed, Relaxed).is_ok());
+        Ok(wake)
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
@@ -37,6 +41,28 @@ impl Wake {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        let name = name_of(self.0.as_raw_fd());
+        let _ =
+            WAKES.iter().find(|place| place.compare_exchange(name, 0, Relaxed, Relaxed).is_ok());
+    }
+}
+
+/// The names of those that are open in this process, or of as many as there are places. 0: none.
+static WAKES: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
+
+/// The number, and the process: a forked child may have closed it.
+fn name_of(fd: RawFd) -> u64 {
+    u64::from(process_generation()) << 32 | u64::from(fd as u32)
+}
+
+/// Whether `fd` is known to be a [`Wake`] that this process has made.
+pub fn is_wake(fd: RawFd) -> bool {
+    let name = name_of(fd);
+    WAKES.iter().any(|place| place.load(Relaxed) == name)
 }
 
 /// A number that is not 0 and differs between a process and its ancestors.

@@ -7,6 +7,12 @@
     not(pollset_portable)
 ))]
 pub mod epoll;
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")),
+    not(pollset_portable)
+))]
+pub mod kinds;
 mod poll;
 
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(pollset_portable)))]

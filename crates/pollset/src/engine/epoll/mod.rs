@@ -1,4 +1,5 @@
 mod audit;
+mod compare;
 mod found;
 mod serials;
 
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use audit::Audit;
+use audit::{Audit, Due};
+use compare::{Comparison, ENDS, Trust};
 use found::FoundSlots;
 use serials::Serials;
 
@@ -17,20 +19,23 @@ use super::Answer;
 use crate::PollFlags;
 use crate::registrations::{NO_KEY, Slot, VACANT};
 use crate::stats::Counters;
-use crate::sys::epoll::{Epoll, Token, coarse_now, now, only_poll_is_right_about, parts};
+use crate::sys::epoll::{Epoll, Token, coarse_now, now, parts};
+use crate::sys::kinds::epoll_is_right_about;
 use crate::sys::{self, process_generation};
 
-/// The epoll engine: level-triggered epoll for what epoll takes, and an array for the rest.
+/// The epoll engine: level-triggered epoll for the files that epoll is known to be right about, and an
+/// array for the rest.
 ///
-/// Its cost grows with the number of descriptors that are ready. What poll(2) answers and epoll
-/// doesn't (regular files, terminals, numbers that are not open) is *aside*: in an array of
-/// `pollfd` that is asked in the same wait.
+/// Its cost grows with the number of descriptors that are ready. What is not known to be right on
+/// epoll (regular files, terminals, perf events, devices, numbers that are not open) is *aside*: in an
+/// array of `pollfd` that is asked in the same wait.
 ///
-/// epoll goes by files, poll(2) by numbers. Where a number was closed without being unregistered,
-/// the two differ; that is found
-/// - by the *audit*, which adds again what should be there already: `EEXIST` says that it is,
-///   `EBADF` that the number is closed, success that it means another file now, which is watched
-///   from then on;
+/// epoll goes by files, poll(2) by numbers; and a file that epoll is right about can still be made
+/// ready in a way that wakes no waiter. Where the two differ, that is found
+/// - by *comparing*: poll(2) is asked about some entries, with timeout 0. Its answers are given. A
+///   descriptor that epoll misses twice is put aside for good;
+/// - by *re-checking*: `EPOLL_CTL_MOD` with what should be there already. It succeeds if it is;
+///   `EBADF` says that the number is closed, `ENOENT` that it means another file now;
 /// - by *phantoms*: events of entries that can't be removed any more, because their number is gone
 ///   while their file lives on (in a forked child, say). The instance is replaced then.
 pub struct EpollEngine {
@@ -55,7 +60,8 @@ pub struct EpollEngine {
     found: FoundSlots,
     serials: Serials,
     audit: Audit,
-    next_audited: usize,
+    comparison: Comparison,
+    next_rechecked: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -76,6 +82,14 @@ struct Entry {
     is_listed: bool,
     /// Registered anew: the number may mean another file.
     is_news: bool,
+    /// What comparing has shown of it.
+    trust: Trust,
+    /// poll(2) has answered about it in this wait, and epoll not yet.
+    has_answer: bool,
+    /// To be compared in the next wait.
+    is_first: bool,
+    /// How often it was to be, because its connection was at its end.
+    ends: u8,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -106,7 +120,8 @@ impl EpollEngine {
             found: FoundSlots::new(),
             serials: Serials::new(),
             audit: Audit::new(coarse_now(), audits_at_leisure),
-            next_audited: 0,
+            comparison: Comparison::new(),
+            next_rechecked: 0,
         })
     }
 
@@ -148,6 +163,10 @@ impl EpollEngine {
             state: State::New,
             is_listed: false,
             is_news: false,
+            trust: Trust::Full,
+            has_answer: false,
+            is_first: false,
+            ends: 0,
         };
         match self.free.pop() {
             Some(key) => {
@@ -215,6 +234,10 @@ impl EpollEngine {
             let entry = &mut self.entries[key as usize];
             entry.is_listed = false;
             let is_news = take(&mut entry.is_news);
+            if is_news {
+                entry.trust = Trust::Full;
+                entry.ends = 0;
+            }
             match entry.state {
                 State::Free => continue,
                 State::New => self.add(key)?,
@@ -232,20 +255,19 @@ impl EpollEngine {
     }
 
     fn add(&mut self, key: u32) -> io::Result<()> {
-        let Entry { fd, wanted, .. } = self.entries[key as usize];
-        // To ask some regular files is to consume the answer (/proc/self/mounts), and adding asks. A
-        // terminal comes to have room without waking anyone, and epoll looks only if it is woken.
-        if is_deaf(wanted) || only_poll_is_right_about(fd) {
+        let Entry { fd, wanted, trust, .. } = self.entries[key as usize];
+        // Adding asks the file, and for some that consumes the answer.
+        if is_deaf(wanted) || trust == Trust::None || !epoll_is_right_about(fd) {
             self.put_aside(key);
             return Ok(());
         }
         let serial = self.serials.give();
         let token = token(key, serial);
-        let outcome = match self.epoll.add(fd, wanted, token) {
+        let outcome = match self.epoll.add(fd, mask(wanted), token) {
             // Somebody else's file has the instance's number.
             Err(error) if !self.epoll.is_there() => return Err(error),
             // What an earlier entry of this file and number has left: it is taken over.
-            Err(error) if is(&error, Errno::EXIST) => self.epoll.modify(fd, wanted, token),
+            Err(error) if is(&error, Errno::EXIST) => self.epoll.modify(fd, mask(wanted), token),
             outcome => outcome,
         };
         match outcome {
@@ -273,7 +295,7 @@ impl EpollEngine {
             self.put_aside(key);
             return Ok(());
         }
-        match self.epoll.modify(fd, wanted, token(key, serial)) {
+        match self.epoll.modify(fd, mask(wanted), token(key, serial)) {
             Ok(()) => self.entries[key as usize].told = wanted,
             Err(error) if !self.epoll.is_there() => return Err(error),
             // The number means another file now, or none.
@@ -292,29 +314,46 @@ impl EpollEngine {
         &mut self,
         timeout: Option<Duration>,
         slots: usize,
-        mut answer: impl FnMut(usize, PollFlags),
+        answer: impl FnMut(usize, PollFlags),
     ) -> io::Result<Answer> {
         self.found.clear();
         if self.aside_keys.is_empty()
+            && self.comparison.answers.is_empty()
             && let Some(ms) = whole_milliseconds(timeout)
         {
             return self.ask_epoll(ms, slots, answer);
         }
+        self.ask_both(timeout, slots, answer)
+    }
+
+    /// Asks poll(2) about what is aside, and epoll about the rest.
+    fn ask_both(
+        &mut self,
+        timeout: Option<Duration>,
+        slots: usize,
+        answer: impl FnMut(usize, PollFlags),
+    ) -> io::Result<Answer> {
+        let has_answers = !self.comparison.answers.is_empty();
+        let timeout = if has_answers { Some(Duration::ZERO) } else { timeout };
         // The kernel takes as many entries as a process may have descriptors; one more, that of an
         // instance that watches nothing, may be too many.
         let first = if self.watched() == 0 { 1 } else { 0 };
         self.aside[0].revents = 0;
-        sys::poll(&mut self.aside[first..], timeout)?;
-        for (entry, &key) in self.aside[1..].iter().zip(&self.aside_keys) {
-            if entry.revents != 0 {
-                let slot = self.watched[key as usize].slot;
-                answer(slot as usize, PollFlags::from_bits_retain(entry.revents as u16));
-                self.found.push(slot);
-            }
+        self.hide_answered();
+        let outcome = sys::poll(&mut self.aside[first..], timeout);
+        self.show_answered();
+        match outcome {
+            Ok(_) => self.take_answers_aside(),
+            // None of them was ready, or none was asked. But there are answers to give.
+            Err(_) if has_answers => self.aside[0].revents = PollFlags::IN.bits() as i16,
+            Err(error) => return Err(error),
         }
         match PollFlags::from_bits_retain(self.aside[0].revents as u16) {
             PollFlags::IN => self.ask_epoll(0, slots, answer),
-            revents if revents.is_empty() => Ok(self.ready(slots)),
+            revents if revents.is_empty() => {
+                self.merge(0, answer);
+                Ok(self.ready(slots))
+            }
             _ => {
                 self.disown();
                 Ok(Answer::Lost)
@@ -339,6 +378,7 @@ impl EpollEngine {
             self.buffer.resize(self.entries.len() + 1, NO_EVENT);
             return Ok(Answer::More);
         }
+        let mut all = PollFlags::empty();
         for (event, place) in self.buffer[..ready].iter().zip(self.found.add(ready)) {
             let (revents, token) = parts(event);
             let (key, serial) = (token as u32, (token >> 32) as u32);
@@ -346,9 +386,16 @@ impl EpollEngine {
                 Some(watched) if watched.serial == serial && serial != 0 => {
                     answer(watched.slot as usize, revents);
                     *place = watched.slot;
+                    all |= revents;
                 }
                 _ => return Ok(self.is_surprised(key, serial)),
             }
+        }
+        if all.intersects(ENDS) {
+            self.compare_ended(ready, &mut answer);
+        }
+        if !self.comparison.answers.is_empty() {
+            self.merge(ready, answer);
         }
         if ready < room / 4 && room > ROOM {
             self.buffer.truncate((room / 2).max(ROOM));
@@ -441,51 +488,80 @@ impl EpollEngine {
         self.process = NOBODY;
     }
 
-    /// Re-checks as many entries as are due. False: the instance is lost, somebody else's file has
-    /// its number.
+    /// Makes the checks that are due. False: the instance is lost, somebody else's file has its
+    /// number.
     #[inline]
     #[must_use]
     pub fn audit(&mut self, is_blocked: bool, counters: &Counters) -> bool {
-        let checks = self.audit.due(coarse_now(), self.entries.len(), is_blocked);
-        checks == 0 || self.check_next(checks, counters)
+        let now = coarse_now();
+        let is_due = self.audit.is_due(now, is_blocked);
+        if !is_due && self.comparison.is_idle() {
+            return true;
+        }
+        self.check_due(now, is_blocked, is_due, counters)
     }
 
     #[cold]
-    fn check_next(&mut self, checks: usize, counters: &Counters) -> bool {
-        let start = now();
-        if !self.epoll.is_there() {
+    fn check_due(&mut self, now: u64, is_blocked: bool, is_due: bool, counters: &Counters) -> bool {
+        if !is_blocked {
+            self.forget_answers();
+        }
+        let len = self.entries.len();
+        let due = if is_due { self.audit.due(now, len, is_blocked) } else { Due::default() };
+        if is_due && due != Due::default() && !self.epoll.is_there() {
             self.disown();
             return false;
         }
-        for _ in 0..checks {
-            if self.next_audited >= self.entries.len() {
-                self.next_audited = 0;
-            }
-            self.check(self.next_audited as u32);
-            self.next_audited += 1;
+        self.compare_first();
+        if due.compare > 0 {
+            let (checks, nanoseconds) = self.compare(due.compare, due.slice);
+            self.audit.has_compared(checks, nanoseconds, len, is_blocked);
+            counters.compared.add(checks as u64);
         }
-        self.audit.cost(checks, now() - start);
-        counters.audited.add(checks as u64);
+        if due.recheck > 0 {
+            let (checks, nanoseconds) = self.recheck(due.recheck, due.slice);
+            self.audit.has_rechecked(checks, nanoseconds, len, is_blocked);
+            counters.audited.add(checks as u64);
+        }
         true
     }
 
-    fn check(&mut self, key: u32) {
-        let Entry { fd, told, state, .. } = self.entries[key as usize];
-        if state != State::Watched {
-            return;
+    /// Re-checks so many entries, or as many as the time allows, in nanoseconds. Returns how many,
+    /// and how long it took.
+    fn recheck(&mut self, checks: usize, slice: u64) -> (usize, u64) {
+        let start = now();
+        for done in 1..=checks {
+            if self.next_rechecked >= self.entries.len() {
+                self.next_rechecked = 0;
+            }
+            self.recheck_entry(self.next_rechecked as u32);
+            self.next_rechecked += 1;
+            if done % CLOCK == 0 || done == checks {
+                let taken = now() - start;
+                // The next ones are likely to take as long as these.
+                if done == checks || taken + taken * CLOCK as u64 / done as u64 > slice {
+                    return (done, taken);
+                }
+            }
         }
-        let serial = self.serials.next();
-        match self.epoll.add(fd, told, token(key, serial)) {
-            Err(error) if is(&error, Errno::EXIST) => {}
-            Ok(()) if !only_poll_is_right_about(fd) => {
-                self.serials.give();
-                self.watched[key as usize].serial = serial;
-            }
-            Ok(()) => {
-                let _ = self.epoll.delete(fd);
-                self.put_aside(key);
-            }
-            Err(_) => self.put_aside(key),
+        (0, 0)
+    }
+
+    fn recheck_entry(&mut self, key: u32) {
+        let Entry { fd, told, state, .. } = self.entries[key as usize];
+        let serial = self.watched[key as usize].serial;
+        if state == State::Watched && self.epoll.modify(fd, mask(told), token(key, serial)).is_err()
+        {
+            self.renew(key);
+        }
+    }
+
+    /// The number of an entry is closed, or means another file.
+    fn renew(&mut self, key: u32) {
+        self.watched[key as usize].serial = 0;
+        self.entries[key as usize].state = State::New;
+        if self.add(key).is_err() {
+            self.put_aside(key);
         }
     }
 
@@ -539,6 +615,9 @@ const NO_EVENT: libc::epoll_event = libc::epoll_event { events: 0, u64: 0 };
 /// Events that are asked for at once, unless there have been more lately.
 const ROOM: usize = 64;
 
+/// Re-checks between two looks at the clock.
+const CLOCK: usize = 4;
+
 /// Whether epoll might sleep through what this mask waits for: many files wake their waiters with
 /// `IN` or `OUT` alone, and epoll looks at a file only if it is woken with what was asked for.
 fn is_deaf(mask: PollFlags) -> bool {
@@ -546,6 +625,12 @@ fn is_deaf(mask: PollFlags) -> bool {
     let writing = PollFlags::WRNORM | PollFlags::WRBAND;
     mask.intersects(reading) && !mask.contains(PollFlags::IN)
         || mask.intersects(writing) && !mask.contains(PollFlags::OUT)
+}
+
+/// What the kernel is asked for: also the end of a connection, which comes with `IN`, so that its
+/// number is checked early. It is not reported to those who haven't asked for it.
+fn mask(wanted: PollFlags) -> PollFlags {
+    if wanted.contains(PollFlags::IN) { wanted | PollFlags::RDHUP } else { wanted }
 }
 
 fn token(key: u32, serial: u32) -> Token {

@@ -19,11 +19,6 @@ impl Serials {
         Self { first, next: first }
     }
 
-    /// The one that is given next.
-    pub fn next(&self) -> u32 {
-        self.next
-    }
-
     /// Gives the next one.
     pub fn give(&mut self) -> u32 {
         let serial = self.next;
@@ -45,6 +40,11 @@ impl Serials {
 
 #[cfg(test)]
 impl Serials {
+    /// The one that is given next.
+    pub fn next(&self) -> u32 {
+        self.next
+    }
+
     pub fn with_one_left() -> Self {
         Self { first: COUNT, next: COUNT + (COUNT - 2) }
     }

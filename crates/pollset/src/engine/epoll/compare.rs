@@ -1,0 +1,250 @@
+//! What poll(2) answers beside epoll: comparing the two, and giving the answers of both.
+
+use std::mem::take;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use super::{EpollEngine, State, is, pollfd};
+use crate::registrations::VACANT;
+use crate::sys::epoll::{now, parts};
+use crate::{PollFlags, sys};
+
+/// Answers that poll(2) has given in this wait, and what to ask it about next.
+///
+/// They are kept until the wait is over, since it may ask several times: when there was no room for all
+/// events, or the instance had to be replaced.
+pub struct Comparison {
+    /// By key: about entries aside, and about those that are compared.
+    pub answers: Vec<(u32, PollFlags)>,
+    /// Keys of the entries to be compared in the next wait.
+    first: Vec<u32>,
+    /// Where comparing goes on.
+    next: usize,
+    array: Vec<libc::pollfd>,
+    keys: Vec<u32>,
+}
+
+/// Whether epoll is right about an entry.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Trust {
+    Full,
+    /// poll(2) has found it ready when epoll had not. That happens, too, if it becomes ready between
+    /// the two.
+    Doubted,
+    /// That happened twice in a row. It stays aside.
+    None,
+}
+
+/// What is reported of a connection at its end. Its descriptor is likely to be closed soon.
+pub const ENDS: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags::RDHUP);
+/// So often a descriptor at its end is compared at the next wait.
+const MOST_ENDS: u8 = 4;
+
+/// Entries that poll(2) is asked about at a time, at first and at most.
+const FEWEST: usize = 16;
+const MOST: usize = 128;
+
+impl Comparison {
+    pub fn new() -> Self {
+        Self {
+            answers: Vec::with_capacity(MOST),
+            first: Vec::with_capacity(FEWEST),
+            next: 0,
+            array: Vec::with_capacity(MOST),
+            keys: Vec::with_capacity(MOST),
+        }
+    }
+
+    /// There is nothing to compare now.
+    #[inline]
+    pub fn is_idle(&self) -> bool {
+        self.first.is_empty() && self.answers.is_empty()
+    }
+}
+
+impl EpollEngine {
+    /// Drops answers that were not given: the wait that they are of was abandoned.
+    pub fn forget_answers(&mut self) {
+        for (key, _) in self.comparison.answers.drain(..) {
+            self.entries[key as usize].has_answer = false;
+        }
+    }
+
+    /// Has poll(2) pass over what is aside and has answered in this wait: asked again, it may answer
+    /// something else.
+    pub fn hide_answered(&mut self) {
+        for &(key, _) in &self.comparison.answers {
+            if let State::Aside(place) = self.entries[key as usize].state {
+                self.aside[place as usize + 1].fd = VACANT;
+            }
+        }
+    }
+
+    pub fn show_answered(&mut self) {
+        for &(key, _) in &self.comparison.answers {
+            let entry = &self.entries[key as usize];
+            if let State::Aside(place) = entry.state {
+                self.aside[place as usize + 1].fd = entry.fd;
+            }
+        }
+    }
+
+    /// Takes the answers of what is aside.
+    pub fn take_answers_aside(&mut self) {
+        for (asked, &key) in self.aside[1..].iter().zip(&self.aside_keys) {
+            if asked.revents != 0 {
+                let revents = PollFlags::from_bits_retain(asked.revents as u16);
+                self.comparison.answers.push((key, revents));
+            }
+        }
+    }
+
+    /// The answers of poll(2) in this wait, by slot, for an engine that goes on in place of this one.
+    pub fn answers(&self) -> impl Iterator<Item = (usize, PollFlags)> {
+        let answers = self.comparison.answers.iter();
+        answers.map(|&(key, revents)| (self.watched[key as usize].slot as usize, revents))
+    }
+
+    /// Compares what is to be compared in this wait in any case.
+    pub fn compare_first(&mut self) {
+        while let Some(key) = self.comparison.first.pop() {
+            if take(&mut self.entries[key as usize].is_first) {
+                self.enlist(key);
+            }
+        }
+        self.ask_enlisted();
+    }
+
+    /// Compares the next so many entries, or as many as the time allows, in nanoseconds. Returns how
+    /// many, and how long it took.
+    pub fn compare(&mut self, checks: usize, slice: u64) -> (usize, u64) {
+        let start = now();
+        let mut done = 0;
+        let mut some = FEWEST;
+        loop {
+            let until = checks.min(done + some);
+            while done < until {
+                if self.comparison.next >= self.entries.len() {
+                    self.comparison.next = 0;
+                }
+                self.enlist(self.comparison.next as u32);
+                self.comparison.next += 1;
+                done += 1;
+            }
+            self.ask_enlisted();
+            let taken = now() - start;
+            // The next ones are likely to take as long as these.
+            let allowed = (done as u64 * slice / taken.max(1)).saturating_sub(done as u64) as usize;
+            if done == checks || allowed < FEWEST {
+                return (done, taken);
+            }
+            some = allowed.min(MOST);
+        }
+    }
+
+    fn enlist(&mut self, key: u32) {
+        let entry = &self.entries[key as usize];
+        if entry.state == State::Watched && !entry.has_answer {
+            self.comparison.array.push(pollfd(entry.fd, entry.told));
+            self.comparison.keys.push(key);
+        }
+    }
+
+    fn ask_enlisted(&mut self) {
+        let Comparison { array, keys, answers, .. } = &mut self.comparison;
+        // An error means that none was ready, or none was asked.
+        if !array.is_empty() && sys::poll(array, Duration::ZERO.into()).is_ok() {
+            for (asked, &key) in array.iter().zip(&*keys) {
+                let entry = &mut self.entries[key as usize];
+                if asked.revents != 0 {
+                    entry.has_answer = true;
+                    answers.push((key, PollFlags::from_bits_retain(asked.revents as u16)));
+                } else if entry.trust == Trust::Doubted {
+                    entry.trust = Trust::Full;
+                }
+            }
+        }
+        array.clear();
+        keys.clear();
+    }
+
+    /// Of the first so many events, those at their end are compared in the next wait.
+    #[cold]
+    pub fn compare_ended(&mut self, ready: usize, answer: &mut impl FnMut(usize, PollFlags)) {
+        for event in &self.buffer[..ready] {
+            let (revents, token) = parts(event);
+            let key = token as u32;
+            if !revents.intersects(ENDS) {
+                continue;
+            }
+            let entry = &mut self.entries[key as usize];
+            if !entry.told.contains(PollFlags::RDHUP) {
+                answer(self.watched[key as usize].slot as usize, revents - PollFlags::RDHUP);
+            }
+            if entry.ends < MOST_ENDS && !entry.is_first {
+                entry.ends += 1;
+                entry.is_first = true;
+                self.comparison.first.push(key);
+            }
+        }
+    }
+
+    /// Adds the answers of poll(2) to the first so many events of epoll, and judges epoll by them. It
+    /// was asked after poll(2), and has given all that it has.
+    #[cold]
+    pub fn merge(&mut self, ready: usize, mut answer: impl FnMut(usize, PollFlags)) {
+        for event in &self.buffer[..ready] {
+            let key = parts(event).1 as u32;
+            self.entries[key as usize].has_answer = false;
+        }
+        let mut answers = take(&mut self.comparison.answers);
+        for (key, revents) in answers.drain(..) {
+            let slot = self.watched[key as usize].slot;
+            let entry = &mut self.entries[key as usize];
+            let is_aside = entry.state != State::Watched;
+            let is_missed = take(&mut entry.has_answer);
+            let is_closed = revents == PollFlags::NVAL;
+            if is_aside || is_missed || is_closed {
+                answer(slot as usize, revents);
+            }
+            if is_aside || is_missed {
+                self.found.push(slot);
+            }
+            if is_aside {
+                continue;
+            }
+            if is_closed {
+                self.put_aside(key);
+            } else if is_missed {
+                self.doubt(key);
+            } else if entry.trust == Trust::Doubted {
+                entry.trust = Trust::Full;
+            }
+        }
+        self.comparison.answers = answers;
+    }
+
+    /// poll(2) has found an entry ready, and epoll has not. The second time in a row it is left to
+    /// poll(2) for good.
+    fn doubt(&mut self, key: u32) {
+        let entry = &mut self.entries[key as usize];
+        if entry.trust == Trust::Full {
+            entry.trust = Trust::Doubted;
+            if !entry.is_first {
+                entry.is_first = true;
+                self.comparison.first.push(key);
+            }
+            return;
+        }
+        let fd = entry.fd;
+        match self.epoll.delete(fd) {
+            // The number means another file.
+            Err(error) if is(&error, Errno::NOENT) => self.renew(key),
+            _ => {
+                self.entries[key as usize].trust = Trust::None;
+                self.put_aside(key);
+            }
+        }
+    }
+}

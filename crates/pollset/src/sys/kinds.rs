@@ -1,0 +1,105 @@
+#![allow(unsafe_code)]
+
+//! Which files epoll(7) is right about.
+//!
+//! epoll asks a file when it is added, and again only after the file has woken its waiters. poll(2)
+//! asks each time. So epoll answers what poll(2) answers only for files of which four things are
+//! true:
+//!
+//! 1. *They have a wait queue from the start.* `/dev/net/tun` has none before `TUNSETIFF`, and
+//!    `/dev/fuse` none before it is mounted: nothing ever wakes what was added before.
+//! 2. *They wake their waiters whenever they become ready.* An io_uring doesn't when its full queue
+//!    is submitted, a userfaultfd when `O_NONBLOCK` is cleared, a terminal when output moves on, nor
+//!    any file whose state is in memory that it shares with the process (rings of packet sockets and
+//!    of AF_XDP, BPF ring buffers).
+//! 3. *They answer every thread alike.* A signalfd answers for the thread that asks; when another
+//!    thread has asked in vain, epoll drops the entry.
+//! 4. *Asking changes nothing.* A perf event, `/proc/self/mounts`, files of sysfs and RDS sockets
+//!    forget what they have told once, and epoll asks when an entry is added and whenever its buffer
+//!    was too small.
+//!
+//! A list of the files of which that is not true would always be one file short. This is the list of
+//! those of which it is known to be true: by the kernel's source, and by tests that compare them with
+//! poll(2). What isn't in it is left to poll(2).
+
+use std::ffi::CStr;
+use std::io::Write;
+use std::os::fd::RawFd;
+
+use libc::{c_int, c_void, socklen_t};
+use rustix::fs::{CWD, readlinkat_raw};
+
+use super::os::is_wake;
+
+/// Whether `fd` is of a kind that epoll is known to be right about. False if it is not open.
+pub fn epoll_is_right_about(fd: RawFd) -> bool {
+    is_wake(fd)
+        || match type_of_file(fd) {
+            // Their state changes under one lock, and every change wakes its side.
+            Some(libc::S_IFIFO) => true,
+            Some(libc::S_IFSOCK) => is_known_socket(fd),
+            // Those without an inode of their own have no type.
+            Some(0) => is_known_anonymous_file(fd),
+            _ => false,
+        }
+}
+
+fn type_of_file(fd: RawFd) -> Option<libc::mode_t> {
+    // SAFETY: a stat is integers only, for which zero is valid.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes one stat, which lives through the call; the number need not be open.
+    let outcome = unsafe { libc::fstat(fd, &mut stat) };
+    (outcome == 0).then_some(stat.st_mode & libc::S_IFMT)
+}
+
+/// The protocols of Internet sockets that wake their waiters as `tcp_poll` and `datagram_poll` of the
+/// kernel need it. (What `SO_OOBINLINE` and the like make ready without waking is found by comparing.)
+const PROTOCOLS: [c_int; 5] = [
+    libc::IPPROTO_TCP,
+    libc::IPPROTO_UDP,
+    libc::IPPROTO_UDPLITE,
+    libc::IPPROTO_ICMP,
+    libc::IPPROTO_ICMPV6,
+];
+
+fn is_known_socket(fd: RawFd) -> bool {
+    match socket_option(fd, libc::SO_DOMAIN) {
+        Some(libc::AF_UNIX | libc::AF_NETLINK) => true,
+        Some(libc::AF_INET | libc::AF_INET6) => socket_option(fd, libc::SO_PROTOCOL)
+            .is_some_and(|protocol| PROTOCOLS.contains(&protocol)),
+        _ => false,
+    }
+}
+
+fn socket_option(fd: RawFd, option: c_int) -> Option<c_int> {
+    let mut value: c_int = 0;
+    let mut length = size_of::<c_int>() as socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes to `value`, and their number to `length`; both
+    // live through the call. The number need not be a socket.
+    let outcome = unsafe {
+        let value = (&raw mut value).cast::<c_void>();
+        libc::getsockopt(fd, libc::SOL_SOCKET, option, value, &mut length)
+    };
+    (outcome == 0).then_some(value)
+}
+
+/// What the kernel names anonymous files.
+const NAMES: [&[u8]; 5] = [
+    b"anon_inode:[eventfd]",
+    b"anon_inode:[timerfd]",
+    b"anon_inode:inotify",
+    b"anon_inode:[fanotify]",
+    b"anon_inode:[pidfd]",
+];
+
+/// Takes a few microseconds. False where there is no `/proc`.
+fn is_known_anonymous_file(fd: RawFd) -> bool {
+    let mut path = [0; 40];
+    // That of the thread, which may have a table of descriptors of its own.
+    if write!(&mut path[..], "/proc/thread-self/fd/{fd}\0").is_err() {
+        return false;
+    }
+    let Ok(path) = CStr::from_bytes_until_nul(&path) else { return false };
+    let mut name = [0; 32];
+    readlinkat_raw(CWD, path, &mut name).is_ok_and(|length| NAMES.contains(&&name[..length]))
+}
