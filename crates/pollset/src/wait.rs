@@ -7,7 +7,7 @@ use crate::engine::{Answer, ArrayEngine, EpollEngine};
 use crate::lock::Guard;
 use crate::registrations::Registrations;
 use crate::stats::Counters;
-use crate::{Builder, Event, PollFlags};
+use crate::{Builder, Event};
 
 /// What a wait works with. It belongs to one wait at a time and is kept between them.
 ///
@@ -23,11 +23,17 @@ pub struct Wait {
     registered: usize,
     /// The wait in progress, or the last one, is on epoll.
     is_on_epoll: bool,
-    /// The epoll instance reports what isn't registered, and is to be replaced.
-    is_haunted: bool,
-    /// Answers that were given before the epoll instance was lost in this wait, by slot. Not all
-    /// files give them twice.
-    answers: Vec<(usize, PollFlags)>,
+    /// What to do about the epoll instance before it is asked again.
+    repair: Repair,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Repair {
+    None,
+    /// It reports what isn't registered, and is to be replaced.
+    Replace,
+    /// It is lost, or may not be used any more. The wait goes on with the array.
+    GiveUp,
 }
 
 impl Wait {
@@ -40,8 +46,7 @@ impl Wait {
             probing: Probing::new(),
             registered: 0,
             is_on_epoll: false,
-            is_haunted: false,
-            answers: Vec::new(),
+            repair: Repair::None,
         }
     }
 
@@ -102,8 +107,10 @@ impl Wait {
     #[inline]
     pub fn choose_engine(&mut self, counters: &Counters) {
         self.is_on_epoll = false;
-        self.answers.clear();
         let Some(epoll) = &mut self.epoll else { return };
+        if self.repair != Repair::None {
+            epoll.forget_answers();
+        }
         // A number may have been unregistered and registered again: the old entry goes first.
         let is_there = epoll.remove_departed();
         if is_there && !self.choice.uses_epoll(self.registered, epoll.aside()) {
@@ -113,16 +120,13 @@ impl Wait {
             self.is_on_epoll = true;
         } else {
             self.refuse_epoll(counters);
-            self.answers.clear();
         }
     }
 
     /// Goes on with the array. The instance, if there is one, is given back.
     #[cold]
     fn refuse_epoll(&mut self, counters: &Counters) {
-        if let Some(epoll) = self.epoll.take() {
-            self.answers.extend(epoll.answers());
-        }
+        self.epoll = None;
         self.is_on_epoll = false;
         self.choice.refused();
         counters.refused.add(1);
@@ -131,7 +135,7 @@ impl Wait {
     /// How many descriptors are looked at to ask without waiting.
     pub fn asks_at_most(&self) -> usize {
         match &self.epoll {
-            Some(_) if self.is_haunted => self.registered,
+            Some(_) if self.repair != Repair::None => self.registered,
             Some(epoll) if self.is_on_epoll => epoll.answers_at_once(),
             _ => self.array.len(),
         }
@@ -163,37 +167,38 @@ impl Wait {
         timeout: Option<Duration>,
         counters: &Counters,
     ) -> io::Result<Option<usize>> {
-        if self.is_haunted {
-            self.replace_epoll(counters);
+        if self.repair != Repair::None {
+            return self.ask_after_repair(timeout, counters);
         }
         let Some(epoll) = self.epoll.as_mut().filter(|_| self.is_on_epoll) else {
-            return self.ask_array(timeout).map(Some);
+            return self.array.ask(timeout).map(Some);
         };
         let slots = self.array.len();
         match epoll.ask(timeout, slots, self.array.answers())? {
             Answer::Ready(ready) => return Ok(Some(ready)),
             Answer::More => {}
-            Answer::Phantom => self.is_haunted = true,
-            Answer::Lost => self.refuse_epoll(counters),
+            Answer::Phantom => self.repair = Repair::Replace,
+            Answer::Lost => self.repair = Repair::GiveUp,
         }
         Ok(None)
     }
 
-    #[inline]
-    fn ask_array(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
-        if self.answers.is_empty() {
-            return self.array.ask(timeout);
-        }
-        self.array.ask(Some(Duration::ZERO))?;
-        Ok(self.array.add_answers(self.answers.drain(..)))
-    }
-
     #[cold]
-    fn replace_epoll(&mut self, counters: &Counters) {
-        self.is_haunted = false;
-        if self.epoll.as_mut().is_some_and(|epoll| epoll.replace(counters).is_err()) {
-            self.refuse_epoll(counters);
+    fn ask_after_repair(
+        &mut self,
+        timeout: Option<Duration>,
+        counters: &Counters,
+    ) -> io::Result<Option<usize>> {
+        let repair = std::mem::replace(&mut self.repair, Repair::None);
+        let Some(epoll) = &mut self.epoll else { return Ok(None) };
+        if repair == Repair::Replace && epoll.replace(counters).is_ok() {
+            return Ok(None);
         }
+        // Not all files give an answer twice.
+        let answers: Vec<_> = epoll.answers().collect();
+        self.refuse_epoll(counters);
+        self.array.ask(if answers.is_empty() { timeout } else { Some(Duration::ZERO) })?;
+        Ok(Some(self.array.add_answers(answers)))
     }
 
     /// How long to wait without looking for closed numbers.

@@ -57,7 +57,7 @@ impl ArrayEngine {
 
     /// Adds answers that were given before this wait went on here, by slot. Returns how many
     /// descriptors are ready.
-    pub fn add_answers(&mut self, answers: impl Iterator<Item = (usize, PollFlags)>) -> usize {
+    pub fn add_answers(&mut self, answers: Vec<(usize, PollFlags)>) -> usize {
         for (slot, revents) in answers {
             let entry = &mut self.entries[slot];
             self.left += (entry.revents == 0) as usize;

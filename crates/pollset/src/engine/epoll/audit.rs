@@ -61,7 +61,7 @@ pub struct Audit {
     /// Waits so far, now and when time was last credited.
     waits: u32,
     waits_credited: u32,
-    /// More checks are due than have been made.
+    /// More checks are due than have been made, or other ones.
     has_more: bool,
     /// Re-checking is next, if both are due.
     is_recheck_next: bool,
@@ -110,6 +110,11 @@ impl Audit {
     pub fn is_due(&mut self, now: u64, is_blocked: bool) -> bool {
         self.waits = self.waits.wrapping_add(!is_blocked as u32);
         now != self.credited || self.has_more
+    }
+
+    /// Has the next wait look for what is due.
+    pub fn hasten(&mut self) {
+        self.has_more = true;
     }
 
     /// What to check of `len` entries.

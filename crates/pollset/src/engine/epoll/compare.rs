@@ -55,12 +55,6 @@ impl Comparison {
             keys: Vec::with_capacity(MOST),
         }
     }
-
-    /// There is nothing to compare now.
-    #[inline]
-    pub fn is_idle(&self) -> bool {
-        self.first.is_empty() && self.answers.is_empty()
-    }
 }
 
 impl EpollEngine {
@@ -186,6 +180,7 @@ impl EpollEngine {
                 entry.ends += 1;
                 entry.is_first = true;
                 self.comparison.first.push(key);
+                self.audit.hasten();
             }
         }
     }
@@ -234,6 +229,7 @@ impl EpollEngine {
             if !entry.is_first {
                 entry.is_first = true;
                 self.comparison.first.push(key);
+                self.audit.hasten();
             }
             return;
         }

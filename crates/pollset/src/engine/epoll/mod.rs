@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use audit::{Audit, Due};
+use audit::Audit;
 use compare::{Comparison, ENDS, Trust};
 use found::FoundSlots;
 use serials::Serials;
@@ -321,7 +321,7 @@ impl EpollEngine {
             && self.comparison.answers.is_empty()
             && let Some(ms) = whole_milliseconds(timeout)
         {
-            return self.ask_epoll(ms, slots, answer);
+            return self.ask_epoll::<false>(ms, slots, answer);
         }
         self.ask_both(timeout, slots, answer)
     }
@@ -349,7 +349,7 @@ impl EpollEngine {
             Err(error) => return Err(error),
         }
         match PollFlags::from_bits_retain(self.aside[0].revents as u16) {
-            PollFlags::IN => self.ask_epoll(0, slots, answer),
+            PollFlags::IN => self.ask_epoll::<true>(0, slots, answer),
             revents if revents.is_empty() => {
                 self.merge(0, answer);
                 Ok(self.ready(slots))
@@ -362,7 +362,7 @@ impl EpollEngine {
     }
 
     #[inline]
-    fn ask_epoll(
+    fn ask_epoll<const HAS_ANSWERS: bool>(
         &mut self,
         ms: i32,
         slots: usize,
@@ -394,7 +394,7 @@ impl EpollEngine {
         if all.intersects(ENDS) {
             self.compare_ended(ready, &mut answer);
         }
-        if !self.comparison.answers.is_empty() {
+        if HAS_ANSWERS {
             self.merge(ready, answer);
         }
         if ready < room / 4 && room > ROOM {
@@ -494,21 +494,17 @@ impl EpollEngine {
     #[must_use]
     pub fn audit(&mut self, is_blocked: bool, counters: &Counters) -> bool {
         let now = coarse_now();
-        let is_due = self.audit.is_due(now, is_blocked);
-        if !is_due && self.comparison.is_idle() {
-            return true;
-        }
-        self.check_due(now, is_blocked, is_due, counters)
+        !self.audit.is_due(now, is_blocked) || self.check_due(now, is_blocked, counters)
     }
 
     #[cold]
-    fn check_due(&mut self, now: u64, is_blocked: bool, is_due: bool, counters: &Counters) -> bool {
+    fn check_due(&mut self, now: u64, is_blocked: bool, counters: &Counters) -> bool {
         if !is_blocked {
             self.forget_answers();
         }
         let len = self.entries.len();
-        let due = if is_due { self.audit.due(now, len, is_blocked) } else { Due::default() };
-        if is_due && due != Due::default() && !self.epoll.is_there() {
+        let due = self.audit.due(now, len, is_blocked);
+        if due.compare + due.recheck > 0 && !self.epoll.is_there() {
             self.disown();
             return false;
         }
