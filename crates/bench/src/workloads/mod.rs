@@ -4,6 +4,7 @@ mod active_pipes;
 mod audit;
 mod churn;
 pub mod echo;
+mod longest;
 mod modify;
 mod numbering;
 mod registration;
@@ -55,6 +56,12 @@ pub enum Workload {
     /// closed without being unregistered as it always does, and while it does so at leisure, which
     /// is next to never; beside the bare epoll(7), which doesn't.
     Audit,
+    /// One of n eventfds is ready. Waits without a timeout, each timed by itself; one in 500 comes
+    /// right after 30 ms of work elsewhere, which writes to 64 MiB and so takes the caches. How long
+    /// the longest take, by the clock: with the search for closed numbers as it comes, at leisure,
+    /// and beside the bare epoll(7), which doesn't search. A sample is a figure of a round of 20,000
+    /// waits (5,000 in a quick run).
+    Longest,
     /// 100 descriptors, of which one is ready, and whose numbers go up to n: select(2) looks through
     /// the bits of all numbers up to the highest, poll(2) at those that it was told of. A wait with
     /// a timeout of zero.
@@ -73,6 +80,7 @@ impl Workload {
             Self::Echo => echo::measure(run),
             Self::Registration => registration::measure(run),
             Self::Audit => audit::measure(run),
+            Self::Longest => longest::measure(run),
             Self::Numbering => numbering::measure(run),
         }
     }
