@@ -42,7 +42,7 @@ pub const ENDS: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags
 const MOST_ENDS: u8 = 4;
 
 /// Entries that poll(2) is asked about at a time, at first and at most.
-const FEWEST: usize = 16;
+const FEWEST: usize = 8;
 const MOST: usize = 128;
 
 impl Comparison {
@@ -154,6 +154,8 @@ impl EpollEngine {
                 if asked.revents != 0 {
                     entry.has_answer = true;
                     answers.push((key, PollFlags::from_bits_retain(asked.revents as u16)));
+                    // If this wait is abandoned, the next one drops the answer.
+                    self.audit.hasten();
                 } else if entry.trust == Trust::Doubted {
                     entry.trust = Trust::Full;
                 }

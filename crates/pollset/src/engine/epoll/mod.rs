@@ -344,9 +344,14 @@ impl EpollEngine {
         self.show_answered();
         match outcome {
             Ok(_) => self.take_answers_aside(),
-            // None of them was ready, or none was asked. But there are answers to give.
-            Err(_) if has_answers => self.aside[0].revents = PollFlags::IN.bits() as i16,
-            Err(error) => return Err(error),
+            // None of them was ready. But there are answers to give.
+            Err(error) if has_answers && is(&error, Errno::INTR) => {
+                self.aside[0].revents = PollFlags::IN.bits() as i16;
+            }
+            Err(error) => {
+                self.forget_answers();
+                return Err(error);
+            }
         }
         match PollFlags::from_bits_retain(self.aside[0].revents as u16) {
             PollFlags::IN => self.ask_epoll::<true>(0, slots, answer),
@@ -376,6 +381,7 @@ impl EpollEngine {
         if ready == room && room <= self.entries.len() {
             // There may be more. Asked again, it starts with those that it has not given yet.
             self.buffer.resize(self.entries.len() + 1, NO_EVENT);
+            self.audit.hasten();
             return Ok(Answer::More);
         }
         let mut all = PollFlags::empty();
@@ -504,7 +510,7 @@ impl EpollEngine {
         }
         let len = self.entries.len();
         let due = self.audit.due(now, len, is_blocked);
-        if due.compare + due.recheck > 0 && !self.epoll.is_there() {
+        if due.recheck > 0 && !self.epoll.is_there() {
             self.disown();
             return false;
         }
@@ -612,7 +618,7 @@ const NO_EVENT: libc::epoll_event = libc::epoll_event { events: 0, u64: 0 };
 const ROOM: usize = 64;
 
 /// Re-checks between two looks at the clock.
-const CLOCK: usize = 4;
+const CLOCK: usize = 2;
 
 /// Whether epoll might sleep through what this mask waits for: many files wake their waiters with
 /// `IN` or `OUT` alone, and epoll looks at a file only if it is woken with what was asked for.

@@ -111,6 +111,7 @@ fn the_step_that_replaces_the_instance_is_not_short() {
     assert!(waiting.is_short());
     assert_eq!(waiting.step().unwrap(), Step::Unfinished);
     assert!(!waiting.is_short());
+    assert_eq!(waiting.step().unwrap(), Step::Unfinished);
     assert_eq!(waiting.step().unwrap(), Step::Ready(0));
 }
 
