@@ -8,6 +8,7 @@ pub mod number;
 pub mod oracle;
 pub mod process;
 pub mod signal;
+pub mod twist;
 pub mod wait;
 
 use pollset::{Builder, Engine, Event, PollFlags, PollSet};

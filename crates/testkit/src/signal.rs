@@ -1,6 +1,7 @@
-//! Signals to one thread: `SIGUSR1`, whose handler only counts.
+//! Signals to one thread: `SIGUSR1`, whose handler only counts, and `SIGUSR2`, which is blocked.
 
 use std::cell::Cell;
+use std::io;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -117,4 +118,25 @@ impl Drop for Alarm {
         // SAFETY: the timer exists, and is deleted once.
         unsafe { libc::timer_delete(self.0) };
     }
+}
+
+/// `SIGUSR2` alone, which this thread and those that it starts from now on block.
+pub fn blocked() -> libc::sigset_t {
+    // SAFETY: all zero is a valid set of signals, and each call gets one that lives.
+    unsafe {
+        let mut signals: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut signals);
+        libc::sigaddset(&mut signals, libc::SIGUSR2);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &signals, std::ptr::null_mut());
+        signals
+    }
+}
+
+/// Sends `SIGUSR2` to this thread. It stays pending until it is read.
+pub fn raise_blocked() -> io::Result<()> {
+    blocked();
+    // SAFETY: it takes numbers only, and the signal is blocked.
+    let outcome =
+        unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::gettid(), libc::SIGUSR2) };
+    if outcome < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -3,12 +3,13 @@
 use pollset::PollFlags;
 use proptest::prelude::*;
 
-use crate::util::kinds::{Kind, make};
+use crate::util::kinds::{Kind, make, report_missing};
 use crate::util::oracle::assert_agrees;
 use crate::util::{cases, masks, new_set, set_of};
 
 #[test]
 fn every_kind_of_descriptor_is_answered_as_the_kernel_answers_it() {
+    report_missing();
     for kind in Kind::ALL {
         for mask in [PollFlags::DEFAULT, PollFlags::all(), PollFlags::empty()] {
             assert_agrees(&set_of(&make(kind), mask));

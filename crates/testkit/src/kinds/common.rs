@@ -1,4 +1,4 @@
-//! Makers of every kind of descriptor that the tests use.
+//! What programs wait on every day: pipes, sockets, files, counters, timers, terminals.
 
 use std::fs::File;
 use std::io::Write;
@@ -16,10 +16,9 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
 };
-use serde::{Deserialize, Serialize};
 
-use super::fd::Fd;
-use super::oracle::until_kernel_reports;
+use crate::fd::Fd;
+use crate::oracle::until_kernel_reports;
 
 /// The reading end, and the writing end.
 pub fn pipe() -> (Fd, Fd) {
@@ -123,133 +122,6 @@ pub fn terminal() -> (Fd, Fd) {
     let flags = OFlags::RDWR | OFlags::NOCTTY;
     let slave = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).unwrap();
     (Fd::new(master), Fd::new(slave))
-}
-
-/// What [`make`] can make: one kind of file, in one state.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
-pub enum Kind {
-    Pipe,
-    PipeWithData,
-    FullPipe,
-    PipeWithoutWriter,
-    PipeWithoutReader,
-    SocketPair,
-    SocketWithoutPeer,
-    SocketShutDown,
-    Tcp,
-    TcpWithUrgentData,
-    Listener,
-    ListenerWithClient,
-    Unconnected,
-    Udp,
-    RegularFile,
-    Directory,
-    Null,
-    Zero,
-    EventCounter,
-    FullEventCounter,
-    Timer,
-    ExpiredTimer,
-    EpollOfIdle,
-    EpollOfReady,
-    FileWatch,
-    Terminal,
-    TerminalWithoutSlave,
-    Closed,
-}
-
-impl Kind {
-    pub const ALL: [Self; 28] = [
-        Self::Pipe,
-        Self::PipeWithData,
-        Self::FullPipe,
-        Self::PipeWithoutWriter,
-        Self::PipeWithoutReader,
-        Self::SocketPair,
-        Self::SocketWithoutPeer,
-        Self::SocketShutDown,
-        Self::Tcp,
-        Self::TcpWithUrgentData,
-        Self::Listener,
-        Self::ListenerWithClient,
-        Self::Unconnected,
-        Self::Udp,
-        Self::RegularFile,
-        Self::Directory,
-        Self::Null,
-        Self::Zero,
-        Self::EventCounter,
-        Self::FullEventCounter,
-        Self::Timer,
-        Self::ExpiredTimer,
-        Self::EpollOfIdle,
-        Self::EpollOfReady,
-        Self::FileWatch,
-        Self::Terminal,
-        Self::TerminalWithoutSlave,
-        Self::Closed,
-    ];
-}
-
-/// All the ends that belong together, the most telling one first.
-pub fn make(kind: Kind) -> Vec<Fd> {
-    match kind {
-        Kind::Pipe => both(pipe()),
-        Kind::PipeWithData => {
-            let (reader, writer) = pipe();
-            writer.write(b"data").unwrap();
-            vec![reader, writer]
-        }
-        Kind::FullPipe => {
-            let (reader, writer) = pipe();
-            writer.write_until_full();
-            vec![writer, reader]
-        }
-        Kind::PipeWithoutWriter => vec![pipe().0],
-        Kind::PipeWithoutReader => vec![pipe().1],
-        Kind::SocketPair => both(socket_pair()),
-        Kind::SocketWithoutPeer => vec![socket_pair().0],
-        Kind::SocketShutDown => {
-            let (one, other) = socket_pair();
-            shut_down_writing(&other);
-            vec![one, other]
-        }
-        Kind::Tcp => both(tcp_pair()),
-        Kind::TcpWithUrgentData => both(tcp_pair_with_urgent_data()),
-        Kind::Listener => vec![listener()],
-        Kind::ListenerWithClient => both(listener_with_client()),
-        Kind::Unconnected => vec![unconnected()],
-        Kind::Udp => vec![udp()],
-        Kind::RegularFile => vec![regular_file()],
-        Kind::Directory => vec![directory()],
-        Kind::Null => vec![device("/dev/null")],
-        Kind::Zero => vec![device("/dev/zero")],
-        Kind::EventCounter => vec![event_counter(0)],
-        Kind::FullEventCounter => {
-            let counter = event_counter(0);
-            counter.write(&(u64::MAX - 1).to_ne_bytes()).unwrap();
-            vec![counter]
-        }
-        Kind::Timer => vec![timer(Duration::ZERO)],
-        Kind::ExpiredTimer => vec![expired_timer()],
-        Kind::EpollOfIdle => {
-            let counter = event_counter(0);
-            vec![epoll_watching(&counter), counter]
-        }
-        Kind::EpollOfReady => {
-            let counter = event_counter(1);
-            vec![epoll_watching(&counter), counter]
-        }
-        Kind::FileWatch => vec![file_watch()],
-        Kind::Terminal => both(terminal()),
-        Kind::TerminalWithoutSlave => vec![terminal().0],
-        Kind::Closed => vec![Fd::closed()],
-    }
-}
-
-fn both((one, other): (Fd, Fd)) -> Vec<Fd> {
-    vec![one, other]
 }
 
 /// Does nothing if it is not a connected socket.
