@@ -82,6 +82,10 @@ impl Child {
         }
     }
 
+    pub fn pid(&self) -> Pid {
+        self.0
+    }
+
     /// Waits until it ends, without a panic.
     #[track_caller]
     pub fn join(self) {

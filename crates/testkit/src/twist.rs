@@ -9,7 +9,7 @@ use rustix::net::sockopt::{
     set_socket_oobinline, socket_domain, socket_oobinline, socket_protocol, socket_type,
 };
 use rustix::net::{
-    AddressFamily, RecvFlags, SocketType, connect, connect_unspec, getpeername, ipproto, recvfrom,
+    AddressFamily, SocketType, connect, connect_unspec, getpeername, getsockname, ipproto,
 };
 
 use crate::kinds;
@@ -30,20 +30,20 @@ pub enum Doubt {
 /// | | |
 /// |---|---|
 /// | TCP | urgent data is among the rest, or not |
-/// | Unix datagrams | what has datagrams to read is connected to who sent the first, or to no one |
+/// | Unix datagrams | the socket is connected to the one of `others` that is connected to it, or to none |
 /// | io_uring | the submission queue is filled, or submitted |
 /// | ring of a BPF program | there is something to read, or not |
 /// | userfaultfd | reads may block, or not |
 /// | signalfd | there is a signal for this thread, until it is read |
 /// | message queue | a message is sent, or received |
-pub fn twist(file: impl AsFd) -> Doubt {
+pub fn twist<'a>(file: impl AsFd, others: impl IntoIterator<Item = BorrowedFd<'a>>) -> Doubt {
     let file = file.as_fd();
     if is_tcp(file) {
         let _ = socket_oobinline(file).and_then(|is| set_socket_oobinline(file, !is));
         return Doubt::This;
     }
     if is_unix_datagram(file) {
-        let _ = turn_peer(file);
+        let _ = turn_peer(file, others);
         return Doubt::Datagrams;
     }
     // Which of them fail, depends on what else was done to them.
@@ -80,13 +80,19 @@ pub fn is_same_file(one: impl AsFd, other: impl AsFd) -> bool {
     (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 }
 
-fn turn_peer(socket: BorrowedFd<'_>) -> io::Result<()> {
+/// Without reading, which would wake the others.
+fn turn_peer<'a>(
+    socket: BorrowedFd<'_>,
+    others: impl IntoIterator<Item = BorrowedFd<'a>>,
+) -> io::Result<()> {
     if getpeername(socket).is_ok() {
         return Ok(connect_unspec(socket)?);
     }
-    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-    let (_, _, sender) = recvfrom(socket, &mut [0_u8; 1], flags)?;
-    Ok(connect(socket, &sender.ok_or(io::ErrorKind::NotConnected)?)?)
+    let own = getsockname(socket)?;
+    let is_peer =
+        |other: &BorrowedFd<'_>| getpeername(other).is_ok_and(|name| name.as_ref() == Some(&own));
+    let peer = others.into_iter().filter(|other| is_unix_datagram(other)).find(is_peer);
+    Ok(connect(socket, &getsockname(peer.ok_or(io::ErrorKind::NotConnected)?)?)?)
 }
 
 fn turn_blocking(file: BorrowedFd<'_>) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! Makers of every kind of descriptor that the tests use.
 
 mod anonymous;
+mod attached;
 mod common;
 mod named;
 mod record;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use anonymous::*;
+pub use attached::*;
 pub use common::*;
 pub use named::*;
 pub use record::*;

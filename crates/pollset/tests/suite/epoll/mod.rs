@@ -7,6 +7,7 @@ mod changes;
 mod fork;
 mod handover;
 mod instance;
+mod kinds;
 mod phantoms;
 mod refused;
 mod room;

@@ -1,0 +1,418 @@
+//! Kinds of files whose readiness epoll doesn't learn of, or not in time: no queue of waiters yet,
+//! no waiter woken, an answer that depends on who asks or is consumed by asking.
+
+use std::fmt;
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+use std::time::Duration;
+
+use pollset::{Builder, Engine, Event, PollFlags, PollSet};
+
+use crate::util::fd::Fd;
+use crate::util::kinds::{self, Kind};
+use crate::util::oracle::{assert_agrees, kernel_poll, until_kernel_reports};
+use crate::util::process::{Child, alone};
+use crate::util::twist::twist;
+use crate::util::{LONG, NOW, event};
+
+/// How a set has come to be asked about a file.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    engine: Engine,
+    /// How many idle descriptors are registered, too.
+    idle: usize,
+    /// The file is registered after the set has moved to the engine, not before.
+    is_late: bool,
+}
+
+const SMALL: usize = 2;
+const LARGE: usize = 100;
+
+impl Place {
+    fn all() -> impl Iterator<Item = Self> {
+        let late = |(engine, idle)| [false, true].map(|is_late| Self { engine, idle, is_late });
+        let engines = [Engine::Poll, Engine::Epoll].into_iter();
+        let engines = engines.flat_map(|engine| [(engine, SMALL), (engine, LARGE)]);
+        engines.chain([(Engine::Auto, LARGE)]).flat_map(late)
+    }
+
+    /// The same, with more that is idle.
+    fn beside(self, idle: usize) -> Self {
+        Self { idle: idle.max(self.idle), ..self }
+    }
+
+    fn is_small(self) -> bool {
+        self.idle == SMALL
+    }
+
+    /// A set on the engine, in which `register` has registered something.
+    fn set(self, register: impl FnOnce(&PollSet)) -> Scene {
+        let idle: Vec<_> = (0..self.idle).map(|_| kinds::event_counter(0)).collect();
+        let set = Builder::new().engine(self.engine).build();
+        let mut register = Some(register);
+        if !self.is_late {
+            register.take().unwrap()(&set);
+        }
+        for fd in &idle {
+            set.register(fd, PollFlags::IN).unwrap();
+        }
+        let engine = if self.engine == Engine::Auto { Engine::Epoll } else { self.engine };
+        let has_moved = (0..10_000).any(|_| {
+            set.poll(NOW).unwrap();
+            set.stats().last_engine == Some(engine)
+        });
+        assert!(has_moved, "never on {engine:?}: {:?}", set.stats());
+        if let Some(register) = register {
+            register(&set);
+        }
+        Scene { set, idle }
+    }
+
+    fn set_of(self, fd: &Fd, mask: PollFlags) -> Scene {
+        self.set(|set| set.register(fd, mask).unwrap())
+    }
+}
+
+struct Scene {
+    set: PollSet,
+    idle: Vec<Fd>,
+}
+
+impl Scene {
+    /// The set answers this, and so does the kernel; at once, and again.
+    #[track_caller]
+    fn assert_answers(&self, expected: &[Event]) {
+        let registered: Vec<_> = self.set.iter().collect();
+        assert_eq!(kernel_poll(&registered), expected, "the kernel's own answer");
+        for _ in 0..3 {
+            assert_eq!(self.set.poll(NOW).unwrap(), expected);
+            if !expected.is_empty() {
+                assert_eq!(self.set.poll(LONG).unwrap(), expected, "waiting");
+            }
+        }
+    }
+
+    /// The same, after one wait at most in which the set finds it. Those that follow are longer than
+    /// what is documented as the time until it looks.
+    #[track_caller]
+    fn assert_finds(&self, expected: &[Event]) {
+        let found = self.set.poll(Duration::from_millis(300)).unwrap();
+        assert_eq!(found, expected, "within 300 ms");
+        for _ in 0..200 {
+            assert_eq!(self.set.poll(NOW).unwrap(), expected, "again");
+            thread::sleep(Duration::from_micros(500));
+        }
+        self.assert_answers(expected);
+    }
+}
+
+/// Runs a test in each place, and says in which it fails.
+#[track_caller]
+fn everywhere(test: impl Fn(Place)) {
+    let fails = |place: &Place| catch_unwind(AssertUnwindSafe(|| test(*place))).is_err();
+    assert_places(Place::all().filter(fails));
+}
+
+#[track_caller]
+fn assert_places(failed: impl Iterator<Item = impl fmt::Debug>) {
+    let failed: Vec<_> = failed.map(|place| format!("{place:?}")).collect();
+    assert!(failed.is_empty(), "fails in {} places:\n{}", failed.len(), failed.join("\n"));
+}
+
+#[test]
+fn every_kind_is_answered_as_by_the_kernel_in_every_set() {
+    kinds::report_missing();
+    let of_all =
+        Kind::ALL.into_iter().flat_map(|kind| Place::all().map(move |place| (kind, place)));
+    let fails = |(kind, place): &(Kind, Place)| {
+        let test = || {
+            let fds = kinds::make(*kind);
+            let scene = place.set(|set| {
+                for fd in &fds {
+                    set.register(fd, PollFlags::DEFAULT).unwrap();
+                }
+            });
+            assert_agrees(&scene.set);
+            for fd in fds.iter().filter(|fd| fd.is_open() && !is_socket(fd)) {
+                for _ in 0..2 {
+                    twist(fd, []);
+                    assert_agrees(&scene.set);
+                }
+            }
+        };
+        catch_unwind(AssertUnwindSafe(test)).is_err()
+    };
+    assert_places(of_all.filter(fails));
+}
+
+fn is_socket(fd: &Fd) -> bool {
+    rustix::net::sockopt::socket_type(fd).is_ok()
+}
+
+#[test]
+fn urgent_data_that_is_put_among_the_rest_is_found() {
+    everywhere(|place| {
+        let (server, _client) = kinds::tcp_pair_with_urgent_data();
+        let scene = place.set_of(&server, PollFlags::IN);
+        scene.assert_answers(&[]);
+        for _ in 0..2 {
+            twist(&server, []);
+            scene.assert_finds(&[event(&server, PollFlags::IN)]);
+            twist(&server, []);
+            scene.assert_answers(&[]);
+        }
+    });
+}
+
+#[test]
+fn a_datagram_socket_whose_peer_connects_back_is_found() {
+    everywhere(|place| {
+        let (sender, receiver) = kinds::full_datagram_pair();
+        let scene = place.set_of(&sender, PollFlags::OUT);
+        scene.assert_answers(&[]);
+        twist(&receiver, [sender.as_fd()]);
+        scene.assert_finds(&[event(&sender, PollFlags::OUT)]);
+    });
+}
+
+#[test]
+fn a_ring_whose_entries_are_submitted_is_ready_at_once() {
+    everywhere(|place| {
+        let Ok(ring) = kinds::ring() else { return eprintln!("not tested: no io_uring") };
+        twist(&ring, []);
+        let scene = place.set_of(&ring, PollFlags::OUT);
+        for _ in 0..2 {
+            scene.assert_answers(&[]);
+            twist(&ring, []);
+            scene.assert_answers(&[event(&ring, PollFlags::OUT)]);
+            twist(&ring, []);
+        }
+    });
+}
+
+#[test]
+fn what_a_program_finds_in_a_ring_of_the_kernels_is_reported_at_once() {
+    everywhere(|place| {
+        let Ok(ring) = kinds::kernel_ring() else { return eprintln!("not tested: no BPF") };
+        let scene = place.set_of(&ring, PollFlags::IN);
+        for _ in 0..2 {
+            scene.assert_answers(&[]);
+            twist(&ring, []);
+            scene.assert_answers(&[event(&ring, PollFlags::IN)]);
+            twist(&ring, []);
+        }
+    });
+}
+
+#[test]
+fn page_faults_whose_reads_may_block_are_an_error_at_once() {
+    everywhere(|place| {
+        let Ok(faults) = kinds::page_faults() else {
+            return eprintln!("not tested: no userfaultfd");
+        };
+        let scene = place.set_of(&faults, PollFlags::IN);
+        for _ in 0..2 {
+            scene.assert_answers(&[]);
+            twist(&faults, []);
+            scene.assert_answers(&[event(&faults, PollFlags::ERR)]);
+            twist(&faults, []);
+        }
+    });
+}
+
+#[test]
+fn a_signal_for_one_thread_is_reported_to_it_after_another_has_asked() {
+    everywhere(|place| {
+        let signals = kinds::signals().unwrap();
+        signals.drain();
+        let scene = place.set_of(&signals, PollFlags::IN);
+        for _ in 0..2 {
+            scene.assert_answers(&[]);
+            twist(&signals, []);
+            thread::scope(|scope| {
+                scope.spawn(|| assert_eq!(scene.set.poll(NOW).unwrap(), [])).join().unwrap();
+            });
+            scene.assert_answers(&[event(&signals, PollFlags::IN)]);
+            signals.drain();
+        }
+    });
+}
+
+#[test]
+fn a_record_that_is_pending_is_told_once() {
+    everywhere(|place| {
+        let Ok(record) = kinds::record() else { return eprintln!("not tested: no perf events") };
+        // Asked before, it has something to tell by now again.
+        record.add();
+        let scene = place.set_of(&record.fd, PollFlags::IN);
+        if !place.is_late {
+            record.add();
+        }
+        for _ in 0..2 {
+            assert_eq!(scene.set.poll(NOW).unwrap(), [event(&record, PollFlags::IN)]);
+            assert_eq!(scene.set.poll(NOW).unwrap(), []);
+            record.add();
+        }
+    });
+}
+
+/// So many ready ones that epoll is asked for more than at first.
+fn many_ready(scene: &Scene) -> Vec<Event> {
+    let ready = &scene.idle[..70];
+    ready.iter().for_each(Fd::increment);
+    ready.iter().map(|fd| event(fd, PollFlags::IN)).collect()
+}
+
+#[test]
+fn records_are_told_once_among_many_that_are_ready() {
+    everywhere(|place| {
+        if place.is_small() {
+            return;
+        }
+        let records = [kinds::record(), kinds::record()];
+        let [Ok(one), Ok(other)] = &records else {
+            return eprintln!("not tested: no perf events");
+        };
+        let place = place.beside(600);
+        let scene = place.set(|set| {
+            set.register(one, PollFlags::IN).unwrap();
+            set.register(other, PollFlags::IN).unwrap();
+        });
+        scene.set.poll(NOW).unwrap();
+        one.add();
+        let mut ready = many_ready(&scene);
+        other.add();
+        let told = [one, other].map(|record| event(record, PollFlags::IN));
+        let at = if place.is_late { ready.len() } else { 0 };
+        let mut all = ready.clone();
+        all.splice(at..at, told);
+        assert_eq!(scene.set.poll(NOW).unwrap(), all);
+        assert_eq!(scene.set.poll(NOW).unwrap(), std::mem::take(&mut ready));
+    });
+}
+
+/// Runs a test in a child that has its own of what `flags` say.
+fn apart(flags: i32, test: impl FnOnce()) {
+    let child = Child::run(|| match kinds::unshare(flags) {
+        Ok(()) => test(),
+        Err(error) => eprintln!("not tested: no namespaces: {error}"),
+    });
+    child.join();
+}
+
+fn mounts() -> Fd {
+    kinds::to_read("/proc/thread-self/mounts").unwrap()
+}
+
+#[test]
+fn news_of_mounts_are_told_once_among_many_that_are_ready() {
+    alone(|| {
+        apart(libc::CLONE_NEWNS, || {
+            everywhere(|place| {
+                if place.is_small() {
+                    return;
+                }
+                let (mounts, mask) = (mounts(), PollFlags::IN | PollFlags::PRI);
+                let place = place.beside(600);
+                let scene = place.set_of(&mounts, mask);
+                scene.set.poll(NOW).unwrap();
+                let temporary = tempfile::tempdir().unwrap();
+                let mount = kinds::Mount::of_memory(temporary.path()).unwrap();
+                let ready = many_ready(&scene);
+                for revents in [mask | PollFlags::ERR, PollFlags::IN] {
+                    let mut all = ready.clone();
+                    let at = if place.is_late { all.len() } else { 0 };
+                    all.insert(at, event(&mounts, revents));
+                    assert_eq!(scene.set.poll(NOW).unwrap(), all);
+                }
+                drop(mount);
+            });
+        });
+    });
+}
+
+#[test]
+fn a_tunnel_that_was_registered_before_it_was_attached_is_answered_at_once() {
+    alone(|| {
+        apart(libc::CLONE_NEWNET, || {
+            everywhere(|place| {
+                let Ok(tunnel) = kinds::tunnel() else { return eprintln!("not tested: no tunnel") };
+                let scene = place.set_of(&tunnel, PollFlags::IN | PollFlags::OUT);
+                scene.assert_answers(&[event(&tunnel, PollFlags::ERR)]);
+                kinds::attach_tunnel(&tunnel).unwrap();
+                scene.assert_answers(&[]);
+                kinds::bring_up_tunnel().unwrap();
+                assert_agrees(&scene.set);
+                kinds::send_through_tunnel().unwrap();
+                until_kernel_reports(&tunnel, PollFlags::IN, PollFlags::IN);
+                scene.assert_answers(&[event(&tunnel, PollFlags::IN | PollFlags::OUT)]);
+            });
+        });
+    });
+}
+
+#[test]
+fn a_file_server_that_was_registered_before_it_was_mounted_is_answered_at_once() {
+    alone(|| {
+        apart(libc::CLONE_NEWNS, || {
+            everywhere(|place| {
+                let Ok(server) = kinds::file_server() else {
+                    return eprintln!("not tested: no FUSE");
+                };
+                let scene = place.set_of(&server, PollFlags::IN);
+                scene.assert_answers(&[event(&server, PollFlags::ERR)]);
+                let directory = tempfile::tempdir().unwrap();
+                let mount = kinds::Mount::of_server(directory.path(), server.as_fd()).unwrap();
+                until_kernel_reports(&server, PollFlags::IN, PollFlags::IN);
+                scene.assert_answers(&[event(&server, PollFlags::IN)]);
+                server.drain();
+                scene.assert_answers(&[]);
+                drop(mount);
+                scene.assert_answers(&[event(&server, PollFlags::ERR)]);
+            });
+        });
+    });
+}
+
+#[test]
+fn a_thread_and_a_process_that_end_are_ready() {
+    alone(|| {
+        everywhere(|place| {
+            let Ok(mut thread) = kinds::thread() else { return eprintln!("not tested: no pidfd") };
+            let scene = place.set_of(&thread.fd, PollFlags::IN);
+            scene.assert_answers(&[]);
+            thread.end();
+            let ended = PollFlags::IN | PollFlags::HUP;
+            until_kernel_reports(&thread.fd, ended, ended);
+            scene.assert_answers(&[event(&thread.fd, ended)]);
+        });
+        everywhere(|place| {
+            let (reader, writer) = std::io::pipe().unwrap();
+            let child = Child::run(|| {
+                drop(writer);
+                let _ = std::io::read_to_string(&reader);
+            });
+            let process = kinds::child(child.pid()).unwrap();
+            let scene = place.set_of(&process, PollFlags::IN);
+            scene.assert_answers(&[]);
+            drop(reader);
+            child.join();
+            assert_eq!(assert_agrees(&scene.set).len(), 1);
+        });
+    });
+}
+
+#[test]
+fn a_thread_whose_system_calls_are_supervised_and_that_ends_hangs_up() {
+    everywhere(|place| {
+        let Ok(mut thread) = kinds::supervised_thread() else {
+            return eprintln!("not tested: no seccomp");
+        };
+        let scene = place.set_of(&thread.fd, PollFlags::IN);
+        scene.assert_answers(&[]);
+        thread.end();
+        until_kernel_reports(&thread.fd, PollFlags::HUP, PollFlags::HUP);
+        scene.assert_answers(&[event(&thread.fd, PollFlags::HUP)]);
+    });
+}
