@@ -13,6 +13,7 @@ use clap::{Parser, ValueEnum};
 use jiff::SignedDuration;
 use pollset::Engine;
 use pollset_fuzz::{Program, SharedCounts, programs, run_in_child};
+use pollset_testkit::kinds;
 use progress::Progress;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
@@ -90,6 +91,7 @@ fn fuzz(args: &Args, engines: &[Engine]) -> anyhow::Result<ExitCode> {
     let time = || SystemTime::now().duration_since(UNIX_EPOCH).map(|time| time.as_secs());
     let seed = args.seed.map_or_else(time, Ok)?;
     println!("seed {seed}");
+    kinds::report_missing();
     let mut progress = Progress::new(engines);
     while progress.start.elapsed() < args.duration
         && args.programs.is_none_or(|programs| progress.programs < programs)

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
-use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use indexmap::IndexMap;
 use pollset::{Engine, Event, PollFlags, PollSet};
 use pollset_testkit::oracle::kernel_poll;
+use pollset_testkit::twist::{Doubt, is_same_file, is_unix_datagram, twist};
 use rustix::io::{DupFlags, dup3, fcntl_dupfd_cloexec, fcntl_getfd};
 
 use crate::Which;
@@ -22,7 +23,8 @@ pub struct Model {
     open: BTreeMap<RawFd, OwnedFd>,
     registered: IndexMap<RawFd, PollFlags>,
     most_registered: usize,
-    /// Registered numbers that were closed or given another file since.
+    /// Registered numbers that were closed or given another file since, or became ready without a
+    /// sign.
     stale: BTreeSet<RawFd>,
     /// A number was closed or given another file, registered or not.
     pub has_closed: bool,
@@ -122,6 +124,22 @@ impl Model {
                 self.touched.insert(file.as_raw_fd());
             }
         }
+    }
+
+    /// Twists a file. What that makes doubtful, epoll may be wrong about.
+    pub fn twist(&mut self, which: Which) {
+        let Some(file) = self.file(which) else { return };
+        let doubt = twist(file, self.files().map(AsFd::as_fd));
+        let is_doubtful = |other: &OwnedFd| match doubt {
+            Doubt::None => false,
+            Doubt::This => is_same_file(file, other),
+            Doubt::Datagrams => is_unix_datagram(other),
+        };
+        let doubtful = self.open.iter().filter(|(_, other)| is_doubtful(other));
+        let doubtful = doubtful.map(|(number, _)| *number);
+        let registered = doubtful.filter(|number| self.registered.contains_key(number));
+        let registered: Vec<_> = registered.collect();
+        self.stale.extend(registered);
     }
 
     fn is_stale(&mut self, number: RawFd) {

@@ -30,6 +30,11 @@ pub enum Step {
     Fill(Which),
     /// Reads all there is.
     Drain(Which),
+    /// Does to a file what is peculiar to its kind, and wakes no waiter: see
+    /// [`twist`](pollset_testkit::twist::twist).
+    Twist(Which),
+    /// Has another thread ask the set once.
+    AskElsewhere,
     /// Shuts down the writing half.
     ShutDown(Which),
     /// Closes a number without unregistering it.

@@ -122,6 +122,8 @@ impl World {
                 self.model().file(*which).into_iter().for_each(write_until_full);
             }
             Step::Drain(which) => self.model().file(*which).into_iter().for_each(drain),
+            Step::Twist(which) => self.model().twist(*which),
+            Step::AskElsewhere => self.ask_elsewhere(),
             Step::ShutDown(which) => {
                 if let Some(file) = self.model().file(*which) {
                     let _ = rustix::net::shutdown(file, rustix::net::Shutdown::Write);

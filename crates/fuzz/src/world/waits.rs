@@ -1,5 +1,7 @@
 //! Waits, and what is compared with the kernel.
 
+use std::panic::resume_unwind;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use pollset::{Builder, Engine, Event, PollFlags, Step as Stage, Timeout};
@@ -112,6 +114,14 @@ impl World {
         }
     }
 
+    /// Some files answer each thread otherwise.
+    pub(super) fn ask_elsewhere(&self) {
+        thread::scope(|scope| {
+            let asks = scope.spawn(|| self.poll(How::Poll, NOW));
+            asks.join().unwrap_or_else(|panic| resume_unwind(panic));
+        });
+    }
+
     pub(super) fn poll_often(&self, count: u16) {
         let model = self.model();
         let before = model.kernel();
@@ -127,15 +137,20 @@ impl World {
         is_unchanged(&model, &before);
     }
 
-    /// What was closed behind the back of a set on epoll is found in a while. On poll(2) there is
-    /// nothing to find.
+    /// How many entries the set has looked at again.
+    fn looked_at(&self) -> u64 {
+        self.set.stats().audited
+    }
+
+    /// What was closed behind the back of a set on epoll is found in a while, and so is what became
+    /// ready without a sign. On poll(2) there is nothing to find.
     pub(super) fn settle(&self) {
         let mut model = self.model();
         if !model.has_doubts() || model.registered().is_empty() {
             return;
         }
         let start = Instant::now();
-        let audited = self.set.stats().audited;
+        let looked_at = self.looked_at();
         let mut found_after = Duration::ZERO;
         loop {
             let before = model.kernel();
@@ -147,7 +162,7 @@ impl World {
             let (Some(Engine::Epoll), Some(events)) = (answer.engine, answer.events) else {
                 return;
             };
-            let checks = self.set.stats().audited - audited;
+            let checks = self.looked_at() - looked_at;
             if events != before {
                 found_after = start.elapsed();
                 let is_late = checks > 2 * model.checks_of_all() || found_after > LONG;

@@ -53,16 +53,18 @@ pub fn attach_tunnel(tunnel: &Fd) -> io::Result<()> {
 pub fn bring_up_tunnel() -> io::Result<()> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     let mut interface = interface();
-    let address = libc::sockaddr_in {
-        sin_family: libc::AF_INET as u16,
-        sin_port: 0,
-        sin_addr: libc::in_addr { s_addr: u32::from(ADDRESS).to_be() },
-        sin_zero: [0; 8],
-    };
-    // SAFETY: both are 16 bytes of integers.
-    interface.ifr_ifru.ifru_addr =
-        unsafe { std::mem::transmute::<libc::sockaddr_in, libc::sockaddr>(address) };
-    ioctl(&socket, libc::SIOCSIFADDR as libc::Ioctl, &interface)?;
+    for (request, address) in [(libc::SIOCSIFADDR, ADDRESS), (libc::SIOCSIFDSTADDR, BEHIND_IT)] {
+        let address = libc::sockaddr_in {
+            sin_family: libc::AF_INET as u16,
+            sin_port: 0,
+            sin_addr: libc::in_addr { s_addr: u32::from(address).to_be() },
+            sin_zero: [0; 8],
+        };
+        // SAFETY: both are 16 bytes of integers.
+        interface.ifr_ifru.ifru_addr =
+            unsafe { std::mem::transmute::<libc::sockaddr_in, libc::sockaddr>(address) };
+        ioctl(&socket, request as libc::Ioctl, &interface)?;
+    }
     interface.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as i16;
     ioctl(&socket, libc::SIOCSIFFLAGS as libc::Ioctl, &interface)
 }

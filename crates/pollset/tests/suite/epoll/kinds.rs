@@ -2,6 +2,7 @@
 //! no waiter woken, an answer that depends on who asks or is consumed by asking.
 
 use std::fmt;
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
@@ -388,15 +389,12 @@ fn a_thread_and_a_process_that_end_are_ready() {
             scene.assert_answers(&[event(&thread.fd, ended)]);
         });
         everywhere(|place| {
-            let (reader, writer) = std::io::pipe().unwrap();
-            let child = Child::run(|| {
-                drop(writer);
-                let _ = std::io::read_to_string(&reader);
-            });
+            let (mut reader, mut writer) = std::io::pipe().unwrap();
+            let child = Child::run(|| reader.read_exact(&mut [0]).unwrap());
             let process = kinds::child(child.pid()).unwrap();
             let scene = place.set_of(&process, PollFlags::IN);
             scene.assert_answers(&[]);
-            drop(reader);
+            writer.write_all(&[0]).unwrap();
             child.join();
             assert_eq!(assert_agrees(&scene.set).len(), 1);
         });
