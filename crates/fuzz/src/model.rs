@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use indexmap::IndexMap;
 use pollset::{Engine, Event, PollFlags, PollSet};
 use pollset_testkit::oracle::kernel_poll;
-use pollset_testkit::twist::{Doubt, is_same_file, is_unix_datagram, twist};
+use pollset_testkit::twist::{Doubt, is_same_file, is_tcp, is_unix_datagram, twist};
 use rustix::io::{DupFlags, dup3, fcntl_dupfd_cloexec, fcntl_getfd};
 
 use crate::Which;
@@ -130,16 +130,23 @@ impl Model {
     pub fn twist(&mut self, which: Which) {
         let Some(file) = self.file(which) else { return };
         let doubt = twist(file, self.files().map(AsFd::as_fd));
-        let is_doubtful = |other: &OwnedFd| match doubt {
-            Doubt::None => false,
-            Doubt::This => is_same_file(file, other),
-            Doubt::Datagrams => is_unix_datagram(other),
+        let numbers = match doubt {
+            Doubt::None => return,
+            Doubt::This => self.registered_files(|other| is_same_file(file, other)),
+            Doubt::Datagrams => self.registered_files(|other| is_unix_datagram(other)),
         };
-        let doubtful = self.open.iter().filter(|(_, other)| is_doubtful(other));
-        let doubtful = doubtful.map(|(number, _)| *number);
-        let registered = doubtful.filter(|number| self.registered.contains_key(number));
-        let registered: Vec<_> = registered.collect();
-        self.stale.extend(registered);
+        self.stale.extend(numbers);
+    }
+
+    /// A forked child, which shares the files, has twisted some.
+    pub fn twisted_by_child(&mut self) {
+        let numbers = self.registered_files(|file| is_tcp(file) || is_unix_datagram(file));
+        self.stale.extend(numbers);
+    }
+
+    fn registered_files(&self, is_meant: impl Fn(&OwnedFd) -> bool) -> Vec<RawFd> {
+        let files = self.open.iter().filter(|(number, _)| self.registered.contains_key(*number));
+        files.filter(|(_, file)| is_meant(file)).map(|(number, _)| *number).collect()
     }
 
     fn is_stale(&mut self, number: RawFd) {

@@ -85,6 +85,19 @@ pub enum Step {
     ReplaceInstance(Which),
 }
 
+impl Step {
+    /// Whether it twists a file, or something inside of it does.
+    pub(crate) fn twists(&self) -> bool {
+        match self {
+            Self::Twist(_) => true,
+            Self::Fork(steps) | Self::Starved(steps) | Self::Interrupted(_, steps) => {
+                steps.iter().any(Self::twists)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Which form of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]

@@ -63,7 +63,8 @@ fn link(file: BorrowedFd<'_>) -> String {
     std::fs::read_link(path).map_or_else(|_| String::new(), |link| link.display().to_string())
 }
 
-fn is_tcp(file: BorrowedFd<'_>) -> bool {
+pub fn is_tcp(file: impl AsFd) -> bool {
+    let file = file.as_fd();
     let families = [AddressFamily::INET, AddressFamily::INET6];
     socket_domain(file).is_ok_and(|family| families.contains(&family))
         && socket_protocol(file).is_ok_and(|protocol| protocol == Some(ipproto::TCP))

@@ -165,10 +165,15 @@ impl World {
             Step::Settle => self.settle(),
             Step::NewSet => self.new_set(),
             Step::During(until, threads) => self.during(*until, threads),
-            Step::Fork(steps) => self.fork(|world| {
-                world.agree();
-                world.steps(steps);
-            }),
+            Step::Fork(steps) => {
+                self.fork(|world| {
+                    world.agree();
+                    world.steps(steps);
+                });
+                if steps.iter().any(Step::twists) {
+                    self.model().twisted_by_child();
+                }
+            }
             Step::Daemon(kind, count, steps) => {
                 self.fork(|world| world.daemon(*kind, *count, steps))
             }

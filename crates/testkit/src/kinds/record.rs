@@ -21,7 +21,7 @@ struct Pages(*mut libc::c_void);
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        // SAFETY: nobody uses them but the kernel.
+        // SAFETY: only the kernel uses them.
         let _ = unsafe { munmap(self.0, 2 * PAGE) };
     }
 }

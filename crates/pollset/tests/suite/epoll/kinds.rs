@@ -19,12 +19,12 @@ use crate::util::{LONG, NOW, event};
 
 /// How a set has come to be asked about a file.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+pub(super) struct Place {
     engine: Engine,
     /// How many idle descriptors are registered, too.
     idle: usize,
     /// The file is registered after the set has moved to the engine, not before.
-    is_late: bool,
+    pub is_late: bool,
 }
 
 const SMALL: usize = 2;
@@ -39,16 +39,16 @@ impl Place {
     }
 
     /// The same, with more that is idle.
-    fn beside(self, idle: usize) -> Self {
+    pub fn beside(self, idle: usize) -> Self {
         Self { idle: idle.max(self.idle), ..self }
     }
 
-    fn is_small(self) -> bool {
+    pub fn is_small(self) -> bool {
         self.idle == SMALL
     }
 
     /// A set on the engine, in which `register` has registered something.
-    fn set(self, register: impl FnOnce(&PollSet)) -> Scene {
+    pub fn set(self, register: impl FnOnce(&PollSet)) -> Scene {
         let idle: Vec<_> = (0..self.idle).map(|_| kinds::event_counter(0)).collect();
         let set = Builder::new().engine(self.engine).build();
         let mut register = Some(register);
@@ -70,20 +70,20 @@ impl Place {
         Scene { set, idle }
     }
 
-    fn set_of(self, fd: &Fd, mask: PollFlags) -> Scene {
+    pub fn set_of(self, fd: &Fd, mask: PollFlags) -> Scene {
         self.set(|set| set.register(fd, mask).unwrap())
     }
 }
 
-struct Scene {
-    set: PollSet,
-    idle: Vec<Fd>,
+pub(super) struct Scene {
+    pub set: PollSet,
+    pub idle: Vec<Fd>,
 }
 
 impl Scene {
     /// The set answers this, and so does the kernel; at once, and again.
     #[track_caller]
-    fn assert_answers(&self, expected: &[Event]) {
+    pub fn assert_answers(&self, expected: &[Event]) {
         let registered: Vec<_> = self.set.iter().collect();
         assert_eq!(kernel_poll(&registered), expected, "the kernel's own answer");
         for _ in 0..3 {
@@ -110,7 +110,7 @@ impl Scene {
 
 /// Runs a test in each place, and says in which it fails.
 #[track_caller]
-fn everywhere(test: impl Fn(Place)) {
+pub(super) fn everywhere(test: impl Fn(Place)) {
     let fails = |place: &Place| catch_unwind(AssertUnwindSafe(|| test(*place))).is_err();
     assert_places(Place::all().filter(fails));
 }
@@ -258,8 +258,8 @@ fn a_record_that_is_pending_is_told_once() {
     });
 }
 
-/// So many ready ones that epoll is asked for more than at first.
-fn many_ready(scene: &Scene) -> Vec<Event> {
+/// More ready ones than epoll is asked for at first.
+pub(super) fn many_ready(scene: &Scene) -> Vec<Event> {
     let ready = &scene.idle[..70];
     ready.iter().for_each(Fd::increment);
     ready.iter().map(|fd| event(fd, PollFlags::IN)).collect()
@@ -290,89 +290,6 @@ fn records_are_told_once_among_many_that_are_ready() {
         all.splice(at..at, told);
         assert_eq!(scene.set.poll(NOW).unwrap(), all);
         assert_eq!(scene.set.poll(NOW).unwrap(), std::mem::take(&mut ready));
-    });
-}
-
-/// Runs a test in a child that has its own of what `flags` say.
-fn apart(flags: i32, test: impl FnOnce()) {
-    let child = Child::run(|| match kinds::unshare(flags) {
-        Ok(()) => test(),
-        Err(error) => eprintln!("not tested: no namespaces: {error}"),
-    });
-    child.join();
-}
-
-fn mounts() -> Fd {
-    kinds::to_read("/proc/thread-self/mounts").unwrap()
-}
-
-#[test]
-fn news_of_mounts_are_told_once_among_many_that_are_ready() {
-    alone(|| {
-        apart(libc::CLONE_NEWNS, || {
-            everywhere(|place| {
-                if place.is_small() {
-                    return;
-                }
-                let (mounts, mask) = (mounts(), PollFlags::IN | PollFlags::PRI);
-                let place = place.beside(600);
-                let scene = place.set_of(&mounts, mask);
-                scene.set.poll(NOW).unwrap();
-                let temporary = tempfile::tempdir().unwrap();
-                let mount = kinds::Mount::of_memory(temporary.path()).unwrap();
-                let ready = many_ready(&scene);
-                for revents in [mask | PollFlags::ERR, PollFlags::IN] {
-                    let mut all = ready.clone();
-                    let at = if place.is_late { all.len() } else { 0 };
-                    all.insert(at, event(&mounts, revents));
-                    assert_eq!(scene.set.poll(NOW).unwrap(), all);
-                }
-                drop(mount);
-            });
-        });
-    });
-}
-
-#[test]
-fn a_tunnel_that_was_registered_before_it_was_attached_is_answered_at_once() {
-    alone(|| {
-        apart(libc::CLONE_NEWNET, || {
-            everywhere(|place| {
-                let Ok(tunnel) = kinds::tunnel() else { return eprintln!("not tested: no tunnel") };
-                let scene = place.set_of(&tunnel, PollFlags::IN | PollFlags::OUT);
-                scene.assert_answers(&[event(&tunnel, PollFlags::ERR)]);
-                kinds::attach_tunnel(&tunnel).unwrap();
-                scene.assert_answers(&[]);
-                kinds::bring_up_tunnel().unwrap();
-                assert_agrees(&scene.set);
-                kinds::send_through_tunnel().unwrap();
-                until_kernel_reports(&tunnel, PollFlags::IN, PollFlags::IN);
-                scene.assert_answers(&[event(&tunnel, PollFlags::IN | PollFlags::OUT)]);
-            });
-        });
-    });
-}
-
-#[test]
-fn a_file_server_that_was_registered_before_it_was_mounted_is_answered_at_once() {
-    alone(|| {
-        apart(libc::CLONE_NEWNS, || {
-            everywhere(|place| {
-                let Ok(server) = kinds::file_server() else {
-                    return eprintln!("not tested: no FUSE");
-                };
-                let scene = place.set_of(&server, PollFlags::IN);
-                scene.assert_answers(&[event(&server, PollFlags::ERR)]);
-                let directory = tempfile::tempdir().unwrap();
-                let mount = kinds::Mount::of_server(directory.path(), server.as_fd()).unwrap();
-                until_kernel_reports(&server, PollFlags::IN, PollFlags::IN);
-                scene.assert_answers(&[event(&server, PollFlags::IN)]);
-                server.drain();
-                scene.assert_answers(&[]);
-                drop(mount);
-                scene.assert_answers(&[event(&server, PollFlags::ERR)]);
-            });
-        });
     });
 }
 

@@ -8,6 +8,7 @@ mod fork;
 mod handover;
 mod instance;
 mod kinds;
+mod namespaces;
 mod phantoms;
 mod refused;
 mod room;
