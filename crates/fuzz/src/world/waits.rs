@@ -137,9 +137,10 @@ impl World {
         is_unchanged(&model, &before);
     }
 
-    /// How many entries the set has looked at again.
+    /// How many entries the set has checked in both ways.
     fn looked_at(&self) -> u64 {
-        self.set.stats().audited
+        let stats = self.set.stats();
+        stats.audited.min(stats.compared)
     }
 
     /// What was closed behind the back of a set on epoll is found in a while, and so is what became

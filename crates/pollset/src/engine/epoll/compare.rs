@@ -225,6 +225,11 @@ impl EpollEngine {
     /// poll(2) has found an entry ready, and epoll has not. The second time in a row it is left to
     /// poll(2) for good.
     fn doubt(&mut self, key: u32) {
+        if !self.epoll.is_there() {
+            // The next wait goes on without it.
+            self.disown();
+            return;
+        }
         let entry = &mut self.entries[key as usize];
         if entry.trust == Trust::Full {
             entry.trust = Trust::Doubted;
