@@ -33,15 +33,21 @@ use super::os::is_wake;
 
 /// Whether `fd` is of a kind that epoll is known to be right about. False if it is not open.
 pub fn epoll_is_right_about(fd: RawFd) -> bool {
-    is_wake(fd)
-        || match type_of_file(fd) {
-            // Their state changes under one lock, and every change wakes its side.
+    if is_wake(fd) {
+        return true;
+    }
+    match socket_option(fd, libc::SO_DOMAIN) {
+        Some(libc::AF_UNIX | libc::AF_NETLINK) => true,
+        Some(libc::AF_INET | libc::AF_INET6) => socket_option(fd, libc::SO_PROTOCOL)
+            .is_some_and(|protocol| PROTOCOLS.contains(&protocol)),
+        Some(_) => false,
+        None => match type_of_file(fd) {
             Some(libc::S_IFIFO) => true,
-            Some(libc::S_IFSOCK) => is_known_socket(fd),
             // Those without an inode of their own have no type.
             Some(0) => is_known_anonymous_file(fd),
             _ => false,
-        }
+        },
+    }
 }
 
 fn type_of_file(fd: RawFd) -> Option<libc::mode_t> {
@@ -62,15 +68,7 @@ const PROTOCOLS: [c_int; 5] = [
     libc::IPPROTO_ICMPV6,
 ];
 
-fn is_known_socket(fd: RawFd) -> bool {
-    match socket_option(fd, libc::SO_DOMAIN) {
-        Some(libc::AF_UNIX | libc::AF_NETLINK) => true,
-        Some(libc::AF_INET | libc::AF_INET6) => socket_option(fd, libc::SO_PROTOCOL)
-            .is_some_and(|protocol| PROTOCOLS.contains(&protocol)),
-        _ => false,
-    }
-}
-
+/// `None` if `fd` is not a socket.
 fn socket_option(fd: RawFd, option: c_int) -> Option<c_int> {
     let mut value: c_int = 0;
     let mut length = size_of::<c_int>() as socklen_t;

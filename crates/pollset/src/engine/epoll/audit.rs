@@ -189,7 +189,7 @@ impl Audit {
 
     fn mode(&self, is_recheck: bool, len: u64, is_blocked: bool) -> Mode {
         let pace = if is_recheck { &self.rechecking } else { &self.comparing };
-        if self.is_at_leisure || is_blocked && self.blocks_again() && pace.in_block > len {
+        if self.is_at_leisure || is_blocked && self.blocks_again() && pace.in_block >= len {
             Mode::Idle
         } else if is_blocked {
             Mode::Blocked

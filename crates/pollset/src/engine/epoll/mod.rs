@@ -1,4 +1,6 @@
+mod ask;
 mod audit;
+mod check;
 mod compare;
 mod found;
 mod serials;
@@ -6,22 +8,21 @@ mod serials;
 use std::io;
 use std::mem::take;
 use std::os::fd::RawFd;
-use std::time::Duration;
 
 use rustix::io::Errno;
 
+use ask::{NO_EVENT, ROOM};
 use audit::Audit;
-use compare::{Comparison, ENDS, Trust};
+use compare::{Comparison, Trust};
 use found::FoundSlots;
 use serials::Serials;
 
-use super::Answer;
 use crate::PollFlags;
 use crate::registrations::{NO_KEY, Slot, VACANT};
 use crate::stats::Counters;
-use crate::sys::epoll::{Epoll, Token, coarse_now, now, parts};
+use crate::sys::epoll::{Epoll, Token, coarse_now};
 use crate::sys::kinds::epoll_is_right_about;
-use crate::sys::{self, process_generation};
+use crate::sys::process_generation;
 
 /// The epoll engine: level-triggered epoll for the files that epoll is known to be right about, and an
 /// array for the rest.
@@ -307,152 +308,13 @@ impl EpollEngine {
         Ok(())
     }
 
-    /// Asks, and waits until something is ready or the timeout is over (`None`: for ever). Tells
-    /// `answer` what it finds out about slots, all of them below `slots`.
-    #[inline]
-    pub fn ask(
-        &mut self,
-        timeout: Option<Duration>,
-        slots: usize,
-        answer: impl FnMut(usize, PollFlags),
-    ) -> io::Result<Answer> {
-        self.found.clear();
-        if self.aside_keys.is_empty()
-            && self.comparison.answers.is_empty()
-            && let Some(ms) = whole_milliseconds(timeout)
-        {
-            return self.ask_epoll::<false>(ms, slots, answer);
+    /// The number of an entry is closed, or means another file.
+    fn renew(&mut self, key: u32) {
+        self.watched[key as usize].serial = 0;
+        self.entries[key as usize].state = State::New;
+        if self.add(key).is_err() {
+            self.put_aside(key);
         }
-        self.ask_both(timeout, slots, answer)
-    }
-
-    /// Asks poll(2) about what is aside, and epoll about the rest.
-    fn ask_both(
-        &mut self,
-        timeout: Option<Duration>,
-        slots: usize,
-        answer: impl FnMut(usize, PollFlags),
-    ) -> io::Result<Answer> {
-        let has_answers = !self.comparison.answers.is_empty();
-        let timeout = if has_answers { Some(Duration::ZERO) } else { timeout };
-        // The kernel takes as many entries as a process may have descriptors; one more, that of an
-        // instance that watches nothing, may be too many.
-        let first = if self.watched() == 0 { 1 } else { 0 };
-        self.aside[0].revents = 0;
-        self.hide_answered();
-        let outcome = sys::poll(&mut self.aside[first..], timeout);
-        self.show_answered();
-        match outcome {
-            Ok(_) => self.take_answers_aside(),
-            // None of them was ready. But there are answers to give.
-            Err(error) if has_answers && is(&error, Errno::INTR) => {
-                self.aside[0].revents = PollFlags::IN.bits() as i16;
-            }
-            Err(error) => {
-                self.forget_answers();
-                return Err(error);
-            }
-        }
-        match PollFlags::from_bits_retain(self.aside[0].revents as u16) {
-            PollFlags::IN => self.ask_epoll::<true>(0, slots, answer),
-            revents if revents.is_empty() => {
-                self.merge(0, answer);
-                Ok(self.ready(slots))
-            }
-            _ => {
-                self.disown();
-                Ok(Answer::Lost)
-            }
-        }
-    }
-
-    #[inline]
-    fn ask_epoll<const HAS_ANSWERS: bool>(
-        &mut self,
-        ms: i32,
-        slots: usize,
-        mut answer: impl FnMut(usize, PollFlags),
-    ) -> io::Result<Answer> {
-        let ready = match self.epoll.wait(&mut self.buffer, ms) {
-            Ok(ready) => ready,
-            Err(error) => return self.fail(error),
-        };
-        let room = self.buffer.len();
-        if ready == room && room <= self.entries.len() {
-            // There may be more. Asked again, it starts with those that it has not given yet.
-            self.buffer.resize(self.entries.len() + 1, NO_EVENT);
-            self.audit.hasten();
-            return Ok(Answer::More);
-        }
-        let mut all = PollFlags::empty();
-        for (event, place) in self.buffer[..ready].iter().zip(self.found.add(ready)) {
-            let (revents, token) = parts(event);
-            let (key, serial) = (token as u32, (token >> 32) as u32);
-            match self.watched.get(key as usize) {
-                Some(watched) if watched.serial == serial && serial != 0 => {
-                    answer(watched.slot as usize, revents);
-                    *place = watched.slot;
-                    all |= revents;
-                }
-                _ => return Ok(self.is_surprised(key, serial)),
-            }
-        }
-        if all.intersects(ENDS) {
-            self.compare_ended(ready, &mut answer);
-        }
-        if HAS_ANSWERS {
-            self.merge(ready, answer);
-        }
-        if ready < room / 4 && room > ROOM {
-            self.buffer.truncate((room / 2).max(ROOM));
-        }
-        Ok(self.ready(slots))
-    }
-
-    #[cold]
-    fn fail(&mut self, error: io::Error) -> io::Result<Answer> {
-        if is(&error, Errno::INTR) {
-            return Err(error);
-        }
-        // Not an epoll instance any more; else the system has come to forbid it.
-        if is(&error, Errno::BADF) || is(&error, Errno::INVAL) {
-            self.disown();
-        }
-        Ok(Answer::Lost)
-    }
-
-    /// By an event that fits no entry.
-    #[cold]
-    fn is_surprised(&mut self, key: u32, serial: u32) -> Answer {
-        if (key as usize) < self.watched.len() && self.serials.contains(serial) {
-            return Answer::Phantom;
-        }
-        // Somebody else's instance has taken the number.
-        self.disown();
-        Answer::Lost
-    }
-
-    #[inline]
-    fn ready(&mut self, slots: usize) -> Answer {
-        self.found.put_in_order(slots);
-        Answer::Ready(self.found.len())
-    }
-
-    /// How many answers the next wait gives, at most, before it asks for a second one.
-    pub fn answers_at_once(&self) -> usize {
-        self.aside.len() + self.buffer.len()
-    }
-
-    /// The slots that something was found about and that were not taken, in order.
-    #[inline]
-    pub fn take_slots(&mut self) -> &[u32] {
-        self.found.take_all()
-    }
-
-    /// The next slot of those that something was found about, in order. Each is given once.
-    #[inline]
-    pub fn take_slot(&mut self) -> Option<usize> {
-        self.found.take_next()
     }
 
     /// Puts a new instance in the place of this one, with the same entries.
@@ -494,87 +356,6 @@ impl EpollEngine {
         self.process = NOBODY;
     }
 
-    /// Makes the checks that are due. False: the instance is lost, somebody else's file has its
-    /// number.
-    #[inline]
-    #[must_use]
-    pub fn audit(&mut self, is_blocked: bool, counters: &Counters) -> bool {
-        let now = coarse_now();
-        !self.audit.is_due(now, is_blocked) || self.check_due(now, is_blocked, counters)
-    }
-
-    #[cold]
-    fn check_due(&mut self, now: u64, is_blocked: bool, counters: &Counters) -> bool {
-        if !is_blocked {
-            self.forget_answers();
-        }
-        let len = self.entries.len();
-        let due = self.audit.due(now, len, is_blocked);
-        if due.recheck > 0 && !self.epoll.is_there() {
-            self.disown();
-            return false;
-        }
-        self.compare_first();
-        if due.compare > 0 {
-            let (checks, nanoseconds) = self.compare(due.compare, due.slice);
-            self.audit.has_compared(checks, nanoseconds, len, is_blocked);
-            counters.compared.add(checks as u64);
-        }
-        if due.recheck > 0 {
-            let (checks, nanoseconds) = self.recheck(due.recheck, due.slice);
-            self.audit.has_rechecked(checks, nanoseconds, len, is_blocked);
-            counters.audited.add(checks as u64);
-        }
-        true
-    }
-
-    /// Re-checks so many entries, or as many as the time allows, in nanoseconds. Returns how many,
-    /// and how long it took.
-    fn recheck(&mut self, checks: usize, slice: u64) -> (usize, u64) {
-        let start = now();
-        for done in 1..=checks {
-            if self.next_rechecked >= self.entries.len() {
-                self.next_rechecked = 0;
-            }
-            self.recheck_entry(self.next_rechecked as u32);
-            self.next_rechecked += 1;
-            if done % CLOCK == 0 || done == checks {
-                let taken = now() - start;
-                // The next ones are likely to take as long as these.
-                if done == checks || taken + taken * CLOCK as u64 / done as u64 > slice {
-                    return (done, taken);
-                }
-            }
-        }
-        (0, 0)
-    }
-
-    fn recheck_entry(&mut self, key: u32) {
-        let Entry { fd, told, state, .. } = self.entries[key as usize];
-        let serial = self.watched[key as usize].serial;
-        if state == State::Watched && self.epoll.modify(fd, mask(told), token(key, serial)).is_err()
-        {
-            self.renew(key);
-        }
-    }
-
-    /// The number of an entry is closed, or means another file.
-    fn renew(&mut self, key: u32) {
-        self.watched[key as usize].serial = 0;
-        self.entries[key as usize].state = State::New;
-        if self.add(key).is_err() {
-            self.put_aside(key);
-        }
-    }
-
-    /// How long to block before the next [`audit`](Self::audit).
-    pub fn pause(&self) -> Option<Duration> {
-        (self.watched() > 0).then(|| {
-            let pause = self.audit.pause(self.entries.len());
-            Duration::from_millis(pause.as_millis() as u64)
-        })
-    }
-
     /// How many entries the kernel has, once it has been told of all.
     fn watched(&self) -> usize {
         self.entries.len() - self.free.len() - self.aside_keys.len()
@@ -612,14 +393,6 @@ impl Drop for EpollEngine {
 /// The generation of no process.
 const NOBODY: u32 = 0;
 
-const NO_EVENT: libc::epoll_event = libc::epoll_event { events: 0, u64: 0 };
-
-/// Events that are asked for at once, unless there have been more lately.
-const ROOM: usize = 64;
-
-/// Re-checks between two looks at the clock.
-const CLOCK: usize = 2;
-
 /// Whether epoll might sleep through what this mask waits for: many files wake their waiters with
 /// `IN` or `OUT` alone, and epoll looks at a file only if it is woken with what was asked for.
 fn is_deaf(mask: PollFlags) -> bool {
@@ -645,18 +418,6 @@ fn pollfd(fd: RawFd, events: PollFlags) -> libc::pollfd {
 
 fn is(error: &io::Error, errno: Errno) -> bool {
     Errno::from_io_error(error) == Some(errno)
-}
-
-/// -1 for ever.
-fn whole_milliseconds(timeout: Option<Duration>) -> Option<i32> {
-    match timeout {
-        None => Some(-1),
-        Some(Duration::ZERO) => Some(0),
-        Some(timeout) if timeout.subsec_nanos() % 1_000_000 == 0 => {
-            timeout.as_millis().try_into().ok()
-        }
-        Some(_) => None,
-    }
 }
 
 #[cfg(test)]
