@@ -101,3 +101,60 @@ fn is_known_anonymous_file(fd: RawFd) -> bool {
     let mut name = [0; 32];
     readlinkat_raw(CWD, path, &mut name).is_ok_and(|length| NAMES.contains(&&name[..length]))
 }
+
+#[cfg(test)]
+#[cfg(not(miri))]
+mod tests {
+    use std::fs::File;
+    use std::net::{TcpListener, UdpSocket};
+    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::os::unix::net::{UnixDatagram, UnixStream};
+
+    use rustix::event::{EventfdFlags, epoll, eventfd};
+    use rustix::fs::inotify;
+    use rustix::process::{PidfdFlags, getpid, pidfd_open};
+
+    use super::*;
+    use crate::Waker;
+
+    #[track_caller]
+    fn check(file: impl Into<OwnedFd>, is_right: bool) {
+        let file = file.into();
+        assert_eq!(epoll_is_right_about(file.as_raw_fd()), is_right);
+    }
+
+    #[test]
+    fn epoll_is_right_about_sockets_pipes_and_some_anonymous_files() {
+        check(TcpListener::bind("127.0.0.1:0").unwrap(), true);
+        check(UdpSocket::bind("127.0.0.1:0").unwrap(), true);
+        check(UnixStream::pair().unwrap().0, true);
+        check(UnixDatagram::unbound().unwrap(), true);
+        check(std::io::pipe().unwrap().0, true);
+        check(eventfd(0, EventfdFlags::CLOEXEC).unwrap(), true);
+        check(pidfd_open(getpid(), PidfdFlags::empty()).unwrap(), true);
+        // A user may have few of them.
+        if let Ok(inotify) = inotify::init(inotify::CreateFlags::CLOEXEC) {
+            check(inotify, true);
+        }
+    }
+
+    #[test]
+    fn all_else_is_left_to_poll() {
+        for path in ["/dev/null", "/proc/self/mounts", "/", "/dev/urandom"] {
+            check(File::open(path).unwrap(), false);
+        }
+        check(epoll::create(epoll::CreateFlags::CLOEXEC).unwrap(), false);
+        assert!(!epoll_is_right_about(1 << 30), "it is not open");
+    }
+
+    #[test]
+    fn a_waker_is_known_until_it_is_dropped() {
+        let wakers: Vec<_> = (0..40).map(|_| Waker::new().unwrap()).collect();
+        let numbers: Vec<_> = wakers.iter().map(Waker::as_raw_fd).collect();
+        // Those that there was no place for are looked at.
+        assert!(numbers.iter().all(|&fd| epoll_is_right_about(fd)));
+        assert!(numbers.iter().any(|&fd| is_wake(fd)));
+        drop(wakers);
+        assert!(!numbers.iter().any(|&fd| is_wake(fd)));
+    }
+}

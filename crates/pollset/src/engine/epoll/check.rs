@@ -30,7 +30,7 @@ impl EpollEngine {
             self.disown();
             return false;
         }
-        self.compare_first();
+        counters.compared.add(self.compare_first() as u64);
         if due.compare > 0 {
             let (checks, nanoseconds) = self.compare(due.compare, due.slice);
             self.audit.has_compared(checks, nanoseconds, len, is_blocked);

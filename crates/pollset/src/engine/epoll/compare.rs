@@ -100,14 +100,16 @@ impl EpollEngine {
         answers.map(|&(key, revents)| (self.watched[key as usize].slot as usize, revents))
     }
 
-    /// Compares what is to be compared in this wait in any case.
-    pub fn compare_first(&mut self) {
+    /// Compares what is to be compared in this wait in any case. Returns how many.
+    pub fn compare_first(&mut self) -> usize {
         while let Some(key) = self.comparison.first.pop() {
             if take(&mut self.entries[key as usize].is_first) {
                 self.enlist(key);
             }
         }
+        let count = self.comparison.array.len();
         self.ask_enlisted();
+        count
     }
 
     /// Compares the next so many entries, or as many as the time allows, in nanoseconds. Returns how

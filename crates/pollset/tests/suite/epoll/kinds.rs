@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use pollset::{Builder, Engine, Event, PollFlags, PollSet};
 
+use super::{asked, instance, watched};
 use crate::util::fd::Fd;
 use crate::util::kinds::{self, Kind};
 use crate::util::oracle::{assert_agrees, kernel_poll, until_kernel_reports};
@@ -163,6 +164,33 @@ fn urgent_data_that_is_put_among_the_rest_is_found() {
             twist(&server, []);
             scene.assert_answers(&[]);
         }
+    });
+}
+
+#[test]
+fn what_epoll_misses_twice_is_left_to_poll() {
+    alone(|| {
+        let (server, _client) = kinds::tcp_pair_with_urgent_data();
+        let other = kinds::event_counter(0);
+        let set = asked([&server, &other]);
+        let ready = [event(&server, PollFlags::IN)];
+        assert_eq!(watched(instance()), 2);
+        twist(&server, []);
+        assert_eq!(set.poll(Duration::from_millis(300)).unwrap(), ready);
+        assert_eq!(watched(instance()), 2);
+        assert_eq!(set.poll(NOW).unwrap(), ready);
+        assert_eq!(watched(instance()), 1);
+        for mask in [PollFlags::IN | PollFlags::RDHUP, PollFlags::IN] {
+            twist(&server, []);
+            assert_eq!(set.poll(NOW).unwrap(), []);
+            set.modify(&server, mask).unwrap();
+            twist(&server, []);
+            assert_eq!(set.poll(NOW).unwrap(), ready);
+        }
+        // Registered anew, it may be another file.
+        set.register(&server, PollFlags::IN).unwrap();
+        assert_agrees(&set);
+        assert_eq!(watched(instance()), 2);
     });
 }
 

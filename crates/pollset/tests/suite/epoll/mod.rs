@@ -4,6 +4,7 @@ mod aside;
 mod audit;
 mod auto;
 mod changes;
+mod ends;
 mod fork;
 mod handover;
 mod instance;
