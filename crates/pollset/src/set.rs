@@ -48,10 +48,16 @@ use crate::{
 /// A new set holds no descriptor and makes no system call. A wait is a poll(2), or an epoll(7) once
 /// that has become cheaper: for large sets of which few are ready (see
 /// [`Engine`](crate::Engine)). Then a number that was closed *without being unregistered* may go
-/// unnoticed for a while: 50 ms at 10,000 descriptors and 100 ms at 19,000 while waits go on, about
-/// a second in a wait that stays blocked. Until then it may be missing from the answers, or be
-/// reported with its old file's events. Up to 8 descriptors are always on poll(2), which notices at
-/// the next wait.
+/// unnoticed for a while: 50 ms at 10,000 descriptors and 100 ms at 19,000 while waits follow each
+/// other, about a second in a wait that stays blocked; no time at all after the end of its connection
+/// was reported. Until then it may be missing from the answers, or be reported with its old file's
+/// events. The same holds for sockets that a system call makes ready without waking their waiters
+/// (`SO_OOBINLINE`, when the urgent byte has come already). Up to 8 descriptors are always on
+/// poll(2), and right at the next wait.
+///
+/// Only sockets, pipes and a few more kinds of files are ever on epoll: those that it is known to be
+/// right about. What is of another kind is asked by poll(2) in the same wait, so a large set is
+/// cheaper without them.
 ///
 /// # Forking
 ///

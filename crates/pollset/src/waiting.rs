@@ -108,9 +108,8 @@ impl<'a> Waiting<'a> {
     /// Whether the next step doesn't block and is usually over in a few microseconds: it asks about
     /// few descriptors, or is given few answers, and applies few changes.
     ///
-    /// On epoll, it may also look for closed numbers, which takes up to a millisecond at 20,000
-    /// descriptors and at most 5 % of all time. And a file may take its time to say whether it is
-    /// ready, if another process is asked for it.
+    /// On epoll, it may also look for closed numbers, which takes a few microseconds. And a file may
+    /// take its time to say whether it is ready, if another process is asked for it.
     #[inline]
     #[must_use]
     pub fn is_short(&mut self) -> bool {
