@@ -14,8 +14,10 @@ import signal
 import socket
 import struct
 import tempfile
+import termios
 import threading
 import time
+import tty
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Callable, NamedTuple
 
@@ -160,6 +162,7 @@ NUMBERS = {
     "seccomp": {"x86_64": 317, "aarch64": 277},
     "bpf": {"x86_64": 321, "aarch64": 280},
     "userfaultfd": {"x86_64": 323, "aarch64": 282},
+    "exit": {"x86_64": 60, "aarch64": 93},
     "getppid": {"x86_64": 110, "aarch64": 173},
     "fanotify_mark": {"x86_64": 301, "aarch64": 263},
     "io_uring_setup": 425,
@@ -187,11 +190,21 @@ def written(path, text):
 
 
 def fill(fd, size=4096):
-    """Writes until there is no room."""
+    """Writes until there is no room, and tells whether there was any."""
     os.set_blocking(fd, False)
+    written = 0
     with suppress(BlockingIOError):
         while True:
-            os.write(fd, bytes(size))
+            written += os.write(fd, bytes(size))
+    return written > 0
+
+
+def fill_to_the_end(fd, size=4096):
+    """The same for what moves on by itself for a while."""
+    idle = 0
+    while idle < 5:
+        idle = 0 if fill(fd, size) else idle + 1
+        time.sleep(0.05)
 
 
 # Network devices.
@@ -215,7 +228,7 @@ TUN, TAP, NO_HEADER, MANY_QUEUES = 0x0001, 0x0002, 0x1000, 0x0100
 ATTACH, DETACH = 0x0200, 0x0400
 
 
-def tunnel(things, flags, more=0):
+def tunnel(things, flags):
     fd = things.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
     yield Register(fd, IN)
     yield now(ERR)
@@ -254,8 +267,9 @@ def tun_queue_attached_again(things):
 # TCP.
 
 
-def urgent(things, protocol=TCP):
-    accepted, client = things.connection(protocol)
+@program
+def tcp_urgent_byte_becomes_inline(things):
+    accepted, client = things.connection()
     yield Register(accepted.fileno(), IN)
     yield now(0)
     client.send(b"!", socket.MSG_OOB)
@@ -263,11 +277,6 @@ def urgent(things, protocol=TCP):
     yield now(0)
     accepted.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
     yield soon(IN)
-
-
-@program
-def tcp_urgent_byte_becomes_inline(things):
-    return urgent(things)
 
 
 @program
@@ -283,9 +292,10 @@ def tcp_urgent_byte_becomes_inline_after_the_data_before_it(things):
     yield soon(IN)
 
 
-def smaller_receive_buffer(things, protocol):
+@program
+def tcp_receive_buffer_made_smaller(things):
     """What is there is enough once the buffer is nearly full with it."""
-    accepted, client = things.connection(protocol)
+    accepted, client = things.connection()
     accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 30_000)
     client.sendall(bytes(20_000))
     time.sleep(0.02)
@@ -295,14 +305,8 @@ def smaller_receive_buffer(things, protocol):
     yield soon(IN)
 
 
-@program
-def tcp_receive_buffer_made_smaller(things):
-    return smaller_receive_buffer(things, socket.IPPROTO_TCP)
-
-
-@program
-def tcp_low_water_mark_lowered(things):
-    accepted, client = things.connection()
+def low_water_mark_lowered(things, protocol):
+    accepted, client = things.connection(protocol)
     accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1000)
     client.sendall(bytes(500))
     time.sleep(0.02)
@@ -310,6 +314,11 @@ def tcp_low_water_mark_lowered(things):
     yield now(0)
     accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 100)
     yield soon(IN)
+
+
+@program
+def tcp_low_water_mark_lowered(things):
+    return low_water_mark_lowered(things, TCP)
 
 
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_RECV_QUEUE, TCP_REPAIR_WINDOW = 19, 20, 1, 29
@@ -356,9 +365,7 @@ def tcp_window_closed_by_repair(things):
 def full_to_the_mark(things, protocol):
     """A socket that is not writable because of its limit on what isn't sent yet."""
     _, client = things.connection(protocol)
-    fill(client.fileno(), 100_000)
-    time.sleep(0.02)
-    fill(client.fileno(), 100_000)
+    fill_to_the_end(client.fileno(), 100_000)
     return client
 
 
@@ -378,31 +385,37 @@ def mark_raised_by_sysctl(things, protocol):
 
 @program(unshare=NEW_NET)
 def tcp_mark_of_unsent_data_raised_by_sysctl(things):
-    return mark_raised_by_sysctl(things, socket.IPPROTO_TCP)
+    return mark_raised_by_sysctl(things, TCP)
 
 
-@program(unshare=NEW_NET)
-def tcp_mark_of_unsent_data_raised(things):
+def mark_raised(things, protocol):
     interface_up(b"lo")
     written(NOTSENT, "4096")
-    client = full_to_the_mark(things, socket.IPPROTO_TCP)
+    client = full_to_the_mark(things, protocol)
     yield Register(client.fileno(), OUT)
     yield now(0)
     client.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, 1 << 30)
     yield soon(OUT)
 
 
-@program
-def tcp_send_buffer_enlarged(things):
-    _, client = things.connection()
+@program(unshare=NEW_NET)
+def tcp_mark_of_unsent_data_raised(things):
+    return mark_raised(things, TCP)
+
+
+def send_buffer_enlarged(things, protocol):
+    _, client = things.connection(protocol)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 10_000)
-    fill(client.fileno())
-    time.sleep(0.02)
-    fill(client.fileno())
+    fill_to_the_end(client.fileno())
     yield Register(client.fileno(), OUT)
     yield now(0)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 200_000)
     yield soon(OUT)
+
+
+@program
+def tcp_send_buffer_enlarged(things):
+    return send_buffer_enlarged(things, TCP)
 
 
 def waiting_client_moved(things, protocol):
@@ -434,7 +447,7 @@ def waiting_client_moved(things, protocol):
 
 @program(unshare=NEW_NET)
 def tcp_client_moved_from_a_closed_listener(things):
-    return waiting_client_moved(things, socket.IPPROTO_TCP)
+    return waiting_client_moved(things, TCP)
 
 
 @program
@@ -445,6 +458,21 @@ def tcp_time_stamp_in_the_error_queue(things):
     yield now(0)
     accepted.send(b"data")
     yield soon(ERR)
+
+
+@program
+def tcp_zero_copy_completed(things):
+    accepted, client = things.connection()
+    accepted.setsockopt(socket.SOL_SOCKET, 60, 1)  # SO_ZEROCOPY
+    yield Register(accepted.fileno(), 0)
+    for _ in range(3):
+        yield now(0)
+        accepted.send(bytes(20_000), 0x4000000)  # MSG_ZEROCOPY
+        received = 0
+        while received < 20_000:
+            received += len(client.recv(20_000))
+        yield soon(ERR)
+        accepted.recvmsg(1, 100, socket.MSG_ERRQUEUE)
 
 
 @program
@@ -512,7 +540,7 @@ def unix_stream_urgent_byte(things):
     one.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
     yield soon(IN | PRI)
     assert one.recv(1) == b"!"
-    yield soon(0)
+    yield now(0)
     other.send(b"x")
     yield soon(IN)
 
@@ -615,6 +643,21 @@ def mptcp_connection(things):
     yield soon(IN)
 
 
+@program
+def mptcp_low_water_mark_lowered(things):
+    return low_water_mark_lowered(things, MPTCP)
+
+
+@program
+def mptcp_send_buffer_enlarged(things):
+    return send_buffer_enlarged(things, MPTCP)
+
+
+@program(unshare=NEW_NET)
+def mptcp_mark_of_unsent_data_raised(things):
+    return mark_raised(things, MPTCP)
+
+
 @program(unshare=NEW_NET)
 def mptcp_mark_of_unsent_data_raised_by_sysctl(things):
     return mark_raised_by_sysctl(things, MPTCP)
@@ -623,11 +666,6 @@ def mptcp_mark_of_unsent_data_raised_by_sysctl(things):
 @program(unshare=NEW_NET)
 def mptcp_client_moved_from_a_closed_listener(things):
     return waiting_client_moved(things, MPTCP)
-
-
-@program
-def mptcp_receive_buffer_made_smaller(things):
-    return smaller_receive_buffer(things, MPTCP)
 
 
 @program(unshare=NEW_NET)
@@ -755,9 +793,10 @@ def pidfd_that_ends(things, flags, mask, seen, reaped):
     yield Register(fd, mask)
     yield now(0)
     child.go()
-    yield soon(seen)
+    if seen:
+        yield soon(seen)
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    yield soon(seen)
+    yield soon(seen) if seen else now(0)
     child.reap()
     yield soon(reaped)
 
@@ -781,13 +820,25 @@ def pidfd_with_mask_0(things):
 
 
 @program
+def pidfd_of_one_thread_of_many(things):
+    go = threading.Event()
+    thread = threading.Thread(target=go.wait, args=[20])
+    thread.start()
+    things.callback(thread.join)
+    things.callback(go.set)
+    fd = things.fd(system_call("pidfd_open", thread.native_id, PIDFD_THREAD))
+    yield Register(fd, 0)
+    yield now(0)
+    go.set()
+    yield soon(HUP)
+
+
+@program
 def pidfd_whose_first_thread_ends_first(things):
     def leave():
         second = threading.Thread(target=time.sleep, args=[0.15])
         second.start()
-        # Only this thread.
-        system_call_number = {"x86_64": 60, "aarch64": 93}[platform.machine()]
-        libc("syscall", system_call_number, 0)
+        system_call("exit", 0)  # only this thread
 
     child = Forked(things, leave)
     fd = things.fd(system_call("pidfd_open", child.pid, 0))
@@ -970,6 +1021,16 @@ def pipe_filled_by_splice(things):
 
 
 @program
+def pipe_filled_by_sendfile(things):
+    reader, writer = things.pipe()
+    file = things.open(__file__, os.O_RDONLY)
+    yield Register(reader, IN)
+    yield now(0)
+    os.sendfile(writer, file, 0, 100)
+    yield soon(IN)
+
+
+@program
 def pipe_filled_by_tee(things):
     source, into_source = things.pipe()
     reader, writer = things.pipe()
@@ -1047,7 +1108,7 @@ def fifo_whose_writers_come_and_go(things):
     yield now(0)
     for flags in [os.O_WRONLY, os.O_RDWR]:
         other = os.open(path, flags)
-        yield soon(0)
+        yield now(0)
         os.close(other)
         yield soon(HUP)
 
@@ -1125,16 +1186,15 @@ class Faults:
     """A perf event for the page faults of this thread; it says IN once for each."""
 
     def __init__(self, things):
-        software, page_faults, disabled, exclude_none = 1, 2, 1, 0
+        software, page_faults, disabled = 1, 2, 1
         attributes = struct.pack(
-            "2I5Q2I2Q", software, 72, page_faults, 1, 1, 0, disabled | exclude_none, 1, 0, 0, 0
+            "2I5Q2I2Q", software, 72, page_faults, 1, 1, 0, disabled, 1, 0, 0, 0
         )
         flag_close_on_exec = 8
         attributes = ctypes.create_string_buffer(attributes, 72)
         self.fd = things.fd(
             system_call("perf_event_open", attributes, 0, -1, -1, flag_close_on_exec)
         )
-        self.things = things
         things.map(self.fd, 8192)
 
     def happen(self):
@@ -1275,7 +1335,6 @@ def fuse_file_system(things, device):
     for key, value in options.items():
         system_call("fsconfig", context, 1, key.encode(), value.encode(), 0)
     system_call("fsconfig", context, 6, None, None, 0)
-    # The device goes before the file system, which so has no one to ask.
 
 
 @program
@@ -1300,6 +1359,17 @@ def pipe_emptied_by_splice_to_fuse(things):
     yield now(0)
     splice(reader, device, len(reply))
     yield soon(OUT)
+
+
+@program
+def pipe_filled_by_splice_from_fuse(things):
+    device = things.open("/dev/fuse", os.O_RDWR | os.O_NONBLOCK)
+    reader, writer = things.pipe()
+    fuse_file_system(things, device)
+    yield Register(reader, IN)
+    yield now(0)
+    splice(device, writer, 1 << 16)
+    yield soon(IN)
 
 
 @program
@@ -1452,12 +1522,10 @@ def kernel_log_read_from_the_start_again(things):
 @program
 def terminal_that_has_room_again(things):
     controller, terminal = (things.fd(fd) for fd in os.openpty())
-    fcntl.ioctl(terminal, 0x5412, b"\n")  # TIOCSTI: not needed, but it shows that this is one
-    fill(controller)
+    tty.setraw(terminal)
+    fill_to_the_end(controller)
     yield Register(controller, OUT)
     yield now(0)
-    import termios
-
     termios.tcflush(terminal, termios.TCIFLUSH)
     yield soon(OUT)
 
