@@ -39,7 +39,7 @@ class Register(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """Ask for so many milliseconds: the answer must say `events`, 0 if it must not name it."""
+    """Wait up to `timeout` milliseconds: the answer must say `events`; 0 if it must not name it."""
 
     timeout: int
     events: int
