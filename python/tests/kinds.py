@@ -476,6 +476,15 @@ def tcp_zero_copy_completed(things):
 
 
 @program
+def tcp_listener_shut_down(things):
+    listener = things.listener()
+    yield Register(listener.fileno(), 0)
+    yield now(0)
+    listener.shutdown(socket.SHUT_RD)
+    yield soon(HUP)
+
+
+@program
 def tcp_disconnected_by_its_own_side(things):
     accepted, _ = things.connection()
     yield Register(accepted.fileno(), 0)
@@ -504,6 +513,29 @@ def unix_datagram_peer_connects_back(things):
     yield Register(one.fileno(), OUT)
     yield now(0)
     other.connect(one.getsockname())
+    yield soon(OUT)
+
+
+@program
+def unix_datagram_peer_leaves_another_and_connects_back(things):
+    one, other = queue_of_peer_full(things)
+    third = things.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    third.bind(one.getsockname() + "-third")
+    other.connect(third.getsockname())
+    yield Register(one.fileno(), OUT)
+    yield now(0)
+    other.connect(one.getsockname())
+    yield soon(OUT)
+
+
+@program
+def unix_datagram_connected_to_the_same_peer_again(things):
+    one, other = queue_of_peer_full(things)
+    yield Register(one.fileno(), OUT)
+    yield now(0)
+    one.connect(other.getsockname())
+    yield now(0)
+    other.recv(1)
     yield soon(OUT)
 
 
@@ -1346,8 +1378,8 @@ def fuse_before_and_after_it_is_mounted(things):
     yield soon(IN)
 
 
-@program
-def pipe_emptied_by_splice_to_fuse(things):
+def emptied_by_fuse(things):
+    """The kernel takes a part of a full pipe, and wakes no writer."""
     device = things.open("/dev/fuse", os.O_RDWR | os.O_NONBLOCK)
     fuse_file_system(things, device)
     unique = struct.unpack_from("2IQ", os.read(device, 1 << 16))[2]
@@ -1358,6 +1390,20 @@ def pipe_emptied_by_splice_to_fuse(things):
     yield Register(writer, OUT)
     yield now(0)
     splice(reader, device, len(reply))
+    return reader
+
+
+@program
+def pipe_emptied_by_splice_to_fuse(things):
+    yield from emptied_by_fuse(things)
+    yield soon(OUT)
+
+
+@program
+def pipe_emptied_by_splice_to_fuse_and_then_read(things):
+    """Reading wakes no writer either, for the pipe is no longer full."""
+    reader = yield from emptied_by_fuse(things)
+    os.read(reader, 4096)
     yield soon(OUT)
 
 
