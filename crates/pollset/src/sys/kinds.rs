@@ -15,12 +15,17 @@
 //! 3. *They answer every thread alike.* A signalfd answers for the thread that asks; when another
 //!    thread has asked in vain, epoll drops the entry.
 //! 4. *Asking changes nothing.* A perf event, `/proc/self/mounts`, files of sysfs and RDS sockets
-//!    forget what they have told once, and epoll asks when an entry is added and whenever its buffer
-//!    was too small.
+//!    forget what they have told once, and so does an epoll instance that watches one of them; epoll
+//!    asks when an entry is added and whenever its buffer was too small.
 //!
 //! A list of the files of which that is not true would always be one file short. This is the list of
-//! those of which it is known to be true: by the kernel's source, and by tests that compare them with
-//! poll(2). What isn't in it is left to poll(2).
+//! those of which 1, 3 and 4 are always true and 2 in all ordinary use: by the kernel's source, and by
+//! tests that compare them with poll(2). What isn't in it is left to poll(2).
+//!
+//! Exceptions to 2 that are known, and found by comparing: TCP, when `SO_OOBINLINE` is set after the
+//! urgent byte has come, when `SO_RCVBUF` is made smaller than `SO_RCVLOWAT` needs, and under
+//! `TCP_REPAIR`; a Unix datagram socket, when a full peer connects to it; a full pipe that is spliced
+//! to `/dev/fuse`; an eventfd that the kernel signals beyond its maximum, with a mask without `IN`.
 
 use std::ffi::CStr;
 use std::io::Write;
