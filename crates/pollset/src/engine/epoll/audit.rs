@@ -70,7 +70,7 @@ pub struct Audit {
     /// Re-checking is next, if both are due.
     is_recheck_next: bool,
     /// The last wait came after a long time, and left what was due to the next one.
-    has_left: bool,
+    has_deferred: bool,
     /// The last wait that has made checks while it blocked.
     last_blocked: u32,
     pub comparing: Pace,
@@ -105,7 +105,7 @@ impl Audit {
             waits_credited: 0,
             has_more: false,
             is_recheck_next: false,
-            has_left: false,
+            has_deferred: false,
             last_blocked: 0,
             comparing: Pace::new(&COMPARING),
             rechecking: Pace::new(&RECHECKING),
@@ -139,8 +139,8 @@ impl Audit {
             self.comparing.in_block = 0;
             self.rechecking.in_block = 0;
         }
-        let is_late = !is_blocked && elapsed > GAP;
-        if is_late {
+        let is_after_gap = !is_blocked && elapsed > GAP;
+        if is_after_gap {
             elapsed = GAP;
         }
         let slice = self.slice(len as u64, is_blocked);
@@ -151,8 +151,8 @@ impl Audit {
             pace.due(mode, len as u64).min((slice / pace.cost).max(pace.limits.few)) as usize
         };
         let (mut compare, mut recheck) = (due(false), due(true));
-        self.has_left = is_late && !self.has_left;
-        if self.has_left {
+        self.has_deferred = is_after_gap && !self.has_deferred;
+        if self.has_deferred {
             self.has_more = true;
             return Due::default();
         }

@@ -48,21 +48,23 @@ impl EpollEngine {
     /// and how long it took.
     fn recheck(&mut self, checks: usize, slice: u64) -> (usize, u64) {
         let start = now();
-        for done in 1..=checks {
-            if self.next_rechecked >= self.entries.len() {
-                self.next_rechecked = 0;
-            }
-            self.recheck_entry(self.next_rechecked as u32);
-            self.next_rechecked += 1;
-            if done % CLOCK == 0 || done == checks {
-                let taken = now() - start;
-                // The next ones are likely to take as long as these.
-                if done == checks || taken + taken * CLOCK as u64 / done as u64 > slice {
-                    return (done, taken);
+        let mut done = 0;
+        loop {
+            for _ in 0..CLOCK.min(checks - done) {
+                if self.next_rechecked >= self.entries.len() {
+                    self.next_rechecked = 0;
                 }
+                self.recheck_entry(self.next_rechecked as u32);
+                self.next_rechecked += 1;
+                done += 1;
+            }
+            let taken = now() - start;
+            // The next ones are likely to take as long as these.
+            let next = taken * CLOCK as u64 / done as u64;
+            if done == checks || taken + next > slice {
+                return (done, taken);
             }
         }
-        (0, 0)
     }
 
     fn recheck_entry(&mut self, key: u32) {

@@ -41,6 +41,9 @@ pub const ENDS: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags
 /// So often a descriptor at its end is compared at the next wait.
 const MOST_ENDS: u8 = 4;
 
+/// Entries to be compared in the next wait, at most: they are compared at once.
+const MOST_FIRST: usize = 32;
+
 /// Entries that poll(2) is asked about at a time, at first and at most.
 const FEWEST: usize = 8;
 const MOST: usize = 128;
@@ -49,7 +52,7 @@ impl Comparison {
     pub fn new() -> Self {
         Self {
             answers: Vec::with_capacity(MOST),
-            first: Vec::with_capacity(FEWEST),
+            first: Vec::with_capacity(MOST_FIRST),
             next: 0,
             array: Vec::with_capacity(MOST),
             keys: Vec::with_capacity(MOST),
@@ -149,8 +152,8 @@ impl EpollEngine {
 
     fn ask_enlisted(&mut self) {
         let Comparison { array, keys, answers, .. } = &mut self.comparison;
-        // An error means that none was ready, or none was asked.
-        if !array.is_empty() && sys::poll(array, Duration::ZERO.into()).is_ok() {
+        if !array.is_empty() {
+            poll_in_parts(array);
             for (asked, &key) in array.iter().zip(&*keys) {
                 let entry = &mut self.entries[key as usize];
                 if asked.revents != 0 {
@@ -170,8 +173,8 @@ impl EpollEngine {
     /// Of the first so many events, those at their end are compared in the next wait.
     #[cold]
     pub fn compare_ended(&mut self, ready: usize, answer: &mut impl FnMut(usize, PollFlags)) {
-        for event in &self.buffer[..ready] {
-            let (revents, token) = parts(event);
+        for place in 0..ready {
+            let (revents, token) = parts(&self.buffer[place]);
             let key = token as u32;
             if !revents.intersects(ENDS) {
                 continue;
@@ -180,12 +183,20 @@ impl EpollEngine {
             if !entry.told.contains(PollFlags::RDHUP) {
                 answer(self.watched[key as usize].slot as usize, revents - PollFlags::RDHUP);
             }
-            if entry.ends < MOST_ENDS && !entry.is_first {
+            if entry.ends < MOST_ENDS {
                 entry.ends += 1;
-                entry.is_first = true;
-                self.comparison.first.push(key);
-                self.audit.hasten();
+                self.compare_next(key);
             }
+        }
+    }
+
+    /// Has an entry compared in the next wait, if there is room.
+    fn compare_next(&mut self, key: u32) {
+        let entry = &mut self.entries[key as usize];
+        if !entry.is_first && self.comparison.first.len() < MOST_FIRST {
+            entry.is_first = true;
+            self.comparison.first.push(key);
+            self.audit.hasten();
         }
     }
 
@@ -235,11 +246,7 @@ impl EpollEngine {
         let entry = &mut self.entries[key as usize];
         if entry.trust == Trust::Full {
             entry.trust = Trust::Doubted;
-            if !entry.is_first {
-                entry.is_first = true;
-                self.comparison.first.push(key);
-                self.audit.hasten();
-            }
+            self.compare_next(key);
             return;
         }
         let fd = entry.fd;
@@ -251,5 +258,18 @@ impl EpollEngine {
                 self.put_aside(key);
             }
         }
+    }
+}
+
+/// Asks without waiting, even if a process may have fewer descriptors than there are entries. What can't
+/// be asked has no `revents`, as what isn't ready.
+fn poll_in_parts(entries: &mut [libc::pollfd]) {
+    if let Err(error) = sys::poll(entries, Some(Duration::ZERO))
+        && is(&error, Errno::INVAL)
+        && entries.len() > 1
+    {
+        let (one, other) = entries.split_at_mut(entries.len() / 2);
+        poll_in_parts(one);
+        poll_in_parts(other);
     }
 }
