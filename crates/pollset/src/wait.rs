@@ -23,17 +23,8 @@ pub struct Wait {
     registered: usize,
     /// The wait in progress, or the last one, is on epoll.
     is_on_epoll: bool,
-    /// What to do about the epoll instance before it is asked again.
-    repair: Repair,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Repair {
-    None,
-    /// It reports what isn't registered, and is to be replaced.
-    Replace,
-    /// It is lost, or may not be used any more. The wait goes on with the array.
-    GiveUp,
+    /// The epoll instance reports what isn't registered, and is to be replaced.
+    needs_replacement: bool,
 }
 
 impl Wait {
@@ -46,7 +37,7 @@ impl Wait {
             probing: Probing::new(),
             registered: 0,
             is_on_epoll: false,
-            repair: Repair::None,
+            needs_replacement: false,
         }
     }
 
@@ -108,7 +99,7 @@ impl Wait {
     pub fn choose_engine(&mut self, counters: &Counters) {
         self.is_on_epoll = false;
         let Some(epoll) = &mut self.epoll else { return };
-        if self.repair != Repair::None {
+        if epoll.has_answers() {
             epoll.forget_answers();
         }
         // A number may have been unregistered and registered again: the old entry goes first.
@@ -116,7 +107,7 @@ impl Wait {
         if is_there && !self.choice.uses_epoll(self.registered, epoll.aside()) {
             return;
         }
-        if is_there && epoll.apply(counters).is_ok() && epoll.audit(false, counters) {
+        if is_there && epoll.apply(counters).is_ok() && epoll.audit(counters) {
             self.is_on_epoll = true;
         } else {
             self.refuse_epoll(counters);
@@ -135,7 +126,7 @@ impl Wait {
     /// How many descriptors are looked at to ask without waiting.
     pub fn asks_at_most(&self) -> usize {
         match &self.epoll {
-            Some(_) if self.repair != Repair::None => self.registered,
+            Some(_) if self.needs_replacement => self.registered,
             Some(epoll) if self.is_on_epoll => epoll.answers_at_once(),
             _ => self.array.len(),
         }
@@ -167,8 +158,8 @@ impl Wait {
         timeout: Option<Duration>,
         counters: &Counters,
     ) -> io::Result<Option<usize>> {
-        if self.repair != Repair::None {
-            return self.ask_after_repair(timeout, counters);
+        if self.needs_replacement {
+            return self.replace_epoll(counters);
         }
         let Some(epoll) = self.epoll.as_mut().filter(|_| self.is_on_epoll) else {
             return self.array.ask(timeout).map(Some);
@@ -177,28 +168,32 @@ impl Wait {
         match epoll.ask(timeout, slots, self.array.answers())? {
             Answer::Ready(ready) => return Ok(Some(ready)),
             Answer::More => {}
-            Answer::Phantom => self.repair = Repair::Replace,
-            Answer::Lost => self.repair = Repair::GiveUp,
+            Answer::Phantom => self.needs_replacement = true,
+            Answer::Lost => return self.give_up_epoll(counters),
         }
         Ok(None)
     }
 
     #[cold]
-    fn ask_after_repair(
-        &mut self,
-        timeout: Option<Duration>,
-        counters: &Counters,
-    ) -> io::Result<Option<usize>> {
-        let repair = std::mem::replace(&mut self.repair, Repair::None);
-        let Some(epoll) = &mut self.epoll else { return Ok(None) };
-        if repair == Repair::Replace && epoll.replace(counters).is_ok() {
+    fn replace_epoll(&mut self, counters: &Counters) -> io::Result<Option<usize>> {
+        self.needs_replacement = false;
+        if self.epoll.as_mut().is_some_and(|epoll| epoll.replace(counters).is_err()) {
+            return self.give_up_epoll(counters);
+        }
+        Ok(None)
+    }
+
+    /// The wait goes on with the array. What poll(2) has answered in it is not asked again: it may have
+    /// been told once.
+    #[cold]
+    fn give_up_epoll(&mut self, counters: &Counters) -> io::Result<Option<usize>> {
+        let epoll = self.epoll.iter();
+        let answers: Vec<_> = epoll.flat_map(|epoll| epoll.kept_answers()).collect();
+        self.refuse_epoll(counters);
+        if answers.is_empty() {
             return Ok(None);
         }
-        // Not all files give an answer twice.
-        let answers: Vec<_> = epoll.answers().collect();
-        self.refuse_epoll(counters);
-        self.array.ask(if answers.is_empty() { timeout } else { Some(Duration::ZERO) })?;
-        Ok(Some(self.array.add_answers(answers)))
+        self.array.ask_beside(answers).map(Some)
     }
 
     /// How long to wait without looking for closed numbers.
@@ -210,9 +205,14 @@ impl Wait {
     }
 
     pub fn audit_blocked(&mut self, counters: &Counters) {
-        if self.epoll_in_use().is_some_and(|epoll| !epoll.audit(true, counters)) {
+        if self.epoll_in_use().is_some_and(|epoll| !epoll.audit_blocked(counters)) {
             self.refuse_epoll(counters);
         }
+    }
+
+    /// Compares with poll(2) once more, in a wait whose time is up. Whether there is an answer to give.
+    pub fn compare_last(&mut self, counters: &Counters) -> bool {
+        self.epoll_in_use().is_some_and(|epoll| epoll.compare_last(counters))
     }
 
     fn epoll_in_use(&mut self) -> Option<&mut EpollEngine> {

@@ -200,9 +200,15 @@ impl<'a> Waiting<'a> {
             if blocks { wait.until_audit(self.timeout.start()) } else { Some(Duration::ZERO) };
         let Some(ready) = wait.ask(until, counters)? else { return Ok(Step::Unfinished) };
         if blocks {
-            if ready == 0 && !self.timeout.is_over() {
-                wait.audit_blocked(counters);
-                return Ok(Step::Unfinished);
+            if ready == 0 {
+                if !self.timeout.is_over() {
+                    wait.audit_blocked(counters);
+                    return Ok(Step::Unfinished);
+                }
+                // poll(2) looks at each file once more when the time is up.
+                if wait.compare_last(counters) {
+                    return Ok(Step::Unfinished);
+                }
             }
         } else if !self.timeout.is_zero() {
             wait.has_probed(ready);

@@ -21,8 +21,8 @@ pub fn wait<'a>(
     loop {
         let step = if waiting.is_short() { waiting.step() } else { py.detach(|| waiting.step()) };
         match step.map_err(errors::exception)? {
-            Step::Unfinished => {}
-            Step::Interrupted => py.check_signals()?,
+            // A signal may also have come between two system calls.
+            Step::Unfinished | Step::Interrupted => py.check_signals()?,
             Step::Ready(ready) => return Ok((waiting, ready)),
         }
     }

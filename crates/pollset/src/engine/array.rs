@@ -1,9 +1,10 @@
 use std::io;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use smallvec::SmallVec;
 
-use crate::registrations::{SMALL, Slot};
+use crate::registrations::{SMALL, Slot, VACANT};
 use crate::{Event, PollFlags, sys};
 
 /// The array engine: one `pollfd` a slot, kept between waits, and one system call to ask them all.
@@ -55,15 +56,28 @@ impl ArrayEngine {
         Ok(self.left)
     }
 
-    /// Adds answers that were given before this wait went on here, by slot. Returns how many
-    /// descriptors are ready.
-    pub fn add_answers(&mut self, answers: Vec<(usize, PollFlags)>) -> usize {
-        for (slot, revents) in answers {
-            let entry = &mut self.entries[slot];
-            self.left += (entry.revents == 0) as usize;
-            entry.revents |= revents.bits() as i16;
+    /// Asks without waiting about all that has no answer yet, and adds those that have one, by slot.
+    /// Returns how many descriptors are ready.
+    pub fn ask_beside(&mut self, answers: Vec<(usize, PollFlags)>) -> io::Result<usize> {
+        let answered: Vec<_> =
+            answers.iter().map(|&(slot, _)| (slot, self.entries[slot].fd)).collect();
+        for &(slot, _) in &answered {
+            self.entries[slot].fd = VACANT;
         }
-        self.left
+        self.entries.iter_mut().for_each(|entry| entry.revents = 0);
+        let outcome = self.ask(Some(Duration::ZERO));
+        for (slot, fd) in answered {
+            self.entries[slot].fd = fd;
+        }
+        match outcome {
+            Err(error) if Errno::from_io_error(&error) != Some(Errno::INTR) => return Err(error),
+            // Interrupted: none was ready.
+            outcome => self.left = outcome.unwrap_or(0) + answers.len(),
+        }
+        for (slot, revents) in answers {
+            self.entries[slot].revents = revents.bits() as i16;
+        }
+        Ok(self.left)
     }
 
     /// Where somebody else puts down what he has found, by slot.

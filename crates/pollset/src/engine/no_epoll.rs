@@ -49,7 +49,11 @@ impl EpollEngine {
         match self.0 {}
     }
 
-    pub fn answers(&self) -> std::iter::Empty<(usize, PollFlags)> {
+    pub fn has_answers(&self) -> bool {
+        match self.0 {}
+    }
+
+    pub fn kept_answers(&self) -> std::iter::Empty<(usize, PollFlags)> {
         match self.0 {}
     }
 
@@ -73,7 +77,15 @@ impl EpollEngine {
         match self.0 {}
     }
 
-    pub fn audit(&mut self, _is_blocked: bool, _counters: &Counters) -> bool {
+    pub fn audit(&mut self, _counters: &Counters) -> bool {
+        match self.0 {}
+    }
+
+    pub fn audit_blocked(&mut self, _counters: &Counters) -> bool {
+        match self.0 {}
+    }
+
+    pub fn compare_last(&mut self, _counters: &Counters) -> bool {
         match self.0 {}
     }
 

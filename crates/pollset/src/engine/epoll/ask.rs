@@ -28,7 +28,7 @@ impl EpollEngine {
     ) -> io::Result<Answer> {
         self.found.clear();
         if self.aside_keys.is_empty()
-            && self.comparison.answers.is_empty()
+            && !self.has_compared()
             && let Some(ms) = whole_milliseconds(timeout)
         {
             return self.ask_epoll::<false>(ms, slots, answer);
@@ -43,11 +43,17 @@ impl EpollEngine {
         slots: usize,
         answer: impl FnMut(usize, PollFlags),
     ) -> io::Result<Answer> {
-        let has_answers = !self.comparison.answers.is_empty();
-        if has_answers && self.aside_keys.is_empty() {
-            return self.ask_epoll::<true>(0, slots, answer);
-        }
+        let has_answers = self.has_answers();
         let timeout = if has_answers { Some(Duration::ZERO) } else { timeout };
+        if timeout != Some(Duration::ZERO) {
+            // What epoll reports may have become ready since.
+            self.forget_compared();
+        }
+        if self.aside_keys.is_empty()
+            && let Some(ms) = whole_milliseconds(timeout)
+        {
+            return self.ask_epoll::<true>(ms, slots, answer);
+        }
         // The kernel takes as many entries as a process may have descriptors; one more, that of an
         // instance that watches nothing, may be too many.
         let first = if self.watched() == 0 { 1 } else { 0 };
@@ -80,7 +86,7 @@ impl EpollEngine {
     }
 
     #[inline]
-    fn ask_epoll<const HAS_ANSWERS: bool>(
+    fn ask_epoll<const HAS_COMPARED: bool>(
         &mut self,
         ms: i32,
         slots: usize,
@@ -94,10 +100,6 @@ impl EpollEngine {
         if ready == room && room <= self.entries.len() {
             // There may be more. Asked again, it starts with those that it has not given yet.
             self.buffer.resize(self.entries.len() + 1, NO_EVENT);
-            if HAS_ANSWERS {
-                // If this wait is abandoned, the next one drops them.
-                self.audit.hasten();
-            }
             return Ok(Answer::More);
         }
         let mut all = PollFlags::empty();
@@ -116,7 +118,7 @@ impl EpollEngine {
         if all.intersects(ENDS) {
             self.compare_ended(ready, &mut answer);
         }
-        if HAS_ANSWERS {
+        if HAS_COMPARED {
             self.merge(ready, answer);
         }
         if ready < room / 4 && room > ROOM {

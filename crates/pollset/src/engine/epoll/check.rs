@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::audit::{Due, Made};
 use super::{Entry, EpollEngine, State, mask, token};
 use crate::stats::Counters;
 use crate::sys::epoll::{coarse_now, now};
@@ -10,64 +11,77 @@ use crate::sys::epoll::{coarse_now, now};
 const CLOCK: usize = 2;
 
 impl EpollEngine {
-    /// Makes the checks that are due. False: the instance is lost, somebody else's file has its
-    /// number.
+    /// Makes the checks that are due at the beginning of a wait. False: the instance is lost, another
+    /// file has its number.
     #[inline]
     #[must_use]
-    pub fn audit(&mut self, is_blocked: bool, counters: &Counters) -> bool {
+    pub fn audit(&mut self, counters: &Counters) -> bool {
         let now = coarse_now();
-        !self.audit.is_due(now, is_blocked) || self.check_due(now, is_blocked, counters)
+        !self.audit.begin(now) || self.audit_beginning(now, counters)
     }
 
     #[cold]
-    fn check_due(&mut self, now: u64, is_blocked: bool, counters: &Counters) -> bool {
-        if !is_blocked {
-            self.forget_answers();
-        }
-        let len = self.entries.len();
-        let due = self.audit.due(now, len, is_blocked);
-        if due.recheck > 0 && !self.epoll.is_there() {
+    fn audit_beginning(&mut self, now: u64, counters: &Counters) -> bool {
+        let due = self.audit.due(now, self.entries.len());
+        self.check(due, counters)
+    }
+
+    /// The same in a wait that has been blocked until now.
+    #[must_use]
+    pub fn audit_blocked(&mut self, counters: &Counters) -> bool {
+        let due = self.audit.due_blocked(coarse_now(), self.entries.len());
+        self.check(due, counters)
+    }
+
+    fn check(&mut self, due: Due, counters: &Counters) -> bool {
+        if !self.epoll.is_there() {
             self.disown();
             return false;
         }
-        counters.compared.add(self.compare_first() as u64);
-        if due.compare > 0 {
-            let (checks, nanoseconds) = self.compare(due.compare, due.slice);
-            self.audit.has_compared(checks, nanoseconds, len, is_blocked);
-            counters.compared.add(checks as u64);
-        }
-        if due.recheck > 0 {
-            let (checks, nanoseconds) = self.recheck(due.recheck, due.slice);
-            self.audit.has_rechecked(checks, nanoseconds, len, is_blocked);
-            counters.audited.add(checks as u64);
-        }
+        let first = self.compare_first();
+        let compared = self.compare(due.compare, due.slice);
+        let rechecked = self.recheck(due.recheck, due.slice);
+        self.audit.record(compared, rechecked, self.entries.len());
+        counters.compared.add((first + compared.checks) as u64);
+        counters.audited.add(rechecked.checks as u64);
         true
     }
 
-    /// Re-checks so many entries, or as many as the time allows, in nanoseconds. Returns how many,
-    /// and how long it took.
-    fn recheck(&mut self, checks: usize, slice: u64) -> (usize, u64) {
+    /// Compares at the end of a wait that has found nothing. Whether that has found something.
+    pub fn compare_last(&mut self, counters: &Counters) -> bool {
+        let slice = self.audit.last_slice(coarse_now());
+        let compared = self.compare(self.entries.len(), slice);
+        self.audit.record(compared, Made::default(), self.entries.len());
+        counters.compared.add(compared.checks as u64);
+        self.has_answers()
+    }
+
+    /// Re-checks so many entries, or as many as the time allows, in nanoseconds.
+    fn recheck(&mut self, most: usize, slice: u64) -> Made {
+        let mut made = Made::default();
+        if most == 0 {
+            return made;
+        }
         let start = now();
-        let mut done = 0;
         loop {
-            for _ in 0..CLOCK.min(checks - done) {
+            for _ in 0..CLOCK.min(most - made.checks) {
                 if self.next_rechecked >= self.entries.len() {
                     self.next_rechecked = 0;
                 }
                 self.recheck_entry(self.next_rechecked as u32);
                 self.next_rechecked += 1;
-                done += 1;
+                made.checks += 1;
             }
-            let taken = now() - start;
+            made.nanoseconds = now() - start;
             // The next ones are likely to take as long as these.
-            let next = taken * CLOCK as u64 / done as u64;
-            if done == checks || taken + next > slice {
-                return (done, taken);
+            let next = made.nanoseconds * CLOCK as u64 / made.checks as u64;
+            if made.checks == most || made.nanoseconds + next > slice {
+                return made;
             }
         }
     }
 
-    fn recheck_entry(&mut self, key: u32) {
+    pub fn recheck_entry(&mut self, key: u32) {
         let Entry { fd, told, state, .. } = self.entries[key as usize];
         let serial = self.watched[key as usize].serial;
         if state == State::Watched && self.epoll.modify(fd, mask(told), token(key, serial)).is_err()
@@ -76,7 +90,7 @@ impl EpollEngine {
         }
     }
 
-    /// How long to block before the next [`audit`](Self::audit).
+    /// How long to block before [`audit_blocked`](Self::audit_blocked).
     pub fn pause(&self) -> Option<Duration> {
         (self.watched() > 0).then(|| {
             let pause = self.audit.pause(self.entries.len());

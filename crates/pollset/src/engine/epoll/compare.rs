@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use super::audit::Made;
 use super::{EpollEngine, State, is, pollfd};
 use crate::registrations::VACANT;
 use crate::sys::epoll::{now, parts};
@@ -19,8 +20,9 @@ pub struct Comparison {
     pub answers: Vec<(u32, PollFlags)>,
     /// Keys of the entries to be compared in the next wait.
     first: Vec<u32>,
-    /// Where comparing goes on.
+    /// Where comparing goes on. The keys from `start` have been compared in this wait.
     next: usize,
+    start: usize,
     array: Vec<libc::pollfd>,
     keys: Vec<u32>,
 }
@@ -54,6 +56,7 @@ impl Comparison {
             answers: Vec::with_capacity(MOST),
             first: Vec::with_capacity(MOST_FIRST),
             next: 0,
+            start: 0,
             array: Vec::with_capacity(MOST),
             keys: Vec::with_capacity(MOST),
         }
@@ -61,7 +64,25 @@ impl Comparison {
 }
 
 impl EpollEngine {
+    /// poll(2) has answered something in this wait.
+    #[inline]
+    pub fn has_answers(&self) -> bool {
+        !self.comparison.answers.is_empty()
+    }
+
+    /// Entries have been compared in this wait, or poll(2) has answered something.
+    #[inline]
+    pub fn has_compared(&self) -> bool {
+        self.comparison.start != self.comparison.next || self.has_answers()
+    }
+
+    /// What was compared in this wait is no judge of what epoll reports.
+    pub fn forget_compared(&mut self) {
+        self.comparison.start = self.comparison.next;
+    }
+
     /// Drops answers that were not given: the wait that they are of was abandoned.
+    #[cold]
     pub fn forget_answers(&mut self) {
         for (key, _) in self.comparison.answers.drain(..) {
             self.entries[key as usize].has_answer = false;
@@ -98,7 +119,7 @@ impl EpollEngine {
     }
 
     /// The answers of poll(2) in this wait, by slot, for an engine that goes on in place of this one.
-    pub fn answers(&self) -> impl Iterator<Item = (usize, PollFlags)> {
+    pub fn kept_answers(&self) -> impl Iterator<Item = (usize, PollFlags)> {
         let answers = self.comparison.answers.iter();
         answers.map(|&(key, revents)| (self.watched[key as usize].slot as usize, revents))
     }
@@ -115,30 +136,34 @@ impl EpollEngine {
         count
     }
 
-    /// Compares the next so many entries, or as many as the time allows, in nanoseconds. Returns how
-    /// many, and how long it took.
-    pub fn compare(&mut self, checks: usize, slice: u64) -> (usize, u64) {
+    /// Compares the next so many entries, or as many as the time allows, in nanoseconds.
+    pub fn compare(&mut self, most: usize, slice: u64) -> Made {
+        self.forget_compared();
+        let mut made = Made::default();
+        if most == 0 {
+            return made;
+        }
         let start = now();
-        let mut done = 0;
         let mut some = FEWEST;
         loop {
-            let until = checks.min(done + some);
-            while done < until {
+            for _ in 0..some.min(most - made.checks) {
                 if self.comparison.next >= self.entries.len() {
                     self.comparison.next = 0;
+                    self.comparison.start = 0;
                 }
                 self.enlist(self.comparison.next as u32);
                 self.comparison.next += 1;
-                done += 1;
+                made.checks += 1;
             }
             self.ask_enlisted();
-            let taken = now() - start;
+            made.nanoseconds = now() - start;
             // The next ones are likely to take as long as these.
-            let allowed = (done as u64 * slice / taken.max(1)).saturating_sub(done as u64) as usize;
-            if done == checks || allowed < FEWEST {
-                return (done, taken);
+            let in_all = made.checks as u64 * slice / made.nanoseconds.max(1);
+            let more = (in_all as usize).saturating_sub(made.checks);
+            if made.checks == most || more < FEWEST {
+                return made;
             }
-            some = allowed.min(MOST);
+            some = more.min(MOST);
         }
     }
 
@@ -159,8 +184,6 @@ impl EpollEngine {
                 if asked.revents != 0 {
                     entry.has_answer = true;
                     answers.push((key, PollFlags::from_bits_retain(asked.revents as u16)));
-                    // If this wait is abandoned, the next one drops the answer.
-                    self.audit.hasten();
                 } else if entry.trust == Trust::Doubted {
                     entry.trust = Trust::Full;
                 }
@@ -204,9 +227,15 @@ impl EpollEngine {
     /// was asked after poll(2), and has given all that it has.
     #[cold]
     pub fn merge(&mut self, ready: usize, mut answer: impl FnMut(usize, PollFlags)) {
-        for event in &self.buffer[..ready] {
-            let key = parts(event).1 as u32;
-            self.entries[key as usize].has_answer = false;
+        let compared = self.comparison.start..self.comparison.next;
+        self.forget_compared();
+        for place in 0..ready {
+            let key = parts(&self.buffer[place]).1 as u32;
+            let is_confirmed = take(&mut self.entries[key as usize].has_answer);
+            // poll(2) has just found it not ready: perhaps the number means another file.
+            if !is_confirmed && compared.contains(&(key as usize)) {
+                self.recheck_entry(key);
+            }
         }
         let mut answers = take(&mut self.comparison.answers);
         for (key, revents) in answers.drain(..) {
@@ -239,8 +268,8 @@ impl EpollEngine {
     /// poll(2) for good.
     fn doubt(&mut self, key: u32) {
         if !self.epoll.is_there() {
-            // The next wait goes on without it.
-            self.disown();
+            // The next wait gives it up.
+            self.audit.hasten();
             return;
         }
         let entry = &mut self.entries[key as usize];

@@ -241,12 +241,12 @@ impl EpollEngine {
             }
             match entry.state {
                 State::Free => continue,
-                State::New => self.add(key)?,
+                State::New => self.add(key, false)?,
                 _ if !is_news && entry.wanted == entry.told => continue,
                 State::Watched => self.modify(key)?,
                 State::Aside(_) => {
                     self.leave_aside(key);
-                    self.add(key)?;
+                    self.add(key, false)?;
                 }
             }
             counters.changes_applied.add(1);
@@ -255,10 +255,12 @@ impl EpollEngine {
         Ok(())
     }
 
-    fn add(&mut self, key: u32) -> io::Result<()> {
+    /// Has the kernel watch an entry, or puts it aside. It is known to be of a kind that epoll is right
+    /// about, or has to be looked at.
+    fn add(&mut self, key: u32, is_known: bool) -> io::Result<()> {
         let Entry { fd, wanted, trust, .. } = self.entries[key as usize];
         // Adding asks the file, and for some that consumes the answer.
-        if is_deaf(wanted) || trust == Trust::None || !epoll_is_right_about(fd) {
+        if is_deaf(wanted) || trust == Trust::None || !(is_known || epoll_is_right_about(fd)) {
             self.put_aside(key);
             return Ok(());
         }
@@ -302,7 +304,7 @@ impl EpollEngine {
             // The number means another file now, or none.
             Err(_) => {
                 self.entries[key as usize].state = State::New;
-                self.add(key)?;
+                self.add(key, false)?;
             }
         }
         Ok(())
@@ -311,8 +313,11 @@ impl EpollEngine {
     /// The number of an entry is closed, or means another file.
     fn renew(&mut self, key: u32) {
         self.watched[key as usize].serial = 0;
-        self.entries[key as usize].state = State::New;
-        if self.add(key).is_err() {
+        let entry = &mut self.entries[key as usize];
+        entry.state = State::New;
+        entry.trust = Trust::Full;
+        entry.ends = 0;
+        if self.add(key, false).is_err() {
             self.put_aside(key);
         }
     }
@@ -322,20 +327,27 @@ impl EpollEngine {
         let is_taken = |fd| self.entries.iter().any(|e| e.state != State::Free && e.fd == fd);
         let new = Epoll::new(is_taken)?;
         self.aside[0] = pollfd(new.number(), PollFlags::IN);
-        std::mem::replace(&mut self.epoll, new).close();
+        let old = std::mem::replace(&mut self.epoll, new);
         self.serials = Serials::new();
         counters.replaced.add(1);
-        for (key, entry) in self.entries.iter_mut().enumerate() {
-            if entry.state == State::Watched {
-                entry.state = State::New;
-                self.watched[key].serial = 0;
-                if !entry.is_listed {
-                    entry.is_listed = true;
-                    self.changed.push(key as u32);
-                }
+        let outcome = self.add_entries_of(&old);
+        old.close();
+        outcome?;
+        self.apply_changed(counters)
+    }
+
+    /// What was on the `old` instance, and means the same file, needs no look.
+    fn add_entries_of(&mut self, old: &Epoll) -> io::Result<()> {
+        for key in 0..self.entries.len() as u32 {
+            let Entry { fd, told, state, .. } = self.entries[key as usize];
+            if state == State::Watched {
+                let serial = std::mem::take(&mut self.watched[key as usize].serial);
+                let is_known = old.modify(fd, mask(told), token(key, serial)).is_ok();
+                self.entries[key as usize].state = State::New;
+                self.add(key, is_known)?;
             }
         }
-        self.apply_changed(counters)
+        Ok(())
     }
 
     /// An error means that somebody else's file has the instance's number. Otherwise the number may

@@ -176,6 +176,43 @@ fn a_closed_number_is_found_while_events_flow() {
     });
 }
 
+/// The new file is idle, and the old one, which lives on, is ready.
+#[test]
+fn the_old_file_of_a_reused_number_is_not_reported_for_long() {
+    alone(|| {
+        check("reused, old file ready", &SIZES, |crowd, round| {
+            let (ready, idle) = (counter(1), counter(0));
+            let number = close_one(&mut crowd.fds, round);
+            put(&ready, number);
+            crowd.set.register(number, PollFlags::IN).unwrap();
+            let reported = Event { fd: number, revents: PollFlags::IN };
+            crowd.warm_up(|| assert_eq!(crowd.set.poll(NOW).unwrap(), [reported]));
+            close(number);
+            put(&idle, number);
+            let (start, before) = (Instant::now(), thread_time());
+            while !crowd.set.poll(NOW).unwrap().is_empty() {
+                assert!(start.elapsed() < LONG);
+            }
+            (thread_time() - before, reported)
+        });
+    });
+}
+
+/// No wait spends much on it, so it takes a number of them.
+#[test]
+fn a_closed_number_is_found_by_waits_that_are_far_apart() {
+    alone(|| {
+        let mut crowd = Crowd::of(1_000);
+        let expected = crowd.disturb(2, Then::Closed);
+        let waits = (1..).find(|_| {
+            thread::sleep(Duration::from_millis(10));
+            crowd.set.poll(NOW).unwrap() == [expected]
+        });
+        eprintln!("after {waits:?} waits");
+        assert!(waits < Some(200));
+    });
+}
+
 fn wait_for(set: &PollSet, expected: Event) -> Duration {
     let start = Instant::now();
     assert_eq!(set.poll(None).unwrap(), [expected]);

@@ -164,6 +164,28 @@ fn another_instance_that_was_found_out_is_as_it_was() {
     });
 }
 
+/// It goes on with poll(2), and doesn't ask again what has answered already.
+#[test]
+fn what_is_told_once_is_not_lost_with_the_instance() {
+    alone(|| {
+        let Ok(record) = kinds::record() else { return eprintln!("not tested: no perf events") };
+        for make in [|| (counter(1), vec![]), || busy_instance(5)] {
+            let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
+            let set = asked(&fds);
+            set.register(&record, PollFlags::IN).unwrap();
+            set.poll(NOW).unwrap();
+            let number = instance();
+            let (stranger, _others) = make();
+            record.add();
+            replace(number, &stranger);
+            assert_eq!(set.poll(NOW).unwrap(), [event(&record, PollFlags::IN)]);
+            assert_eq!(set.poll(NOW).unwrap(), []);
+            assert_eq!(set.stats().refused, 1);
+            close(number);
+        }
+    });
+}
+
 /// What an instance watches, for what, and with which tokens.
 fn entries(instance: &OwnedFd) -> String {
     let path = format!("/proc/self/fdinfo/{}", instance.as_raw_fd());

@@ -167,6 +167,24 @@ fn urgent_data_that_is_put_among_the_rest_is_found() {
     });
 }
 
+/// poll(2) looks at each file again when the time is up.
+#[test]
+fn what_becomes_ready_unseen_during_a_wait_is_reported_when_its_time_is_up() {
+    everywhere(|place| {
+        let (server, _client) = kinds::tcp_pair_with_urgent_data();
+        let scene = place.set_of(&server, PollFlags::IN);
+        scene.assert_answers(&[]);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(100));
+                twist(&server, []);
+            });
+            let found = scene.set.poll(Duration::from_millis(150)).unwrap();
+            assert_eq!(found, [event(&server, PollFlags::IN)]);
+        });
+    });
+}
+
 #[test]
 fn what_epoll_misses_twice_is_left_to_poll() {
     alone(|| {
