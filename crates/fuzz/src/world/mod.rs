@@ -103,7 +103,7 @@ impl World {
             }
             Step::Crowd(kind, count, mask) => {
                 let mut files = Vec::new();
-                while files.len() < usize::from(*count) && self.has_room() {
+                while files.len() < usize::from(*count) && self.has_room(files.len()) {
                     files.extend(self.make(*kind).into_iter().flatten());
                 }
                 let mut model = self.model();
@@ -210,13 +210,14 @@ impl World {
         self.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn has_room(&self) -> bool {
-        !self.is_starved && self.model().files().count() < self.room
+    /// Whether there is room for more files, beside so many that the program doesn't have yet.
+    fn has_room(&self, new: usize) -> bool {
+        !self.is_starved && self.model().files().count() + new < self.room
     }
 
     /// Files on the lowest numbers that are free; `None`: one that is not open.
     fn make(&self, kind: Kind) -> Vec<Option<OwnedFd>> {
-        if !self.has_room() {
+        if !self.has_room(0) {
             return Vec::new();
         }
         let made = kinds::make(kind);
