@@ -44,7 +44,7 @@ impl Wait {
     /// In a forked child, leaves the parent's epoll instance alone.
     #[inline]
     pub fn leave_parents_epoll(&mut self, generation: u32) {
-        if self.epoll.as_ref().is_some_and(|epoll| !epoll.is_ours(generation)) {
+        if self.epoll.as_ref().is_some_and(|epoll| epoll.is_inherited(generation)) {
             self.epoll = None;
             self.is_on_epoll = false;
         }

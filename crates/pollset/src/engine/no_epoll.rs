@@ -16,7 +16,7 @@ impl EpollEngine {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub fn is_ours(&self, _generation: u32) -> bool {
+    pub fn is_inherited(&self, _generation: u32) -> bool {
         match self.0 {}
     }
 

@@ -7,7 +7,7 @@
 //! - While waits follow each other, a pass of comparing takes 10 ms if that is 1 % of the time or
 //!   less, up to 40 ms where 1 % is not enough for 10, and longer only where 5 % is not enough for 40.
 //!   A pass of re-checking takes 40 ms, or as long as it needs to take 1 % of the time.
-//! - A wait does one of them, for 3 µs, or for 5 % of the time between two waits, up to 12 µs. So a
+//! - A wait does one of them, for 3 µs, or for 5 % of the time between two waits, up to 15 µs. So a
 //!   process that makes few waits needs more time for a pass.
 //! - Where waits come in bursts, 8 ms of the time before a burst count, and its first wait leaves what
 //!   is due to the second one, when the caches are warm again.
@@ -30,7 +30,7 @@ const AT_MOST: u64 = 20;
 const GAP: u64 = 8 * MILLISECOND;
 /// What a wait that asks spends at a time: at least, and at most.
 const SLICE: u64 = 3 * MICROSECOND;
-const LONG_SLICE: u64 = 12 * MICROSECOND;
+const LONG_SLICE: u64 = 15 * MICROSECOND;
 /// The same of a wait that has begun to block, which has taken a millisecond by then, and of one that
 /// stays blocked.
 const BLOCKED_SLICE: u64 = 50 * MICROSECOND;

@@ -34,7 +34,7 @@ impl EpollEngine {
     }
 
     fn check(&mut self, due: Due, counters: &Counters) -> bool {
-        if !self.epoll.is_there() {
+        if due.recheck > 0 && !self.epoll.is_there() {
             self.disown();
             return false;
         }

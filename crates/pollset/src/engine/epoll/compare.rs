@@ -269,7 +269,7 @@ impl EpollEngine {
     fn doubt(&mut self, key: u32) {
         if !self.epoll.is_there() {
             // The next wait gives it up.
-            self.audit.hasten();
+            self.disown();
             return;
         }
         let entry = &mut self.entries[key as usize];

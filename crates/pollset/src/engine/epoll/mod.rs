@@ -126,10 +126,10 @@ impl EpollEngine {
         })
     }
 
-    /// Whether the process of this `generation` may use it; a forked child may not.
+    /// Whether another process than that of this `generation` has opened the instance.
     #[inline]
-    pub fn is_ours(&self, generation: u32) -> bool {
-        self.process == generation
+    pub fn is_inherited(&self, generation: u32) -> bool {
+        self.process != generation && self.process != NOBODY
     }
 
     /// How many entries only poll(2) can ask.
@@ -396,7 +396,7 @@ impl EpollEngine {
 
 impl Drop for EpollEngine {
     fn drop(&mut self) {
-        if self.is_ours(process_generation()) {
+        if self.process == process_generation() {
             self.epoll.close();
         }
     }
