@@ -699,6 +699,13 @@ mod tests {
 
     use super::*;
 
+    /// The README says so.
+    #[test]
+    #[cfg(all(target_pointer_width = "64", not(pollset_portable)))]
+    fn the_object_takes_440_bytes() {
+        assert_eq!(size_of::<PollSet>(), 440);
+    }
+
     /// As in a child that was forked while another thread began a wait.
     #[test]
     fn a_child_takes_all_changes_that_were_taken_by_half() {
