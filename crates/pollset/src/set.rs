@@ -634,13 +634,17 @@ impl PollSet {
 
     /// Closes the gaps that unregistering has left. Returns how many are registered.
     pub(crate) fn compact(&self) -> usize {
-        let mut registered = 0;
-        self.change(|registrations| {
-            registered = registrations.len();
-            let has_gaps = registrations.has_vacant();
-            registrations.compact();
-            has_gaps
-        });
+        let registrations = self.lock(Use::Reading);
+        let (mut registered, has_gaps) = (registrations.len(), registrations.has_vacant());
+        drop(registrations);
+        // A child that is forked during a change can't go on.
+        if has_gaps {
+            self.change(|registrations| {
+                registered = registrations.len();
+                registrations.compact();
+                true
+            });
+        }
         registered
     }
 }

@@ -210,9 +210,10 @@ impl Wait {
         }
     }
 
-    /// Compares with poll(2) once more, in a wait whose time is up. Whether there is an answer to give.
-    pub fn compare_last(&mut self, counters: &Counters) -> bool {
-        self.epoll_in_use().is_some_and(|epoll| epoll.compare_last(counters))
+    /// Compares with poll(2) once more, in a wait whose time is up after it was blocked for as long as
+    /// this. Whether there is an answer to give.
+    pub fn compare_last(&mut self, blocked: Duration, counters: &Counters) -> bool {
+        self.epoll_in_use().is_some_and(|epoll| epoll.compare_last(blocked, counters))
     }
 
     fn epoll_in_use(&mut self) -> Option<&mut EpollEngine> {

@@ -59,6 +59,8 @@ pub struct Waiting<'a> {
     _settles: SettleOnDrop<'a>,
     set: &'a PollSet,
     timeout: Timeout,
+    /// How much of the timeout was left when it began to block.
+    to_block: Option<Duration>,
     stage: Stage,
     was_interrupted: bool,
 }
@@ -100,6 +102,7 @@ impl<'a> Waiting<'a> {
             _settles: SettleOnDrop(set),
             set,
             timeout,
+            to_block: None,
             stage: Stage::Prepare,
             was_interrupted: false,
         }
@@ -108,7 +111,8 @@ impl<'a> Waiting<'a> {
     /// Whether the next step doesn't block and is usually over in a few microseconds: it asks about
     /// few descriptors, or is given few answers, and applies few changes.
     ///
-    /// On epoll, it may also look for closed numbers, which takes a few microseconds. And a file may
+    /// On epoll, it may also look for closed numbers, which takes up to 15 µs, and the first wait after
+    /// an anonymous file (an eventfd, say) was registered takes 3 µs to tell what it is. And a file may
     /// take its time to say whether it is ready, if another process is asked for it.
     #[inline]
     #[must_use]
@@ -196,8 +200,13 @@ impl<'a> Waiting<'a> {
             stage => stage == Stage::Block,
         };
         // The clock is read only here: what is ready at once is reported without it.
-        let until =
-            if blocks { wait.until_audit(self.timeout.start()) } else { Some(Duration::ZERO) };
+        let until = if blocks {
+            let left = self.timeout.start();
+            self.to_block = self.to_block.or(left);
+            wait.until_audit(left)
+        } else {
+            Some(Duration::ZERO)
+        };
         let Some(ready) = wait.ask(until, counters)? else { return Ok(Step::Unfinished) };
         if blocks {
             if ready == 0 {
@@ -206,7 +215,7 @@ impl<'a> Waiting<'a> {
                     return Ok(Step::Unfinished);
                 }
                 // poll(2) looks at each file once more when the time is up.
-                if wait.compare_last(counters) {
+                if wait.compare_last(self.to_block.unwrap_or_default(), counters) {
                     return Ok(Step::Unfinished);
                 }
             }

@@ -50,18 +50,22 @@ impl World {
         let answer = thread::scope(|scope| {
             let threads: Vec<_> =
                 threads.iter().map(|actions| scope.spawn(|| self.act_all(actions))).collect();
-            if let Some(waker) = &waker {
-                scope.spawn(move || {
+            let threads = match &waker {
+                Some(waker) => vec![scope.spawn(move || {
                     threads.into_iter().for_each(|thread| drop(thread.join()));
                     waker.wake().expect("it is open");
-                });
-            }
-            loop {
+                })],
+                None => threads,
+            };
+            let answer = loop {
                 match self.set.poll(timeout) {
                     Err(error) if is_shared && is_concurrent(&error) => thread::yield_now(),
                     outcome => break outcome,
                 }
-            }
+            };
+            // A child that is forked while a thread ends can't start one.
+            threads.into_iter().for_each(|thread| drop(thread.join()));
+            answer
         });
         let engine = self.set.stats().last_engine;
 

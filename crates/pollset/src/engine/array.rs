@@ -56,7 +56,7 @@ impl ArrayEngine {
         Ok(self.left)
     }
 
-    /// Asks without waiting about all that has no answer yet, and adds those that have one, by slot.
+    /// Asks without waiting about all that has no answer yet, and adds `answers`, by slot.
     /// Returns how many descriptors are ready.
     pub fn ask_beside(&mut self, answers: Vec<(usize, PollFlags)>) -> io::Result<usize> {
         let answered: Vec<_> =

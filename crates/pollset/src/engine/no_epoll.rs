@@ -85,7 +85,7 @@ impl EpollEngine {
         match self.0 {}
     }
 
-    pub fn compare_last(&mut self, _counters: &Counters) -> bool {
+    pub fn compare_last(&mut self, _blocked: Duration, _counters: &Counters) -> bool {
         match self.0 {}
     }
 

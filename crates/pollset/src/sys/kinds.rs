@@ -19,8 +19,8 @@
 //!    asks when an entry is added and whenever its buffer was too small.
 //!
 //! A list of the files of which that is not true would always be one file short. This is the list of
-//! those of which 1, 3 and 4 are always true and 2 in all ordinary use: by the kernel's source, and by
-//! tests that compare them with poll(2). What isn't in it is left to poll(2).
+//! those of which 1, 3 and 4 are always true, and 2 in all ordinary use. The kernel's source says so,
+//! and tests compare them with poll(2). What isn't in it is left to poll(2).
 //!
 //! Exceptions to 2 that are known, and found by comparing: TCP, when `SO_OOBINLINE` is set after the
 //! urgent byte has come, when `SO_RCVBUF` is made smaller than `SO_RCVLOWAT` needs, and under

@@ -47,10 +47,12 @@ impl EpollEngine {
         true
     }
 
-    /// Compares at the end of a wait that has found nothing. Whether that has found something.
-    pub fn compare_last(&mut self, counters: &Counters) -> bool {
-        let slice = self.audit.last_slice(coarse_now());
-        let compared = self.compare(self.entries.len(), slice);
+    /// Compares at the end of a wait that has found nothing in this time. Whether that has found
+    /// something.
+    pub fn compare_last(&mut self, blocked: Duration, counters: &Counters) -> bool {
+        let blocked = blocked.min(Duration::from_secs(20)).as_nanos() as u64;
+        let due = self.audit.due_last(blocked, self.entries.len());
+        let compared = self.compare(due.compare, due.slice);
         self.audit.record(compared, Made::default(), self.entries.len());
         counters.compared.add(compared.checks as u64);
         self.has_answers()

@@ -20,7 +20,7 @@ pub struct Comparison {
     pub answers: Vec<(u32, PollFlags)>,
     /// Keys of the entries to be compared in the next wait.
     first: Vec<u32>,
-    /// Where comparing goes on. The keys from `start` have been compared in this wait.
+    /// Where comparing goes on. The keys from `start` up to it have been compared in this wait.
     next: usize,
     start: usize,
     array: Vec<libc::pollfd>,
@@ -31,8 +31,8 @@ pub struct Comparison {
 #[derive(Clone, Copy, PartialEq)]
 pub enum Trust {
     Full,
-    /// poll(2) has found it ready when epoll had not. That happens, too, if it becomes ready between
-    /// the two.
+    /// poll(2) has found it ready, and epoll, asked after it, has not. That happens, too, if another
+    /// thread reads from it between the two.
     Doubted,
     /// That happened twice in a row. It stays aside.
     None,
@@ -43,7 +43,7 @@ pub const ENDS: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags
 /// So often a descriptor at its end is compared at the next wait.
 const MOST_ENDS: u8 = 4;
 
-/// Entries to be compared in the next wait, at most: they are compared at once.
+/// So many of those to be compared first are compared in one wait, at most.
 const MOST_FIRST: usize = 32;
 
 /// Entries that poll(2) is asked about at a time, at first and at most.
@@ -126,10 +126,15 @@ impl EpollEngine {
 
     /// Compares what is to be compared in this wait in any case. Returns how many.
     pub fn compare_first(&mut self) -> usize {
-        while let Some(key) = self.comparison.first.pop() {
+        while self.comparison.array.len() < MOST_FIRST
+            && let Some(key) = self.comparison.first.pop()
+        {
             if take(&mut self.entries[key as usize].is_first) {
                 self.enlist(key);
             }
+        }
+        if !self.comparison.first.is_empty() {
+            self.audit.hasten();
         }
         let count = self.comparison.array.len();
         self.ask_enlisted();
@@ -158,7 +163,7 @@ impl EpollEngine {
             self.ask_enlisted();
             made.nanoseconds = now() - start;
             // The next ones are likely to take as long as these.
-            let in_all = made.checks as u64 * slice / made.nanoseconds.max(1);
+            let in_all = (made.checks as u64).saturating_mul(slice) / made.nanoseconds.max(1);
             let more = (in_all as usize).saturating_sub(made.checks);
             if made.checks == most || more < FEWEST {
                 return made;
@@ -213,10 +218,10 @@ impl EpollEngine {
         }
     }
 
-    /// Has an entry compared in the next wait, if there is room.
+    /// Has an entry compared in the next wait.
     fn compare_next(&mut self, key: u32) {
         let entry = &mut self.entries[key as usize];
-        if !entry.is_first && self.comparison.first.len() < MOST_FIRST {
+        if !entry.is_first {
             entry.is_first = true;
             self.comparison.first.push(key);
             self.audit.hasten();
@@ -278,15 +283,21 @@ impl EpollEngine {
             self.compare_next(key);
             return;
         }
-        let fd = entry.fd;
-        match self.epoll.delete(fd) {
-            // The number means another file.
-            Err(error) if is(&error, Errno::NOENT) => self.renew(key),
-            _ => {
-                self.entries[key as usize].trust = Trust::None;
-                self.put_aside(key);
+        let mut asked = [pollfd(entry.fd, entry.told)];
+        match self.epoll.delete(entry.fd) {
+            Ok(()) => {
+                // It is the same file still, of a kind that may be asked twice.
+                poll_in_parts(&mut asked);
+                if asked[0].revents == 0 {
+                    return self.renew(key);
+                }
+                entry.trust = Trust::None;
             }
+            // The number means another file.
+            Err(error) if is(&error, Errno::NOENT) => return self.renew(key),
+            Err(_) => {}
         }
+        self.put_aside(key);
     }
 }
 

@@ -339,10 +339,10 @@ impl EpollEngine {
     /// What was on the `old` instance, and means the same file, needs no look.
     fn add_entries_of(&mut self, old: &Epoll) -> io::Result<()> {
         for key in 0..self.entries.len() as u32 {
-            let Entry { fd, told, state, .. } = self.entries[key as usize];
+            let Entry { fd, state, .. } = self.entries[key as usize];
             if state == State::Watched {
-                let serial = std::mem::take(&mut self.watched[key as usize].serial);
-                let is_known = old.modify(fd, mask(told), token(key, serial)).is_ok();
+                self.watched[key as usize].serial = 0;
+                let is_known = old.delete(fd).is_ok();
                 self.entries[key as usize].state = State::New;
                 self.add(key, is_known)?;
             }

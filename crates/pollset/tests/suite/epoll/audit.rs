@@ -213,6 +213,23 @@ fn a_closed_number_is_found_by_waits_that_are_far_apart() {
     });
 }
 
+/// One that doesn't block does not look once more when its time is up.
+#[test]
+fn a_deadline_that_has_passed_costs_what_timeout_zero_costs() {
+    alone(|| {
+        let fds = counters(5_000);
+        let set = asked(&fds);
+        let compared = |mut ask: Box<dyn FnMut()>| {
+            let before = set.stats().compared;
+            ask_for(Duration::from_millis(200), &mut ask);
+            set.stats().compared - before
+        };
+        let at_zero = compared(Box::new(|| drop(set.poll(NOW).unwrap())));
+        let at_deadline = compared(Box::new(|| drop(set.poll(Instant::now()).unwrap())));
+        assert!(at_deadline < 2 * at_zero, "{at_deadline} instead of {at_zero}");
+    });
+}
+
 fn wait_for(set: &PollSet, expected: Event) -> Duration {
     let start = Instant::now();
     assert_eq!(set.poll(None).unwrap(), [expected]);

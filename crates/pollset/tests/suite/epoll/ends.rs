@@ -57,6 +57,20 @@ fn what_is_closed_after_it_was_hung_up_is_not_open_at_the_next_wait() {
     }
 }
 
+/// 32 of them at the next wait, 32 at the one after it.
+#[test]
+fn many_that_end_together_are_checked_in_a_few_waits() {
+    let mut pairs = pairs(200);
+    let set = asked(pairs.iter().map(|(near, _)| near));
+    for (_, far) in &pairs {
+        shut_down_writing(far);
+    }
+    assert_eq!(set.poll(NOW).unwrap().len(), 200);
+    pairs.iter_mut().for_each(|(near, _)| near.close());
+    let waits = (1..).find(|_| set.poll(NOW).unwrap().len() == 200);
+    assert!(waits <= Some(7), "{waits:?}");
+}
+
 #[test]
 fn what_stays_open_at_its_end_is_checked_first_a_few_times() {
     let pairs = pairs(20);
