@@ -210,7 +210,7 @@ impl World {
         self.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there is room for more files, beside so many that the program doesn't have yet.
+    /// Whether there is room for one more file, beside this number of `new` ones.
     fn has_room(&self, new: usize) -> bool {
         !self.is_starved && self.model().files().count() + new < self.room
     }

@@ -17,8 +17,8 @@ pub const NO_EVENT: libc::epoll_event = libc::epoll_event { events: 0, u64: 0 };
 pub const ROOM: usize = 64;
 
 impl EpollEngine {
-    /// Asks, and waits until something is ready or the timeout is over (`None`: for ever). Tells
-    /// `answer` what it finds out about slots, all of them below `slots`.
+    /// Asks, and waits until something is ready or the timeout is over (`None`: without end). Calls
+    /// `answer` for each slot that is ready, all of them below `slots`.
     #[inline]
     pub fn ask(
         &mut self,
@@ -145,7 +145,7 @@ impl EpollEngine {
         if (key as usize) < self.watched.len() && self.serials.contains(serial) {
             return Answer::Phantom;
         }
-        // Somebody else's instance has taken the number.
+        // Another instance has taken the number.
         self.disown();
         Answer::Lost
     }
@@ -174,7 +174,7 @@ impl EpollEngine {
     }
 }
 
-/// -1 for ever.
+/// -1: without end.
 fn whole_milliseconds(timeout: Option<Duration>) -> Option<i32> {
     match timeout {
         None => Some(-1),

@@ -200,7 +200,7 @@ impl Audit {
     }
 
     /// How many of `len` entries to compare, and for how long, at the end of a wait that has blocked for
-    /// so many nanoseconds and found nothing.
+    /// `blocked` nanoseconds and found nothing.
     pub fn due_last(&self, blocked: u64, len: usize) -> Due {
         let slice = blocked / AT_MOST;
         let is_worth_it = slice >= self.comparing.limits.few * self.comparing.cost;
@@ -352,7 +352,7 @@ mod tests {
         }
     }
 
-    /// Makes a wait each so many nanoseconds, for ten seconds after a first one.
+    /// Makes a wait each `interval` nanoseconds, for ten seconds after a first one.
     fn ask(audit: &mut Audit, len: usize, interval: u64, costs: Costs) -> Log {
         let mut log = Log::default();
         let start = audit.credited / TICK * TICK + TICK;

@@ -58,7 +58,7 @@ impl EpollEngine {
         self.has_answers()
     }
 
-    /// Re-checks so many entries, or as many as the time allows, in nanoseconds.
+    /// Re-checks `most` entries, or as many as `slice` nanoseconds allow.
     fn recheck(&mut self, most: usize, slice: u64) -> Made {
         let mut made = Made::default();
         if most == 0 {

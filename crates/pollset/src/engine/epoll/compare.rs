@@ -40,10 +40,10 @@ pub enum Trust {
 
 /// What is reported of a connection at its end. Its descriptor is likely to be closed soon.
 pub const ENDS: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags::RDHUP);
-/// So often a descriptor at its end is compared at the next wait.
+/// How often a descriptor at its end is compared at the next wait, at most.
 const MOST_ENDS: u8 = 4;
 
-/// So many of those to be compared first are compared in one wait, at most.
+/// How many of the entries to be compared first are compared in one wait, at most.
 const MOST_FIRST: usize = 32;
 
 /// Entries that poll(2) is asked about at a time, at first and at most.
@@ -141,7 +141,7 @@ impl EpollEngine {
         count
     }
 
-    /// Compares the next so many entries, or as many as the time allows, in nanoseconds.
+    /// Compares the next `most` entries, or as many as `slice` nanoseconds allow.
     pub fn compare(&mut self, most: usize, slice: u64) -> Made {
         self.forget_compared();
         let mut made = Made::default();
@@ -198,7 +198,7 @@ impl EpollEngine {
         keys.clear();
     }
 
-    /// Of the first so many events, those at their end are compared in the next wait.
+    /// Of the first `ready` events, those at their end are compared in the next wait.
     #[cold]
     pub fn compare_ended(&mut self, ready: usize, answer: &mut impl FnMut(usize, PollFlags)) {
         for place in 0..ready {
@@ -228,7 +228,7 @@ impl EpollEngine {
         }
     }
 
-    /// Adds the answers of poll(2) to the first so many events of epoll, and judges epoll by them. It
+    /// Adds the answers of poll(2) to the first `ready` events of epoll, and judges epoll by them. It
     /// was asked after poll(2), and has given all that it has.
     #[cold]
     pub fn merge(&mut self, ready: usize, mut answer: impl FnMut(usize, PollFlags)) {
