@@ -1,0 +1,190 @@
+"""Page faults, perf, epoll and bpf."""
+
+import ctypes
+import fcntl
+import mmap
+import os
+import select
+import signal
+import struct
+import threading
+
+from .processes import blocked, signalfd
+from .program import ERR, IN, OUT, Register, now, program, soon, system_call
+
+UFFD_API, UFFD_NEW = 0xC018AA3F, 0xAA00
+
+
+def fault_descriptor_made_blocking(fd):
+    fcntl.ioctl(fd, UFFD_API, struct.pack("3Q", 0xAA, 0, 0))
+    yield Register(fd, IN)
+    yield now(0)
+    fcntl.fcntl(fd, fcntl.F_SETFL, 0)
+    yield soon(ERR)
+
+
+@program
+def userfaultfd_made_blocking(things):
+    fd = things.fd(system_call("userfaultfd", os.O_CLOEXEC | os.O_NONBLOCK | 1))
+    yield from fault_descriptor_made_blocking(fd)
+
+
+@program
+def userfaultfd_of_the_device_made_blocking(things):
+    device = things.open("/dev/userfaultfd", os.O_RDWR)
+    fd = things.fd(fcntl.ioctl(device, UFFD_NEW, os.O_CLOEXEC | os.O_NONBLOCK))
+    yield from fault_descriptor_made_blocking(fd)
+
+
+@program
+def userfaultfd_before_the_handshake(things):
+    fd = things.fd(system_call("userfaultfd", os.O_CLOEXEC | os.O_NONBLOCK | 1))
+    yield Register(fd, IN)
+    yield now(ERR)
+    fcntl.ioctl(fd, UFFD_API, struct.pack("3Q", 0xAA, 0, 0))
+    yield now(0)
+    fcntl.fcntl(fd, fcntl.F_SETFL, 0)
+    yield soon(ERR)
+
+
+class Faults:
+    """A perf event for the page faults of this thread; it says IN once for each."""
+
+    def __init__(self, things):
+        software, page_faults, disabled = 1, 2, 1
+        attributes = struct.pack(
+            "2I5Q2I2Q", software, 72, page_faults, 1, 1, 0, disabled, 1, 0, 0, 0
+        )
+        flag_close_on_exec = 8
+        attributes = ctypes.create_string_buffer(attributes, 72)
+        self.fd = things.fd(
+            system_call("perf_event_open", attributes, 0, -1, -1, flag_close_on_exec)
+        )
+        things.map(self.fd, 8192)
+
+    def happen(self):
+        fresh = mmap.mmap(-1, 4096)
+        fcntl.ioctl(self.fd, 0x2400, 0)  # enable
+        fresh[0] = 1
+        fcntl.ioctl(self.fd, 0x2401, 0)  # disable
+        fresh.close()
+
+
+@program
+def perf_event(things):
+    faults = Faults(things)
+    yield Register(faults.fd, IN)
+    yield now(0)
+    for _ in range(3):
+        faults.happen()
+        yield soon(IN)
+        yield now(0)
+
+
+@program(once=True)
+def perf_event_pending_when_registered(things):
+    faults = Faults(things)
+    faults.happen()
+    yield Register(faults.fd, IN)
+    yield soon(IN)
+    yield now(0)
+
+
+@program
+def perf_event_among_many_that_are_ready(things):
+    faults = Faults(things)
+    others = tuple(things.pipe() for _ in range(80))
+    yield Register(faults.fd, IN, tuple(reader for reader, _ in others))
+    yield now(0)
+    faults.happen()
+    for _, writer in others:
+        os.write(writer, b"x")
+    yield soon(IN)
+    yield now(0)
+
+
+@program(once=True)
+def epoll_of_a_perf_event_that_is_pending(things):
+    faults = Faults(things)
+    inner = things.enter_context(select.epoll())
+    inner.register(faults.fd, select.EPOLLIN)
+    faults.happen()
+    yield Register(inner.fileno(), IN)
+    yield soon(IN)
+
+
+@program
+def epoll_of_a_perf_event(things):
+    faults = Faults(things)
+    inner = things.enter_context(select.epoll())
+    inner.register(faults.fd, select.EPOLLIN)
+    yield Register(inner.fileno(), IN)
+    yield now(0)
+    faults.happen()
+    yield soon(IN)
+
+
+@program
+def epoll_of_a_signalfd(things):
+    things.enter_context(blocked(signal.SIGUSR1))
+    fd = things.fd(signalfd([signal.SIGUSR1]))
+    inner = things.enter_context(select.epoll())
+    inner.register(fd, select.EPOLLIN)
+    yield Register(inner.fileno(), IN)
+    yield now(0)
+    signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+    yield soon(IN)
+
+
+@program
+def epoll_of_epoll(things):
+    reader, writer = things.pipe()
+    inner, middle = (things.enter_context(select.epoll()) for _ in range(2))
+    inner.register(reader, select.EPOLLIN)
+    middle.register(inner, select.EPOLLIN)
+    yield Register(middle.fileno(), IN)
+    yield now(0)
+    os.write(writer, b"x")
+    yield soon(IN)
+    os.read(reader, 1)
+    yield now(0)
+    inner.modify(reader, select.EPOLLIN | select.EPOLLONESHOT)
+    os.write(writer, b"x")
+    yield soon(IN)
+    inner.poll(0)
+    yield now(0)
+    inner.modify(reader, select.EPOLLIN)
+    yield soon(IN)
+
+
+def bpf_map(things, kind, key=0, value=0, entries=4096):
+    attributes = ctypes.create_string_buffer(struct.pack("5I", kind, key, value, entries, 0), 128)
+    return things.fd(system_call("bpf", 0, attributes, 128))
+
+
+@program
+def bpf_ring_whose_position_is_changed_in_memory(things):
+    fd = bpf_map(things, 27)
+    consumer = things.map(fd, 4096)
+    yield Register(fd, IN)
+    yield now(0)
+    consumer[:8] = struct.pack("q", -8)
+    yield soon(IN)
+
+
+@program
+def bpf_ring_of_the_user_emptied_in_memory(things):
+    fd = bpf_map(things, 31)
+    producer = things.map(fd, 4096, offset=4096)
+    producer[:8] = struct.pack("q", 4096)
+    yield Register(fd, OUT)
+    yield now(0)
+    producer[:8] = struct.pack("q", 0)
+    yield soon(OUT)
+
+
+@program
+def bpf_map_without_poll(things):
+    fd = bpf_map(things, 1, key=4, value=4, entries=1)
+    yield Register(fd, IN | OUT)
+    yield now(ERR)

@@ -1,0 +1,154 @@
+"""Signals and processes."""
+
+import ctypes
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager
+
+from .program import HUP, IN, Register, elsewhere, libc, now, program, soon, system_call
+
+
+@contextmanager
+def blocked(*signals):
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        while signal.sigtimedwait(signals, 0):
+            pass
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def signalfd(signals, fd=-1):
+    mask = (ctypes.c_ulong * (1024 // 8 // ctypes.sizeof(ctypes.c_ulong)))()
+    for number in signals:
+        mask[0] |= 1 << (number - 1)
+    return libc("signalfd", fd, mask, os.O_CLOEXEC | os.O_NONBLOCK)
+
+
+@program
+def signalfd_of_a_signal_for_one_thread(things):
+    things.enter_context(blocked(signal.SIGUSR1))
+    fd = things.fd(signalfd([signal.SIGUSR1]))
+    yield Register(fd, IN)
+    yield now(0)
+    signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+    yield elsewhere(0)
+    yield soon(IN)
+
+
+@program
+def signalfd_whose_mask_is_changed(things):
+    things.enter_context(blocked(signal.SIGUSR1, signal.SIGUSR2))
+    fd = things.fd(signalfd([signal.SIGUSR1]))
+    yield Register(fd, IN)
+    os.kill(os.getpid(), signal.SIGUSR2)
+    yield now(0)
+    signalfd([signal.SIGUSR2], fd)
+    yield soon(IN)
+
+
+@program
+def signalfd_registered_by_another_thread_that_is_gone(things):
+    things.enter_context(blocked(signal.SIGUSR1))
+    fd = things.fd(signalfd([signal.SIGUSR1]))
+    yield Register(fd, IN)
+    yield elsewhere(0)
+    signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+    yield soon(IN)
+    os.read(fd, 128)
+    yield now(0)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    yield soon(IN)
+
+
+class Forked:
+    """A child that ends when it is told, and is killed in the end."""
+
+    def __init__(self, things, action=None):
+        reader, self.writer = things.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                signal.alarm(30)
+                os.close(self.writer)
+                os.read(reader, 1)
+                if action:
+                    action()
+            finally:
+                os._exit(0)
+        things.callback(self.reap)
+
+    def go(self):
+        os.write(self.writer, b"x")
+
+    def reap(self):
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            self.pid = 0
+
+
+def pidfd_that_ends(things, flags, mask, seen, reaped):
+    child = Forked(things)
+    fd = things.fd(system_call("pidfd_open", child.pid, flags))
+    yield Register(fd, mask)
+    yield now(0)
+    child.go()
+    if seen:
+        yield soon(seen)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    yield soon(seen) if seen else now(0)
+    child.reap()
+    yield soon(reaped)
+
+
+PIDFD_THREAD = os.O_EXCL
+
+
+@program
+def pidfd(things):
+    return pidfd_that_ends(things, 0, IN, IN, IN | HUP)
+
+
+@program
+def pidfd_of_a_thread(things):
+    return pidfd_that_ends(things, PIDFD_THREAD, IN, IN, IN | HUP)
+
+
+@program
+def pidfd_with_mask_0(things):
+    return pidfd_that_ends(things, 0, 0, 0, HUP)
+
+
+@program
+def pidfd_of_one_thread_of_many(things):
+    go = threading.Event()
+    thread = threading.Thread(target=go.wait, args=[20])
+    thread.start()
+    things.callback(thread.join)
+    things.callback(go.set)
+    fd = things.fd(system_call("pidfd_open", thread.native_id, PIDFD_THREAD))
+    yield Register(fd, 0)
+    yield now(0)
+    go.set()
+    yield soon(HUP)
+
+
+@program
+def pidfd_whose_first_thread_ends_first(things):
+    def leave():
+        second = threading.Thread(target=time.sleep, args=[0.15])
+        second.start()
+        system_call("exit", 0)  # only this thread
+
+    child = Forked(things, leave)
+    fd = things.fd(system_call("pidfd_open", child.pid, 0))
+    yield Register(fd, IN)
+    yield now(0)
+    child.go()
+    time.sleep(0.05)
+    yield now(0)
+    yield soon(IN)
