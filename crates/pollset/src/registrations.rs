@@ -74,6 +74,7 @@ impl Registrations {
         self.slots.len() - self.vacant
     }
 
+    #[cfg(test)]
     /// Whether unregistering has left slots without a descriptor.
     pub fn has_vacant(&self) -> bool {
         self.vacant > 0

@@ -631,22 +631,6 @@ impl PollSet {
         self.departed.store(false, Release);
         wait.remove_departed(self.lock(Use::Taking));
     }
-
-    /// Closes the gaps that unregistering has left. Returns how many are registered.
-    pub(crate) fn compact(&self) -> usize {
-        let registrations = self.lock(Use::Reading);
-        let (mut registered, has_gaps) = (registrations.len(), registrations.has_vacant());
-        drop(registrations);
-        // A child that is forked during a change can't go on.
-        if has_gaps {
-            self.change(|registrations| {
-                registered = registrations.len();
-                registrations.compact();
-                true
-            });
-        }
-        registered
-    }
 }
 
 /// For so many room is made at once, if an iterator promises so many or more: an endless one may end

@@ -132,6 +132,11 @@ impl Wait {
         }
     }
 
+    /// How many descriptors this wait asks about.
+    pub fn registered(&self) -> usize {
+        self.registered
+    }
+
     pub fn slots(&self) -> usize {
         self.array.len()
     }

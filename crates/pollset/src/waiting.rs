@@ -255,9 +255,10 @@ impl<'a> Waiting<'a> {
             self.was_interrupted = true;
             return Ok(Step::Interrupted);
         }
-        // The kernel refuses more entries than the process may have descriptors, and counts the
-        // vacant ones, too, and those that other threads have unregistered since.
-        if errno == Some(Errno::INVAL) && self.set.compact() < self.slots() {
+        // The kernel refuses more entries than the process may have descriptors. Other threads may have
+        // unregistered some of them.
+        let asked = self.wait.get().map_or(0, |wait| wait.registered());
+        if errno == Some(Errno::INVAL) && self.set.len() < asked {
             self.stage = Stage::Prepare;
             return Ok(Step::Unfinished);
         }

@@ -52,8 +52,32 @@ impl ArrayEngine {
     /// Returns how many descriptors are ready.
     pub fn ask(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
         self.next = 0;
-        self.left = sys::poll(&mut self.entries, timeout)?;
+        self.left = match sys::poll(&mut self.entries, timeout) {
+            Ok(ready) => ready,
+            Err(error) => self.ask_without_gaps(error, timeout)?,
+        };
         Ok(self.left)
+    }
+
+    /// The kernel refuses more entries than the process may have descriptors, and counts the vacant
+    /// ones. The gaps are not closed for that: a child that is forked meanwhile could not go on.
+    #[cold]
+    fn ask_without_gaps(
+        &mut self,
+        error: io::Error,
+        timeout: Option<Duration>,
+    ) -> io::Result<usize> {
+        if Errno::from_io_error(&error) != Some(Errno::INVAL) {
+            return Err(error);
+        }
+        let is_taken = |entry: &&mut libc::pollfd| entry.fd != VACANT;
+        let mut taken: Vec<_> = self.entries.iter_mut().filter(is_taken).collect();
+        let mut asked: Vec<_> = taken.iter().map(|entry| **entry).collect();
+        let ready = sys::poll(&mut asked, timeout)?;
+        for (entry, asked) in taken.iter_mut().zip(asked) {
+            entry.revents = asked.revents;
+        }
+        Ok(ready)
     }
 
     /// Asks without waiting about all that has no answer yet, and adds `answers`, by slot.

@@ -67,6 +67,8 @@ fn many_that_end_together_are_checked_in_a_few_waits() {
     }
     assert_eq!(set.poll(NOW).unwrap().len(), 200);
     pairs.iter_mut().for_each(|(near, _)| near.close());
+    let at_once = set.poll(NOW).unwrap().len();
+    assert!((32..150).contains(&at_once), "{at_once}");
     let waits = (1..).find(|_| set.poll(NOW).unwrap().len() == 200);
     assert!(waits <= Some(7), "{waits:?}");
 }

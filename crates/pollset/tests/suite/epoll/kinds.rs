@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use pollset::{Builder, Engine, Event, PollFlags, PollSet};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{asked, instance, watched};
 use crate::util::fd::Fd;
@@ -182,6 +183,26 @@ fn what_becomes_ready_unseen_during_a_wait_is_reported_when_its_time_is_up() {
             let found = scene.set.poll(Duration::from_millis(150)).unwrap();
             assert_eq!(found, [event(&server, PollFlags::IN)]);
         });
+    });
+}
+
+/// poll(2) takes fewer entries than are compared at a time.
+#[test]
+fn it_is_found_under_a_low_limit_of_descriptors() {
+    alone(|| {
+        let (server, _client) = kinds::tcp_pair_with_urgent_data();
+        let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
+        let set = asked(fds.iter().chain([&server]));
+        let before = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(4), ..before }).unwrap();
+        twist(&server, []);
+        let found = set.poll(Duration::from_millis(300)).unwrap();
+        assert_eq!(found, [event(&server, PollFlags::IN)]);
+        // What is left aside then counts against the limit, but is not too much.
+        assert_eq!(set.poll(NOW).unwrap(), found);
+        let rechecked = set.stats().audited;
+        assert!(rechecked < 21, "re-checking would have found it as well");
+        setrlimit(Resource::Nofile, before).unwrap();
     });
 }
 

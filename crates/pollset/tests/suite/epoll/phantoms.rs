@@ -115,6 +115,21 @@ fn the_step_that_replaces_the_instance_is_not_short() {
     assert_eq!(waiting.step().unwrap(), Step::Ready(0));
 }
 
+/// Its number means a file now that the instance must not ask.
+#[test]
+fn what_is_reused_when_the_instance_is_replaced_is_looked_at() {
+    let Ok(record) = kinds::record() else { return eprintln!("not tested: no perf events") };
+    let (mut phantom, mut reused) = (kinds::event_counter(1), kinds::event_counter(0));
+    let set = asked([&phantom, &reused]);
+    let _alive = phantom.dup();
+    phantom.close();
+    set.unregister(&phantom).unwrap();
+    reused.open(record.fd.dup_file());
+    record.add();
+    assert_eq!(set.poll(LONG).unwrap(), [event(&reused, PollFlags::IN)]);
+    assert_eq!(set.stats().replaced, 1);
+}
+
 #[test]
 fn the_new_file_of_a_phantoms_number_is_watched() {
     for count in [0, 1] {
