@@ -233,7 +233,7 @@ fn try_make(kind: Kind) -> io::Result<Vec<Fd>> {
         Kind::KernelLog => vec![to_read("/dev/kmsg")?],
         Kind::Tunnel => vec![tunnel()?],
         Kind::FileServer => vec![file_server()?],
-        Kind::ProcFile => vec![to_read("/proc/sys/kernel/hostname")?],
+        Kind::ProcFile => vec![to_read("/proc/self/status")?],
         Kind::SysFile => vec![to_read("/sys/kernel/uevent_seqnum")?],
         Kind::PathOfFile => vec![path_of_file()?],
         Kind::PathOfSocket => vec![path_of_socket()?],
