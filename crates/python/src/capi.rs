@@ -1,5 +1,5 @@
-//! The functions of Python's C interface that `select.poll` converts its arguments with. What they
-//! accept, what they run and what they raise is then that of the Python that is running.
+//! Functions of Python's C interface: those that `select.poll` converts its arguments with, so that
+//! what they accept, run and raise is that of the running Python, and one that counts threads.
 
 #![allow(unsafe_code)]
 
@@ -36,6 +36,24 @@ pub fn as_long_long(object: &Bound<'_, PyAny>) -> PyResult<c_longlong> {
     // SAFETY: as above. It checks the type of `object`.
     let value = unsafe { ffi::PyLong_AsLongLong(object.as_ptr()) };
     unless_raised(object, value, -1)
+}
+
+/// Whether the interpreter has no other thread, or other threads don't need this one to release a
+/// lock.
+#[inline]
+pub fn is_only_thread(_py: Python<'_>) -> bool {
+    if cfg!(Py_GIL_DISABLED) {
+        return true;
+    }
+    // SAFETY: this thread is attached, so that the states of the thread and of its interpreter are
+    // alive, and only they are read. The interpreter adds new threads at the head of its list, and
+    // may do so at this moment: then the head that is read is the old one or the new one.
+    unsafe {
+        let this = ffi::PyThreadState_Get();
+        let interpreter = ffi::PyThreadState_GetInterpreter(this);
+        ffi::PyInterpreterState_ThreadHead(interpreter) == this
+            && ffi::PyThreadState_Next(this).is_null()
+    }
 }
 
 /// `suspect` stands for itself, or for an exception.

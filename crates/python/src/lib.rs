@@ -8,6 +8,7 @@
 mod capi;
 mod descriptor;
 mod errors;
+mod interpreter_lock;
 mod mask;
 mod poll;
 mod results;

@@ -7,7 +7,7 @@ use pyo3::types::{PyIterator, PyList};
 use try_lock::TryLock;
 
 use crate::results::Tuples;
-use crate::{descriptor, errors, mask, timeout, wait};
+use crate::{descriptor, errors, interpreter_lock, mask, timeout, wait};
 
 /// Make a polling object: a set of file descriptors, each with the events that it is watched for,
 /// that can be asked which of them have events or errors to report.
@@ -43,6 +43,12 @@ pub struct Poll {
     set: PollSet,
     /// Used by the one thread that waits.
     tuples: TryLock<Tuples>,
+}
+
+impl Drop for Poll {
+    fn drop(&mut self) {
+        interpreter_lock::drop_set(&mut self.set);
+    }
 }
 
 #[pymethods]

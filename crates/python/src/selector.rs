@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::results::list;
-use crate::{descriptor, errors, mask, timeout, wait};
+use crate::{descriptor, errors, interpreter_lock, mask, timeout, wait};
 
 /// `selectors.EVENT_READ` and `EVENT_WRITE`.
 const READ: u8 = 1;
@@ -27,6 +27,12 @@ pub struct KeyPoll {
 #[pyfunction]
 pub fn key_poll() -> KeyPoll {
     KeyPoll { set: Builder::new().audit_at_leisure().build() }
+}
+
+impl Drop for KeyPoll {
+    fn drop(&mut self) {
+        interpreter_lock::drop_set(&mut self.set);
+    }
 }
 
 #[pymethods]
