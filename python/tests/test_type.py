@@ -26,7 +26,19 @@ def module(request):
 def test_poll_is_a_builtin_function(module):
     assert type(module.poll) is types.BuiltinFunctionType
     assert module.poll.__name__ == module.poll.__qualname__ == "poll"
+    assert module.poll.__module__ == module.__name__
+    assert repr(module.poll) == "<built-in function poll>"
     assert callable(module.poll)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("dumps", [pickle.dumps, pickle._dumps], ids=["C", "Python"])
+def test_poll_is_pickled_by_its_public_name(module, protocol, dumps):
+    pickled = dumps(module.poll, protocol)
+    assert module.__name__.encode() in pickled
+    assert b"_pollset" not in pickled
+    assert pickle.loads(pickled) is module.poll
+    assert copy.deepcopy(module.poll) is module.poll
 
 
 def test_poll_is_not_bound_in_a_class(module):
@@ -186,16 +198,16 @@ def test_signatures_of_the_methods(method, signature):
     assert {parameter.kind for parameter in parameters} == {inspect.Parameter.POSITIONAL_ONLY}
 
 
-def test_defaults():
-    poller = pollset.poll()
-    assert inspect.signature(poller.register).parameters["eventmask"].default == 7
-    assert inspect.signature(poller.poll).parameters["timeout"].default is None
-
-
 def test_signature_of_the_function():
     [engine] = inspect.signature(pollset.poll).parameters.values()
     assert engine.name == "engine"
     assert engine.kind is inspect.Parameter.KEYWORD_ONLY
+
+
+def test_defaults():
+    poller = pollset.poll()
+    assert inspect.signature(poller.register).parameters["eventmask"].default == 7
+    assert inspect.signature(poller.poll).parameters["timeout"].default is None
 
 
 @pytest.mark.parametrize("method", ["register", "modify", "unregister", "poll"])

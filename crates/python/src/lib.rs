@@ -17,6 +17,8 @@ mod wait;
 
 #[pyo3::pymodule(gil_used = false)] // the core has locks of its own
 mod _pollset {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use crate::poll::poll;
 
@@ -26,4 +28,10 @@ mod _pollset {
     #[pymodule_export]
     #[allow(non_upper_case_globals)] // Python's name for it
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    /// The public function says where it is to be imported from, as the classes do.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.getattr("poll")?.setattr("__module__", "pollset")
+    }
 }
