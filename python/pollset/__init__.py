@@ -24,13 +24,14 @@ import select as _select
 from select import *  # noqa: F403
 
 from ._install import install, uninstall
-from ._pollset import __version__, poll  # noqa: F401
+from ._pollset import Stats, __version__, poll  # noqa: F401
 from ._selectors import PollSelector, new_event_loop
 
 error = OSError
 
 __all__ = [
     "PollSelector",
+    "Stats",
     "error",
     "install",
     "new_event_loop",

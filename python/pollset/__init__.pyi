@@ -16,7 +16,7 @@ from select import (
 )
 
 from ._install import install as install, uninstall as uninstall
-from ._pollset import __version__ as __version__, poll as poll
+from ._pollset import Stats as Stats, __version__ as __version__, poll as poll
 from ._selectors import PollSelector as PollSelector, new_event_loop as new_event_loop
 
 if sys.platform == "linux":

@@ -8,7 +8,7 @@ import sys
 import pollset
 from support import Raised, outcome
 
-OURS = ["PollSelector", "install", "new_event_loop", "poll", "uninstall"]
+OURS = ["PollSelector", "Stats", "install", "new_event_loop", "poll", "uninstall"]
 OF_SELECT = [name for name in dir(select) if not name.startswith("_")]
 
 

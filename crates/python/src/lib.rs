@@ -7,11 +7,13 @@
 
 mod capi;
 mod descriptor;
+mod engine;
 mod errors;
 mod mask;
 mod poll;
 mod results;
 mod selector;
+mod stats;
 mod timeout;
 mod wait;
 
@@ -24,6 +26,9 @@ mod _pollset {
 
     #[pymodule_export]
     use crate::selector::key_poll;
+
+    #[pymodule_export]
+    use crate::stats::Stats;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)] // Python's name for it
