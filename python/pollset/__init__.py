@@ -15,28 +15,27 @@ To use it in a program that can't be changed, call install() first, or start the
 
 PollSelector is the same for the selectors module, and new_event_loop() for asyncio.
 
-The constants are those of the select module, and mean the same:
-https://docs.python.org/3/library/select.html#polling-objects
+All other names are those of the select module, as they are when pollset is imported: its constants,
+select(), and epoll or kqueue where the system has it.
+https://docs.python.org/3/library/select.html
 """
 
 import select as _select
+from select import *  # noqa: F403
 
 from ._install import install, uninstall
-from ._pollset import __version__, poll
+from ._pollset import Stats, __version__, poll  # noqa: F401
 from ._selectors import PollSelector, new_event_loop
 
 error = OSError
 
-_constants = {name: value for name, value in vars(_select).items() if name.startswith("POLL")}
-globals().update(_constants)
-
 __all__ = [
     "PollSelector",
-    "__version__",
+    "Stats",
     "error",
     "install",
     "new_event_loop",
     "poll",
     "uninstall",
 ]
-__all__ += list(_constants)
+__all__ += [name for name in dir(_select) if not name.startswith("_") and name not in __all__]

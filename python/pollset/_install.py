@@ -5,7 +5,7 @@ import selectors
 import sys
 import types
 
-from ._pollset import poll
+from ._pollset import key_poll, poll
 
 _replaced: dict[str, object] = {}
 
@@ -37,9 +37,14 @@ def uninstall() -> None:
 
 
 def _places() -> list[tuple[object, str]]:
-    """Those that are there: other libraries that replace parts of these modules take some away."""
+    """Those that are there: other libraries that replace parts of these modules take some away.
+
+    If a program has put pollset.PollSelector in place of the standard class, that is left alone.
+    """
     places = [(select, "poll"), (getattr(selectors, "PollSelector", None), "_selector_cls")]
-    return [(place, name) for place, name in places if hasattr(place, name)]
+    return [
+        (place, name) for place, name in places if getattr(place, name, key_poll) is not key_poll
+    ]
 
 
 def _holders(original: object) -> list[str]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import selectors
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from ._pollset import key_poll
+from ._pollset import Stats, key_poll
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
+
+    from ._pollset import _KeyPoll
 
 
 class PollSelector(selectors.PollSelector):
@@ -17,11 +21,19 @@ class PollSelector(selectors.PollSelector):
     It is used as selectors.PollSelector is. select() waits to the nanosecond, and never less than
     asked. A file object that was closed without being unregistered may go unnoticed for about a
     second.
+
+    engine, "auto", "poll", "epoll" or None, says what the kernel is asked with: see pollset.poll().
     """
 
-    _selector_cls = key_poll
+    _selector_cls: Callable[..., _KeyPoll] = key_poll
     if TYPE_CHECKING:
         _fd_to_key: dict[int, selectors.SelectorKey]
+        _selector: _KeyPoll
+
+    def __init__(self, *, engine: Literal["auto", "poll", "epoll"] | None = None) -> None:
+        if engine is not None:
+            self._selector_cls = functools.partial(self._selector_cls, engine=engine)
+        super().__init__()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait until a registered file object is ready, or timeout seconds have passed.
@@ -34,15 +46,26 @@ class PollSelector(selectors.PollSelector):
     def close(self) -> None:
         """Forget all file objects, and close what was opened to wait for them."""
         super().close()
-        self._selector = key_poll()
+        self._selector = self._selector_cls()
+
+    def stats(self) -> Stats:
+        """Tell what this selector has done since it was made or closed: which engine answered its
+        last wait, and how many waits each has answered, as a pollset.Stats. help(pollset.Stats) has
+        all fields.
+        """
+        return self._selector.stats()
 
 
-def new_event_loop() -> asyncio.SelectorEventLoop:
+def new_event_loop(
+    *, engine: Literal["auto", "poll", "epoll"] | None = None
+) -> asyncio.SelectorEventLoop:
     """Make an asyncio event loop that waits with pollset's polling object.
 
     asyncio.Runner(loop_factory=pollset.new_event_loop), or from Python 3.12 on
     asyncio.run(main(), loop_factory=pollset.new_event_loop).
+
+    engine, "auto", "poll", "epoll" or None, says what the kernel is asked with: see pollset.poll().
     """
     import asyncio
 
-    return asyncio.SelectorEventLoop(PollSelector())
+    return asyncio.SelectorEventLoop(PollSelector(engine=engine))

@@ -4,9 +4,8 @@ import operator
 import select
 from select import POLLIN, POLLOUT, POLLPRI
 
-import pollset
 import pytest
-from support import NOT_OPEN, HasFileno, Raised, open_descriptors, outcome, waiting
+from support import NOT_OPEN, HasFileno, outcome, waiting
 
 
 def test_len_is_the_number_of_registered_descriptors(ours):
@@ -82,42 +81,3 @@ def test_an_empty_object_is_true_although_it_has_a_length(ours):
 def test_an_object_is_no_sequence(ours):
     assert outcome(operator.getitem, ours(), 0).type is TypeError
     assert outcome(reversed, ours()).type is TypeError
-
-
-@pytest.mark.parametrize("engine", ["auto", "poll", "epoll", None])
-def test_engines(descriptors, engine):
-    fd = descriptors.readable()
-    poller = pollset.poll(engine=engine)
-    poller.register(fd, POLLIN)
-    for _ in range(10):
-        assert poller.poll(0) == [(fd, POLLIN)]
-
-
-@pytest.mark.parametrize(
-    ("engine", "count", "opened"),
-    [
-        *[("poll", 3, 0), ("poll", 100, 0), ("epoll", 3, 1), ("epoll", 100, 1)],
-        *[("auto", 3, 0), ("auto", 100, 1), (None, 3, 0), (None, 100, 1)],
-    ],
-)
-def test_what_an_engine_opens(descriptors, engine, count, opened):
-    """Few descriptors are not worth an instance of epoll, many that are idle are."""
-    fds = [descriptors.pipe()[0] for _ in range(count)]
-    before = len(open_descriptors())
-    poller = pollset.poll(engine=engine)
-    for fd in fds:
-        poller.register(fd, POLLIN)
-    for _ in range(300):
-        assert poller.poll(0) == []
-    assert len(open_descriptors()) == before + opened
-
-
-@pytest.mark.parametrize("engine", ["", "select", "POLL", "epoll "])
-def test_an_unknown_engine(engine):
-    error = Raised(ValueError, "engine must be 'auto', 'poll' or 'epoll'")
-    assert outcome(pollset.poll, engine=engine) == error
-
-
-@pytest.mark.parametrize("engine", [0, b"poll", ["poll"]])
-def test_an_engine_that_is_no_string(engine):
-    assert outcome(pollset.poll, engine=engine).type is TypeError

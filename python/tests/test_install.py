@@ -117,6 +117,20 @@ def test_nothing_else_is_replaced():
     """) == ["True"]
 
 
+def test_poll_selector_in_place_of_the_standard_class_is_left_alone():
+    assert output("""
+        import os, selectors, pollset
+        selectors.PollSelector = pollset.PollSelector
+        pollset.install()
+        reader, writer = os.pipe()
+        selector = selectors.PollSelector()
+        selector.register(writer, selectors.EVENT_WRITE)
+        print(len(selector.select()))
+        pollset.uninstall()
+        print(len(selector.select()))
+    """) == ["1", "1"]
+
+
 def test_install_names_the_modules_that_hold_the_old_function():
     assert output("""
         import sys, types

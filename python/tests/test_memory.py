@@ -58,6 +58,23 @@ def test_objects_that_come_and_go(poll, descriptors):
     assert_leaves_nothing(use)
 
 
+def test_engines_and_stats(ours):
+    poller = ours()
+    poller.poll(0)
+
+    def use():
+        stats = poller.stats()
+        assert stats == poller.stats()
+        assert hash(stats) == hash(poller.stats())
+        assert repr(stats)
+        pollset.PollSelector(engine="epoll").close()
+        for engine in ("unknown", 1):
+            assert "engine" in outcome(pollset.poll, engine=engine).text
+            assert "engine" in outcome(pollset.PollSelector, engine=engine).text
+
+    assert_leaves_nothing(use)
+
+
 def test_objects_with_many_descriptors_that_come_and_go(poll, descriptors):
     fds = [descriptors.writable() for _ in range(100)]
     fds += [descriptors.readable() for _ in range(10)]

@@ -6,23 +6,53 @@ import subprocess
 import sys
 
 import pollset
+from support import Raised, outcome
+
+OURS = ["PollSelector", "Stats", "install", "new_event_loop", "poll", "uninstall"]
+OF_SELECT = [name for name in dir(select) if not name.startswith("_")]
 
 
-def test_every_constant_of_select_is_there_with_its_value():
-    constants = {name: value for name, value in vars(select).items() if name.startswith("POLL")}
-    assert {name: getattr(pollset, name) for name in constants} == constants
-    assert {name for name in vars(pollset) if name.startswith("POLL")} == set(constants)
+def test_everything_else_is_what_select_has():
+    assert {"select", "error", "PIPE_BUF", "POLLIN"} <= set(OF_SELECT)
+    for name in OF_SELECT:
+        assert getattr(pollset, name) is getattr(select, name) or name == "poll"
+    assert pollset.poll is not select.poll
+    assert pollset.error is OSError
 
 
-def test_error_is_os_error():
-    assert pollset.error is select.error is OSError
+def test_the_public_names():
+    public = [name for name in dir(pollset) if not name.startswith("_")]
+    assert public == sorted(pollset.__all__) == sorted({*OURS, *OF_SELECT})
 
 
 def test_everything_is_exported():
     namespace = {}
     exec("from pollset import *", namespace)
-    for name in ("poll", "error", "POLLIN", "POLLOUT", "install", "uninstall"):
-        assert namespace[name] is getattr(pollset, name)
+    del namespace["__builtins__"]
+    assert namespace == {name: getattr(pollset, name) for name in pollset.__all__}
+
+
+def test_a_name_that_neither_has():
+    text = "module 'pollset' has no attribute 'nothing'"
+    assert outcome(lambda: pollset.nothing) == Raised(AttributeError, text)
+
+
+def test_select_is_passed_on_as_it_was_when_pollset_was_imported():
+    program = """
+import select
+before = select.select
+mine = select.select = lambda *_: None
+del select.PIPE_BUF
+import pollset
+print(pollset.select is mine, hasattr(pollset, "PIPE_BUF"))
+select.select = before
+del select.error
+from pollset import *
+print(select is mine, error is OSError)
+"""
+    command = [sys.executable, "-c", program]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert output == "True False\nTrue True\n"
 
 
 def test_the_version_is_that_of_the_package():
@@ -34,6 +64,12 @@ import os
 import {module} as select
 
 reader, writer = os.pipe()
+assert select.select([reader], [writer], [], 0) == ([], [writer], [])
+assert select.PIPE_BUF >= 512
+if hasattr(select, "epoll"):
+    with select.epoll() as epoll:
+        epoll.register(writer, select.EPOLLOUT)
+        assert epoll.poll(0) == [(writer, select.EPOLLOUT)]
 poller = select.poll()
 poller.register(reader, select.POLLIN)
 os.write(writer, b"x")

@@ -26,7 +26,19 @@ def module(request):
 def test_poll_is_a_builtin_function(module):
     assert type(module.poll) is types.BuiltinFunctionType
     assert module.poll.__name__ == module.poll.__qualname__ == "poll"
+    assert module.poll.__module__ == module.__name__
+    assert repr(module.poll) == "<built-in function poll>"
     assert callable(module.poll)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("dumps", [pickle.dumps, pickle._dumps], ids=["C", "Python"])
+def test_poll_is_pickled_by_its_public_name(module, protocol, dumps):
+    pickled = dumps(module.poll, protocol)
+    assert module.__name__.encode() in pickled
+    assert b"_pollset" not in pickled
+    assert pickle.loads(pickled) is module.poll
+    assert copy.deepcopy(module.poll) is module.poll
 
 
 def test_poll_is_not_bound_in_a_class(module):
@@ -110,9 +122,10 @@ def test_no_attributes_of_its_own(poll):
     assert outcome(lambda: poller.unknown).type is AttributeError
 
 
-def test_no_other_public_names_than_those_of_select(poll):
-    names = {name for name in dir(poll()) if not name.startswith("_")}
-    assert names == {"register", "modify", "unregister", "poll"}
+def test_the_public_names(module):
+    names = {name for name in dir(module.poll()) if not name.startswith("_")}
+    added = {"stats"} if module is pollset else set()
+    assert names == {"register", "modify", "unregister", "poll", *added}
 
 
 @pytest.mark.parametrize("how", [copy.copy, copy.deepcopy])
@@ -192,13 +205,7 @@ def test_defaults():
     assert inspect.signature(poller.poll).parameters["timeout"].default is None
 
 
-def test_signature_of_the_function():
-    [engine] = inspect.signature(pollset.poll).parameters.values()
-    assert engine.name == "engine"
-    assert engine.kind is inspect.Parameter.KEYWORD_ONLY
-
-
-@pytest.mark.parametrize("method", ["register", "modify", "unregister", "poll"])
+@pytest.mark.parametrize("method", ["register", "modify", "unregister", "poll", "stats"])
 def test_each_method_is_explained(method):
     kind = type(pollset.poll())
     assert len(inspect.getdoc(getattr(kind, method))) > 50

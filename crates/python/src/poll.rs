@@ -1,33 +1,29 @@
 //! The polling object, and the function that makes one.
 
-use pollset::{Builder, Engine, PollSet};
-use pyo3::exceptions::{PyKeyError, PyValueError};
+use pollset::{Builder, PollSet};
+use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList};
 use try_lock::TryLock;
 
 use crate::results::Tuples;
-use crate::{descriptor, errors, interpreter_lock, mask, timeout, wait};
+use crate::stats::Stats;
+use crate::{descriptor, engine, errors, interpreter_lock, mask, timeout, wait};
 
 /// Make a polling object: a set of file descriptors, each with the events that it is watched for,
 /// that can be asked which of them have events or errors to report.
 ///
 /// It does what select.poll() does: https://docs.python.org/3/library/select.html#polling-objects
-/// Its methods are register(), modify(), unregister() and poll(); help(pollset.poll()) shows them.
+/// Its methods are register(), modify(), unregister(), poll() and stats(); help(pollset.poll()) shows
+/// them.
 ///
 /// engine says what the kernel is asked with: "poll" is always poll(2), "epoll" always epoll(7)
 /// where the system has it, "auto" or None whichever is cheaper for each wait. The answers are the
-/// same. Raises ValueError for anything else.
+/// same. Raises ValueError for another string, TypeError for what is not a string.
 #[pyfunction]
 #[pyo3(signature = (*, engine=None))]
-pub fn poll(engine: Option<&str>) -> PyResult<Poll> {
-    let engine = match engine {
-        None | Some("auto") => Engine::Auto,
-        Some("poll") => Engine::Poll,
-        Some("epoll") => Engine::Epoll,
-        Some(_) => return Err(PyValueError::new_err("engine must be 'auto', 'poll' or 'epoll'")),
-    };
-    let set = Builder::new().engine(engine).build();
+pub fn poll(engine: Option<&Bound<'_, PyAny>>) -> PyResult<Poll> {
+    let set = Builder::new().engine(engine::convert(engine, "poll")?).build();
     Ok(Poll { set, tuples: TryLock::new(Tuples::default()) })
 }
 
@@ -134,6 +130,12 @@ impl Poll {
             Some(mut tuples) => tuples.list(py, &mut waiting, ready),
             None => Tuples::default().list(py, &mut waiting, ready),
         }
+    }
+
+    /// Tell what this object has done since it was made: which engine answered its last wait, and how
+    /// many waits each has answered, as a pollset.Stats. help(pollset.Stats) has all fields.
+    fn stats(&self) -> Stats {
+        self.set.stats().into()
     }
 
     fn __len__(&self) -> usize {

@@ -6,7 +6,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::results::list;
-use crate::{descriptor, errors, interpreter_lock, mask, timeout, wait};
+use crate::stats::Stats;
+use crate::{descriptor, engine, errors, interpreter_lock, mask, timeout, wait};
 
 /// `selectors.EVENT_READ` and `EVENT_WRITE`.
 const READ: u8 = 1;
@@ -25,8 +26,10 @@ pub struct KeyPoll {
 ///
 /// The users of a selector are told to unregister before they close.
 #[pyfunction]
-pub fn key_poll() -> KeyPoll {
-    KeyPoll { set: Builder::new().audit_at_leisure().build() }
+#[pyo3(signature = (*, engine=None))]
+pub fn key_poll(engine: Option<&Bound<'_, PyAny>>) -> PyResult<KeyPoll> {
+    let engine = engine::convert(engine, "PollSelector")?;
+    Ok(KeyPoll { set: Builder::new().engine(engine).audit_at_leisure().build() })
 }
 
 impl Drop for KeyPoll {
@@ -77,6 +80,10 @@ impl KeyPoll {
             return Ok(PyList::empty(py));
         }
         list(py, &mut waiting, ready, |_, event| selected(event, keys))
+    }
+
+    fn stats(&self) -> Stats {
+        self.set.stats().into()
     }
 }
 

@@ -50,6 +50,7 @@ LONG_FILES = [
 LOOPBACK_FILES = ["test_socketserver"]
 FILES_WITHOUT_EPOLL = ["test_asyncio"]
 FILES_ON_SELECTOR = [
+    "test_selectors",
     "test_asyncio.test_events",
     "test_asyncio.test_selector_events",
     "test_asyncio.test_sendfile",
@@ -58,7 +59,7 @@ FILES_ON_SELECTOR = [
     "test_asyncio.test_subprocess",
     "test_asyncio.test_unix_events",
 ]
-LONG_FILES_ON_SELECTOR = ["test_selectors", "test_asyncio"]
+LONG_FILES_ON_SELECTOR = ["test_asyncio"]
 
 # What interpreters do when they start: lines of a .pth file.
 INSTALL = "import pollset; pollset.install()"
