@@ -1,11 +1,11 @@
 """Puts pollset.poll in place of select.poll, for programs that can't be changed."""
 
 import select
-import selectors
 import sys
 import types
 
-from ._pollset import key_poll, poll
+from ._pollset import poll
+from ._selectors import StandardPollSelector
 
 _replaced: dict[str, object] = {}
 
@@ -37,14 +37,9 @@ def uninstall() -> None:
 
 
 def _places() -> list[tuple[object, str]]:
-    """Those that are there: other libraries that replace parts of these modules take some away.
-
-    If a program has put pollset.PollSelector in place of the standard class, that is left alone.
-    """
-    places = [(select, "poll"), (getattr(selectors, "PollSelector", None), "_selector_cls")]
-    return [
-        (place, name) for place, name in places if getattr(place, name, key_poll) is not key_poll
-    ]
+    """Those that are there: other libraries that replace parts of these modules take some away."""
+    places = [(select, "poll"), (StandardPollSelector, "_selector_cls")]
+    return [(place, name) for place, name in places if hasattr(place, name)]
 
 
 def _holders(original: object) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import selectors
+from functools import partial
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Literal
 
 from ._pollset import Stats, key_poll
@@ -14,8 +15,13 @@ if TYPE_CHECKING:
 
     from ._pollset import _KeyPoll
 
+_KeyPollType = type(key_poll())
 
-class PollSelector(selectors.PollSelector):
+# A program may put ours in its place.
+StandardPollSelector = selectors.PollSelector
+
+
+class PollSelector(StandardPollSelector):
     """A selector on pollset's polling object: that of the standard library, at the cost of epoll.
 
     It is used as selectors.PollSelector is. select() waits to the nanosecond, and never less than
@@ -25,15 +31,27 @@ class PollSelector(selectors.PollSelector):
     engine, "auto", "poll", "epoll" or None, says what the kernel is asked with: see pollset.poll().
     """
 
-    _selector_cls: Callable[..., _KeyPoll] = key_poll
     if TYPE_CHECKING:
         _fd_to_key: dict[int, selectors.SelectorKey]
         _selector: _KeyPoll
 
     def __init__(self, *, engine: Literal["auto", "poll", "epoll"] | None = None) -> None:
-        if engine is not None:
-            self._selector_cls = functools.partial(self._selector_cls, engine=engine)
+        self._engine = engine
         super().__init__()
+        if type(self._selector) is not _KeyPollType:
+            self.select = super().select
+
+    @property
+    def _selector_cls(self) -> Callable[[], _KeyPoll]:
+        """What makes the polling object.
+
+        If a library has replaced that of the standard class by its own, as gevent does, it is used
+        here, too. The standard one and that of install() are builtin functions.
+        """
+        make: Callable[[], _KeyPoll] = StandardPollSelector._selector_cls  # type: ignore[attr-defined]
+        if type(make) is not BuiltinFunctionType:
+            return make
+        return partial(key_poll, engine=self._engine) if self._engine else key_poll
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait until a registered file object is ready, or timeout seconds have passed.

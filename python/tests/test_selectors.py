@@ -3,12 +3,12 @@
 import gc
 import math
 import os
+import select
 import selectors
 import signal
 import socket
 import sys
 import unittest
-import unittest.mock
 import weakref
 from decimal import Decimal
 from fractions import Fraction
@@ -45,12 +45,6 @@ if cpython:
         cpython.BaseSelectorTestCase, cpython.ScalableSelectorMixIn, unittest.TestCase
     ):
         SELECTOR = pollset.PollSelector
-
-        def setUp(self):
-            # One of them puts a mock into the class of this name.
-            patch = unittest.mock.patch.object(selectors, "PollSelector", self.SELECTOR)
-            patch.start()
-            self.addCleanup(patch.stop)
 
 else:
 
@@ -120,6 +114,25 @@ def test_it_is_a_selector_like_the_standard_one():
 
 
 @pytest.mark.parametrize("events", [EVENT_READ, EVENT_WRITE, READ_WRITE])
+def test_what_a_library_puts_in_the_standard_class(monkeypatch, descriptors):
+    """As gevent does, whose poll is a class and lets other greenlets run."""
+
+    class Cooperative:
+        def __init__(self):
+            self.object = select.poll()
+            self.register = self.object.register
+
+        def poll(self, *timeout):
+            return [*self.object.poll(*timeout), (self.reader, select.POLLIN)]
+
+    monkeypatch.setattr(selectors.PollSelector, "_selector_cls", Cooperative)
+    with pollset.PollSelector() as selector:
+        assert type(selector._selector) is Cooperative
+        Cooperative.reader = descriptors.pipe()[0]
+        key = selector.register(Cooperative.reader, EVENT_READ)
+        assert selector.select(0) == [(key, EVENT_READ)]
+
+
 def test_descriptors_in_every_state(pair, descriptors, events):
     for number, fd in enumerate(descriptors.in_many_states()):
         pair.register(fd, events, number)

@@ -49,8 +49,8 @@ LONG_FILES = [
 # Where "network" is no more than the loopback interface.
 LOOPBACK_FILES = ["test_socketserver"]
 FILES_WITHOUT_EPOLL = ["test_asyncio"]
+FILES_ON_DEFAULT = ["test_selectors"]
 FILES_ON_SELECTOR = [
-    "test_selectors",
     "test_asyncio.test_events",
     "test_asyncio.test_selector_events",
     "test_asyncio.test_sendfile",
@@ -68,6 +68,7 @@ INSTALL_SELECTOR = (
     "import selectors, pollset; "
     "selectors.DefaultSelector = selectors.PollSelector = pollset.PollSelector"
 )
+INSTALL_DEFAULT = "import selectors, pollset; selectors.DefaultSelector = pollset.PollSelector"
 
 
 class Environments(NamedTuple):
@@ -173,7 +174,14 @@ def main():
         check="selector_check",
         remark=" on pollset.PollSelector",
     )
+    on_default = Environments.make(
+        directory / "on-default",
+        install=INSTALL_DEFAULT,
+        check="default_check",
+        remark=" with pollset.PollSelector as DefaultSelector",
+    )
     jobs = [(usual, file) for file in FILES]
+    jobs += [(on_default, file) for file in FILES_ON_DEFAULT]
     jobs += [(on_selector, file) for file in FILES_ON_SELECTOR]
     if options.long:
         jobs += [(on_selector, file) for file in LONG_FILES_ON_SELECTOR]
