@@ -113,7 +113,6 @@ def test_it_is_a_selector_like_the_standard_one():
 # What is reported.
 
 
-@pytest.mark.parametrize("events", [EVENT_READ, EVENT_WRITE, READ_WRITE])
 def test_what_a_library_puts_in_the_standard_class(monkeypatch, descriptors):
     """As gevent does, whose poll is a class and lets other greenlets run."""
 
@@ -133,6 +132,7 @@ def test_what_a_library_puts_in_the_standard_class(monkeypatch, descriptors):
         assert selector.select(0) == [(key, EVENT_READ)]
 
 
+@pytest.mark.parametrize("events", [EVENT_READ, EVENT_WRITE, READ_WRITE])
 def test_descriptors_in_every_state(pair, descriptors, events):
     for number, fd in enumerate(descriptors.in_many_states()):
         pair.register(fd, events, number)
