@@ -111,6 +111,9 @@ impl Poll {
     /// When a signal comes, its handler runs, and the wait goes on with what is left of the timeout
     /// unless the handler raised.
     ///
+    /// If the interpreter has other threads, they can run during each call. While they contend for
+    /// the interpreter lock, a call may take 0.2 ms longer to let them run.
+    ///
     /// Raises RuntimeError if another poll() on this object is in progress, OSError with errno
     /// EINVAL if more descriptors are registered than the process may open, OverflowError for a
     /// timeout of 2**31 or more, ValueError for NaN, and TypeError for other types. The object
