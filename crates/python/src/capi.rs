@@ -3,39 +3,48 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{c_int, c_longlong, c_ulong};
+use std::ffi::{c_int, c_ushort, c_void};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyInt;
 
 /// An integer, or what the object's `fileno()` returns. Not negative.
 pub fn as_file_descriptor(object: &Bound<'_, PyAny>) -> PyResult<c_int> {
     // SAFETY: `object` is alive, and this thread is attached to its interpreter.
     let fd = unsafe { ffi::PyObject_AsFileDescriptor(object.as_ptr()) };
-    unless_raised(object, fd, -1)
+    if fd >= 0 { Ok(fd) } else { Err(PyErr::fetch(object.py())) }
 }
 
-/// The sign of an `int` of any size, whatever its class makes of comparisons.
-pub fn is_negative(int: &Bound<'_, PyInt>) -> bool {
-    let mut overflow = 0;
-    // SAFETY: as above, and `overflow` is written before it returns. An `int` raises nothing.
-    let value = unsafe { ffi::PyLong_AsLongAndOverflow(int.as_ptr(), &mut overflow) };
-    if overflow == 0 { value < 0 } else { overflow < 0 }
+// Not documented, but exported since 3.9 for the `select` module, which may be a library of its own.
+unsafe extern "C" {
+    fn _PyLong_UnsignedShort_Converter(object: *mut ffi::PyObject, value: *mut c_void) -> c_int;
+    fn _PyTime_FromMillisecondsObject(
+        nanoseconds: *mut i64,
+        object: *mut ffi::PyObject,
+        rounding: c_int,
+    ) -> c_int;
 }
 
-/// Not negative, and an `int`: an object that only has `__index__()` is refused.
-pub fn as_unsigned_long(object: &Bound<'_, PyAny>) -> PyResult<c_ulong> {
-    // SAFETY: as above. It checks the type of `object`.
-    let value = unsafe { ffi::PyLong_AsUnsignedLong(object.as_ptr()) };
-    unless_raised(object, value, c_ulong::MAX)
+/// `_PyTime_ROUND_TIMEOUT`: away from zero.
+const ROUND_TIMEOUT: c_int = 3;
+
+/// What the event masks of `select.poll` are converted with.
+pub fn as_unsigned_short(object: &Bound<'_, PyAny>) -> PyResult<c_ushort> {
+    let mut value: c_ushort = 0;
+    // SAFETY: as above. An `unsigned short` is written to `value`, unless it raises and returns 0.
+    let has_value =
+        unsafe { _PyLong_UnsignedShort_Converter(object.as_ptr(), (&raw mut value).cast()) } != 0;
+    if has_value { Ok(value) } else { Err(PyErr::fetch(object.py())) }
 }
 
-/// An `int`, or what `__index__()` returns.
-pub fn as_long_long(object: &Bound<'_, PyAny>) -> PyResult<c_longlong> {
-    // SAFETY: as above. It checks the type of `object`.
-    let value = unsafe { ffi::PyLong_AsLongLong(object.as_ptr()) };
-    unless_raised(object, value, -1)
+/// What the timeouts of `select.poll` are converted with: milliseconds to nanoseconds, rounded away
+/// from zero.
+pub fn nanoseconds_of_milliseconds(object: &Bound<'_, PyAny>) -> PyResult<i64> {
+    let mut nanoseconds = 0;
+    // SAFETY: as above. An `int64_t` is written to `nanoseconds`, unless it raises and returns -1.
+    let status =
+        unsafe { _PyTime_FromMillisecondsObject(&mut nanoseconds, object.as_ptr(), ROUND_TIMEOUT) };
+    if status == 0 { Ok(nanoseconds) } else { Err(PyErr::fetch(object.py())) }
 }
 
 /// Whether the interpreter has no other thread, or other threads don't need this one to release a
@@ -54,14 +63,4 @@ pub fn is_only_thread(_py: Python<'_>) -> bool {
         ffi::PyInterpreterState_ThreadHead(interpreter) == this
             && ffi::PyThreadState_Next(this).is_null()
     }
-}
-
-/// `suspect` stands for itself, or for an exception.
-fn unless_raised<T: PartialEq>(object: &Bound<'_, PyAny>, value: T, suspect: T) -> PyResult<T> {
-    if value == suspect
-        && let Some(exception) = PyErr::take(object.py())
-    {
-        return Err(exception);
-    }
-    Ok(value)
 }

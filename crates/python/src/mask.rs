@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 
 use pollset::PollFlags;
-use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyInt;
 
@@ -11,18 +10,11 @@ use crate::capi;
 
 /// An integer of 16 bits.
 pub fn convert(object: &Bound<'_, PyAny>) -> PyResult<PollFlags> {
-    if let Ok(int) = object.cast_exact::<PyInt>()
-        && let Ok(bits) = int.extract()
-    {
-        return Ok(PollFlags::from_bits_retain(bits));
-    }
-    if object.cast::<PyInt>().is_ok_and(capi::is_negative) {
-        return Err(PyValueError::new_err("value must be positive"));
-    }
-    match u16::try_from(capi::as_unsigned_long(object)?) {
-        Ok(bits) => Ok(PollFlags::from_bits_retain(bits)),
-        Err(_) => Err(PyOverflowError::new_err("Python int too large for C unsigned short")),
-    }
+    let bits = match object.cast_exact::<PyInt>().map(|int| int.extract()) {
+        Ok(Ok(bits)) => bits,
+        _ => capi::as_unsigned_short(object)?,
+    };
+    Ok(PollFlags::from_bits_retain(bits))
 }
 
 /// The mask of `register()`, which may be left out. PyO3 takes `None` for an `Option` that was left

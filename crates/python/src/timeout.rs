@@ -3,27 +3,35 @@
 use std::time::Duration;
 
 use pollset::Timeout;
-use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::PyFloat;
+use pyo3::types::{PyFloat, PyInt};
 
 use crate::capi;
 
 const NANOSECONDS: i64 = 1_000_000; // in a millisecond
+/// Milliseconds that every Python accepts.
+const MOST: f64 = i32::MAX as f64;
 
 /// Milliseconds. `None` and what is negative: for as long as it takes.
 ///
-/// Fractions count, to the nanosecond and rounded up. Still the range is that of `select.poll`: a C
-/// `int` of milliseconds.
+/// Fractions count, to the nanosecond and rounded up.
 pub fn convert(object: Option<&Bound<'_, PyAny>>) -> PyResult<Timeout> {
     let Some(object) = object else {
         return Ok(Timeout::Never);
     };
-    let nanoseconds = match object.cast::<PyFloat>() {
-        Ok(float) => of_float(object.py(), float.value())?,
-        Err(_) => of_integer(object)?,
-    };
-    in_range(nanoseconds)
+    if let Ok(int) = object.cast_exact::<PyInt>()
+        && let Ok(milliseconds) = int.extract::<i32>()
+    {
+        return Ok(of_nanoseconds(i64::from(milliseconds) * NANOSECONDS));
+    }
+    let nanoseconds = capi::nanoseconds_of_milliseconds(object).map_err(|error| {
+        if error.is_instance_of::<PyTypeError>(object.py()) { wrong_type(object) } else { error }
+    })?;
+    if !is_in_range(object.py(), nanoseconds) {
+        return Err(PyOverflowError::new_err("timeout is too large"));
+    }
+    Ok(of_nanoseconds(nanoseconds))
 }
 
 /// Seconds, as selectors count them: `None` for as long as it takes; 0 and what is negative: ask, and
@@ -32,59 +40,66 @@ pub fn of_seconds(object: Option<&Bound<'_, PyAny>>) -> PyResult<Timeout> {
     let Some(object) = object else {
         return Ok(Timeout::Never);
     };
-    let milliseconds = match object.cast::<PyFloat>() {
-        Ok(float) => float.value() * 1e3,
-        Err(_) if object.le(0)? => 0.0,
-        Err(_) => object.mul(1e3)?.extract()?,
+    let seconds = if let Ok(float) = object.cast_exact::<PyFloat>() {
+        float.value()
+    } else if let Ok(int) = object.cast_exact::<PyInt>()
+        && let Ok(seconds) = int.extract::<i32>()
+    {
+        seconds.into()
+    } else {
+        return of_odd_seconds(object);
     };
-    if milliseconds <= 0.0 {
+    if seconds <= 0.0 {
+        Ok(Timeout::After(Duration::ZERO))
+    } else if seconds * 1e3 <= MOST {
+        Ok(rounded_up(seconds * 1e3))
+    } else {
+        of_odd_seconds(object)
+    }
+}
+
+/// The standard class converts seconds like this.
+#[cold]
+fn of_odd_seconds(seconds: &Bound<'_, PyAny>) -> PyResult<Timeout> {
+    if seconds.le(0)? {
         return Ok(Timeout::After(Duration::ZERO));
     }
-    in_range(of_float(object.py(), milliseconds)?)
+    let milliseconds = seconds.mul(1e3)?;
+    let whole = seconds.py().import("math")?.call_method1("ceil", (&milliseconds,))?;
+    let timeout = convert(Some(&whole))?;
+    // But here fractions count.
+    Ok(milliseconds.cast::<PyFloat>().map_or(timeout, |float| rounded_up(float.value())))
 }
 
-fn in_range(nanoseconds: i64) -> PyResult<Timeout> {
-    let range = i64::from(i32::MIN) * NANOSECONDS..=i64::from(i32::MAX) * NANOSECONDS;
-    if !range.contains(&nanoseconds) {
-        return Err(PyOverflowError::new_err("timeout is too large"));
-    }
-    Ok(match u64::try_from(nanoseconds) {
+fn rounded_up(milliseconds: f64) -> Timeout {
+    of_nanoseconds((milliseconds * NANOSECONDS as f64).ceil() as i64)
+}
+
+fn of_nanoseconds(nanoseconds: i64) -> Timeout {
+    match nanoseconds.try_into() {
         Ok(nanoseconds) => Timeout::After(Duration::from_nanos(nanoseconds)),
         Err(_) => Timeout::Never,
-    })
+    }
 }
 
-fn of_integer(object: &Bound<'_, PyAny>) -> PyResult<i64> {
-    let py = object.py();
-    let milliseconds = capi::as_long_long(object).map_err(|error| {
-        if error.is_instance_of::<PyTypeError>(py) {
-            PyTypeError::new_err("timeout must be an integer or None")
-        } else if error.is_instance_of::<PyOverflowError>(py) {
-            too_large(py)
-        } else {
-            error
+/// Before Python 3.15, `select.poll` passes a C `int` of milliseconds on to poll(2).
+fn is_in_range(py: Python<'_>, nanoseconds: i64) -> bool {
+    let range = i64::from(i32::MIN) * NANOSECONDS..=i64::from(i32::MAX) * NANOSECONDS;
+    range.contains(&nanoseconds) || has_ppoll(py)
+}
+
+fn wrong_type(object: &Bound<'_, PyAny>) -> PyErr {
+    if !has_ppoll(object.py()) {
+        return PyTypeError::new_err("timeout must be an integer or None");
+    }
+    match object.get_type().fully_qualified_name() {
+        Ok(kind) => {
+            PyTypeError::new_err(format!("timeout must be a real number or None, not {kind}"))
         }
-    })?;
-    milliseconds.checked_mul(NANOSECONDS).ok_or_else(|| too_large(py))
-}
-
-/// Rounds away from zero, so that a wait is not early and nothing negative becomes zero.
-fn of_float(py: Python<'_>, milliseconds: f64) -> PyResult<i64> {
-    if milliseconds.is_nan() {
-        return Err(PyValueError::new_err("Invalid value NaN (not a number)"));
-    }
-    let nanoseconds = milliseconds * NANOSECONDS as f64;
-    let nanoseconds = if nanoseconds < 0.0 { nanoseconds.floor() } else { nanoseconds.ceil() };
-    if (i64::MIN as f64..-(i64::MIN as f64)).contains(&nanoseconds) {
-        Ok(nanoseconds as i64)
-    } else if py.version_info() >= (3, 11) {
-        Err(PyOverflowError::new_err("timestamp out of range for platform time_t"))
-    } else {
-        Err(too_large(py))
+        Err(error) => error,
     }
 }
 
-fn too_large(py: Python<'_>) -> PyErr {
-    let name = if py.version_info() >= (3, 13) { "PyTime_t" } else { "_PyTime_t" };
-    PyOverflowError::new_err(format!("timestamp too large to convert to C {name}"))
+fn has_ppoll(py: Python<'_>) -> bool {
+    py.version_info() >= (3, 15)
 }
