@@ -16,6 +16,7 @@ const MOST: f64 = i32::MAX as f64;
 /// Milliseconds. `None` and what is negative: for as long as it takes.
 ///
 /// Fractions count, to the nanosecond and rounded up.
+#[inline]
 pub fn convert(object: Option<&Bound<'_, PyAny>>) -> PyResult<Timeout> {
     let Some(object) = object else {
         return Ok(Timeout::Never);
@@ -25,6 +26,15 @@ pub fn convert(object: Option<&Bound<'_, PyAny>>) -> PyResult<Timeout> {
     {
         return Ok(of_nanoseconds(i64::from(milliseconds) * NANOSECONDS));
     }
+    if let Ok(float) = object.cast_exact::<PyFloat>()
+        && (0.0..=MOST).contains(&float.value())
+    {
+        return Ok(rounded_up(float.value()));
+    }
+    convert_object(object)
+}
+
+fn convert_object(object: &Bound<'_, PyAny>) -> PyResult<Timeout> {
     let nanoseconds = capi::nanoseconds_of_milliseconds(object).map_err(|error| {
         if error.is_instance_of::<PyTypeError>(object.py()) { wrong_type(object) } else { error }
     })?;
@@ -75,6 +85,7 @@ fn rounded_up(milliseconds: f64) -> Timeout {
     of_nanoseconds((milliseconds * NANOSECONDS as f64).ceil() as i64)
 }
 
+#[inline]
 fn of_nanoseconds(nanoseconds: i64) -> Timeout {
     match nanoseconds.try_into() {
         Ok(nanoseconds) => Timeout::After(Duration::from_nanos(nanoseconds)),
