@@ -3,10 +3,22 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{c_int, c_ushort, c_void};
+use std::ffi::{c_int, c_long, c_ushort, c_void};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyInt;
+
+/// The value of an exact `int` that fits in a C `long`.
+#[inline]
+pub fn as_exact_long(object: &Bound<'_, PyAny>) -> Option<c_long> {
+    let int = object.cast_exact::<PyInt>().ok()?;
+    let mut overflow = 0;
+    // SAFETY: `int` is alive, and this thread is attached to its interpreter. `overflow` is written,
+    // and an exact `int` raises nothing.
+    let value = unsafe { ffi::PyLong_AsLongAndOverflow(int.as_ptr(), &mut overflow) };
+    (overflow == 0).then_some(value)
+}
 
 /// An integer, or what the object's `fileno()` returns. Not negative.
 pub fn as_file_descriptor(object: &Bound<'_, PyAny>) -> PyResult<c_int> {

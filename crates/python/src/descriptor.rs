@@ -3,16 +3,13 @@
 use std::os::fd::RawFd;
 
 use pyo3::prelude::*;
-use pyo3::types::PyInt;
 
 use crate::capi;
 
 /// An integer, or what the object's `fileno()` returns. Not negative.
 pub fn convert(object: &Bound<'_, PyAny>) -> PyResult<RawFd> {
-    if let Ok(int) = object.cast_exact::<PyInt>()
-        && let Ok(fd @ 0..) = int.extract()
-    {
-        return Ok(fd);
+    match capi::as_exact_long(object).map(RawFd::try_from) {
+        Some(Ok(fd @ 0..)) => Ok(fd),
+        _ => capi::as_file_descriptor(object),
     }
-    capi::as_file_descriptor(object)
 }

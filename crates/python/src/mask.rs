@@ -4,14 +4,13 @@ use std::convert::Infallible;
 
 use pollset::PollFlags;
 use pyo3::prelude::*;
-use pyo3::types::PyInt;
 
 use crate::capi;
 
 /// An integer of 16 bits.
 pub fn convert(object: &Bound<'_, PyAny>) -> PyResult<PollFlags> {
-    let bits = match object.cast_exact::<PyInt>().map(|int| int.extract()) {
-        Ok(Ok(bits)) => bits,
+    let bits = match capi::as_exact_long(object).map(u16::try_from) {
+        Some(Ok(bits)) => bits,
         _ => capi::as_unsigned_short(object)?,
     };
     Ok(PollFlags::from_bits_retain(bits))

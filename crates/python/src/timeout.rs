@@ -5,7 +5,7 @@ use std::time::Duration;
 use pollset::Timeout;
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyFloat, PyInt};
+use pyo3::types::PyFloat;
 
 use crate::capi;
 
@@ -21,9 +21,7 @@ pub fn convert(object: Option<&Bound<'_, PyAny>>) -> PyResult<Timeout> {
     let Some(object) = object else {
         return Ok(Timeout::Never);
     };
-    if let Ok(int) = object.cast_exact::<PyInt>()
-        && let Ok(milliseconds) = int.extract::<i32>()
-    {
+    if let Some(Ok(milliseconds)) = capi::as_exact_long(object).map(i32::try_from) {
         return Ok(of_nanoseconds(i64::from(milliseconds) * NANOSECONDS));
     }
     if let Ok(float) = object.cast_exact::<PyFloat>()
@@ -52,9 +50,7 @@ pub fn of_seconds(object: Option<&Bound<'_, PyAny>>) -> PyResult<Timeout> {
     };
     let seconds = if let Ok(float) = object.cast_exact::<PyFloat>() {
         float.value()
-    } else if let Ok(int) = object.cast_exact::<PyInt>()
-        && let Ok(seconds) = int.extract::<i32>()
-    {
+    } else if let Some(Ok(seconds)) = capi::as_exact_long(object).map(i32::try_from) {
         seconds.into()
     } else {
         return of_odd_seconds(object);
