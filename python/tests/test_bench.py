@@ -1,12 +1,23 @@
 """The benchmarks run, and write what crates/bench draws."""
 
+import io
 import json
 import platform
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import pytest
+from rich.console import Console
+
 BENCH = Path(__file__).resolve().parents[1] / "bench"
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    """Makes its modules importable. Each test imports what it needs."""
+    monkeypatch.syspath_prepend(BENCH)
 
 
 def test_a_quick_run(tmp_path):
@@ -32,3 +43,46 @@ def test_a_workload_that_there_is_not():
     done = subprocess.run([sys.executable, BENCH, "nonsense"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "there is no workload nonsense" in done.stderr
+
+
+def quick_run():
+    from measure import Run
+
+    return Run(quick=True, console=Console(file=io.StringIO(), force_terminal=True))
+
+
+def test_a_workload_is_measured_with_one_thread_and_beside_an_idle_one(bench):
+    from idle_thread import also_beside_idle_thread
+    from report import Chart
+
+    threads = []
+
+    @also_beside_idle_thread
+    def workload(run):
+        """It counts threads."""
+        threads.append(threading.active_count())
+        for _ in run.over("of", [1]):
+            pass
+        return [Chart(name, f"Title of {name}", "x", "y") for name in ("one", "two")]
+
+    run = quick_run()
+    with run.progress:
+        charts = workload(run)
+    assert threads == [1, 2]
+    assert threading.active_count() == 1
+    assert [(chart.name, chart.title) for chart in charts] == [
+        ("one", "Title of one"),
+        ("one-beside-thread", "Title of one, beside an idle thread"),
+        ("two", "Title of two"),
+        ("two-beside-thread", "Title of two, beside an idle thread"),
+    ]
+    assert "It counts threads.\n" in workload.__doc__
+    assert "beside an idle thread" in workload.__doc__
+
+
+def test_a_thread_that_should_not_be_there_is_noticed(bench):
+    from idle_thread import also_beside_idle_thread, idle_thread
+
+    workload = also_beside_idle_thread(lambda run: [])
+    with idle_thread(), pytest.raises(AssertionError, match="one thread"):
+        workload(quick_run())
