@@ -17,7 +17,8 @@ Workload = Callable[[Run], list[Chart]]
 IN_BOTH = (
     "All of that in a process with one thread, and once more beside an idle thread, which waits "
     "for a threading.Event. select.poll releases the interpreter lock in every call; pollset keeps "
-    "it during short ones while there is no other thread."
+    "it during short ones while there is no other thread. And when threads share the descriptors, "
+    "the kernel takes a reference to each file that poll(2) and select(2) look at."
 )
 
 
