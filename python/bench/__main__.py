@@ -25,6 +25,7 @@ from changes import churn, modify, transient
 from descriptors import allow_many
 from echo import echo
 from measure import Run
+from other_threads import other_threads
 from ready import audit, none_ready, one_ready, share_ready
 from registration import registration
 from report import Chart, Machine, Report
@@ -44,6 +45,7 @@ WORKLOADS: dict[str, Callable[[Run], list[Chart]]] = {
     "registration": registration,
     "audit": audit,
     "echo": echo,
+    "other-threads": other_threads,
 }
 
 

@@ -12,10 +12,12 @@ from typing import Any
 import pollset
 from contestants import EPOLL, OURS, POLL, SELECT, SELECTORS, Call, Watcher, watching
 from descriptors import first, first_but_one, none, socket_pair, sockets
+from idle_thread import also_beside_idle_thread
 from measure import Run
 from report import Chart, Contestant
 
 
+@also_beside_idle_thread
 def churn(run: Run) -> list[Chart]:
     """Beside idle sockets, a connection is made (a socket pair), registered, written to, waited for
     without a timeout, read, unregistered and closed. Processor time for all of that.
@@ -40,6 +42,7 @@ def serve_one(watcher: Watcher) -> None:
     os.close(client)
 
 
+@also_beside_idle_thread
 def transient(run: Run) -> list[Chart]:
     """A new object, n sockets registered, asked once with timeout 0, dropped. The first is ready.
     Processor time for all of that. select.select has no object, and is only asked.
@@ -73,6 +76,7 @@ def select_once(numbers: list[int]) -> None:
         selector.select(0)
 
 
+@also_beside_idle_thread
 def modify(run: Run) -> list[Chart]:
     """One of n sockets is watched for output, too, and again for input alone, by modify() before
     each wait, as a server does that has something to send. It has room, so every second wait

@@ -8,10 +8,12 @@ from functools import partial
 import pollset
 from contestants import MAKERS, OURS, SELECTORS, Selector, Timeout, Watcher, watching
 from descriptors import every, middle, none, share, single, sockets
+from idle_thread import also_beside_idle_thread
 from measure import Run
 from report import Chart, Contestant
 
 
+@also_beside_idle_thread
 def one_ready(run: Run) -> list[Chart]:
     """One eventfd of n is ready and stays so. Processor time a call: poll(None), which waits for as
     long as it takes and here doesn't need to; and poll(0), which asks.
@@ -31,6 +33,7 @@ def one_ready_with(run: Run, timeout: Timeout, name: str, timeout_in_words: str)
     return chart
 
 
+@also_beside_idle_thread
 def share_ready(run: Run) -> list[Chart]:
     """So many percent of n sockets are ready and stay so, evenly spread; and all of a few.
     Processor time a call without a timeout, which answers with all of them.
@@ -54,6 +57,7 @@ def share_ready(run: Run) -> list[Chart]:
     return [*charts, chart]
 
 
+@also_beside_idle_thread
 def none_ready(run: Run) -> list[Chart]:
     """None of n eventfds is ready. Processor time a call of poll(0), which doesn't wait."""
     title = "Python: none ready, timeout 0"

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-Kind = Literal["bare", "peer", "ours", "ours-forced"]
+Kind = Literal["bare", "peer", "ours", "ours-forced", "reference"]
 Unit = Literal["nanoseconds", "bytes", "per-second"]
 
 

@@ -22,9 +22,12 @@ def show(console: Console, chart: Chart) -> None:
         widths = half_widths_of(series)
         cells = [f"{medians[x]:,.0f} ±{widths[x]:,.0f}" if x in medians else "" for x in places]
         table.add_row(series.contestant, *cells, style="bold" if series.kind == "ours" else None)
+    others = [series for series in chart.series if series.kind in ("bare", "peer")]
     for series in chart.series:
-        if series.kind == "ours":
-            table.add_row(f"{series.contestant} / best other", *ratios(chart, series, places))
+        if series.kind == "ours" and others:
+            table.add_row(
+                f"{series.contestant} / best other", *ratios(chart, series, others, places)
+            )
     console.print(f"{chart.title}; {unit}")
     console.print(table)
 
@@ -45,10 +48,10 @@ def half_width(samples: list[float]) -> float:
     return (upper - lower) / 2
 
 
-def ratios(chart: Chart, ours: Series, places: list[float]) -> list[str]:
-    others = [medians_of(series) for series in chart.series if series.kind in ("bare", "peer")]
+def ratios(chart: Chart, ours: Series, others: list[Series], places: list[float]) -> list[str]:
+    theirs = [medians_of(series) for series in others]
     choose = max if chart.unit == "per-second" else min
-    best = {place: choose(its[place] for its in others if place in its) for place in places}
+    best = {place: choose(its[place] for its in theirs if place in its) for place in places}
     medians = medians_of(ours)
     # Beside what takes nothing, to a byte or so, there is no ratio.
     return [f"{medians[x] / best[x]:.2f}" if best[x] >= 1 else "" for x in places]

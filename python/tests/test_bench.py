@@ -1,12 +1,23 @@
 """The benchmarks run, and write what crates/bench draws."""
 
+import io
 import json
 import platform
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import pytest
+from rich.console import Console
+
 BENCH = Path(__file__).resolve().parents[1] / "bench"
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    """Makes its modules importable. Each test imports what it needs."""
+    monkeypatch.syspath_prepend(BENCH)
 
 
 def test_a_quick_run(tmp_path):
@@ -32,3 +43,93 @@ def test_a_workload_that_there_is_not():
     done = subprocess.run([sys.executable, BENCH, "nonsense"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "there is no workload nonsense" in done.stderr
+
+
+def quick_run():
+    from measure import Run
+
+    return Run(quick=True, console=Console(file=io.StringIO(), force_terminal=True))
+
+
+def test_a_workload_is_measured_with_one_thread_and_beside_an_idle_one(bench):
+    from idle_thread import also_beside_idle_thread
+    from report import Chart
+
+    threads = []
+
+    @also_beside_idle_thread
+    def workload(run):
+        """It counts threads."""
+        threads.append(threading.active_count())
+        for _ in run.over("of", [1]):
+            pass
+        return [Chart(name, f"Title of {name}", "x", "y") for name in ("one", "two")]
+
+    run = quick_run()
+    with run.progress:
+        charts = workload(run)
+    assert threads == [1, 2]
+    assert threading.active_count() == 1
+    assert [(chart.name, chart.title) for chart in charts] == [
+        ("one", "Title of one"),
+        ("one-beside-thread", "Title of one, beside an idle thread"),
+        ("two", "Title of two"),
+        ("two-beside-thread", "Title of two, beside an idle thread"),
+    ]
+    assert "It counts threads.\n" in workload.__doc__
+    assert "beside an idle thread" in workload.__doc__
+
+
+def test_a_thread_that_should_not_be_there_is_noticed(bench):
+    from idle_thread import also_beside_idle_thread, idle_thread
+
+    workload = also_beside_idle_thread(lambda run: [])
+    with idle_thread(), pytest.raises(AssertionError, match="one thread"):
+        workload(quick_run())
+
+
+def test_what_other_threads_get_done_is_judged_beside_what_ours_takes_the_place_of(
+    bench, monkeypatch
+):
+    import other_threads
+
+    def in_turn(run, players):
+        return {who: [play(0.01)] for who, play in players.items()}
+
+    monkeypatch.setattr(other_threads, "in_turn", in_turn)
+    charts = other_threads.other_threads(quick_run())
+    assert threading.active_count() == 1
+    for chart in charts:
+        points = [point for each in chart.series for point in each.points]
+        assert {len(point.samples) for point in points} == {1}
+        assert max(sample for point in points for sample in point.samples) > 0
+    for others, asking in zip(charts[::2], charts[1::2]):
+        kinds = {each.contestant: each.kind for each in others.series}
+        judges = [who for who, kind in kinds.items() if kind in ("bare", "peer")]
+        ours = [who for who, kind in kinds.items() if kind == "ours"]
+        assert (judges, ours) in [
+            (["select.poll"], ["pollset"]),
+            (["selectors.PollSelector"], ["pollset.PollSelector"]),
+            (["asyncio on poll"], ["asyncio on pollset"]),
+        ]
+        kinds.pop("time.sleep", None)
+        assert asking.name == f"{others.name}-asking"
+        assert {each.contestant: each.kind for each in asking.series} == {
+            **kinds,
+            judges[0]: "reference",
+        }
+
+
+def test_a_table_without_others_has_no_ratios(bench):
+    from report import Chart, Contestant
+    from tables import show
+
+    def table(kind):
+        chart = Chart("name", "Title", "x", "calls", "per-second")
+        chart.add(1, {Contestant("select.poll", kind): [2.0], Contestant("pollset", "ours"): [1.0]})
+        output = io.StringIO()
+        show(Console(file=output, width=160), chart)
+        return output.getvalue()
+
+    assert "pollset / best other" in table("bare")
+    assert "best other" not in table("reference")

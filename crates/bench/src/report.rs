@@ -54,6 +54,11 @@ impl Chart {
         Self { name, title, x, y, unit, series: Vec::new() }
     }
 
+    /// What ours is judged by.
+    pub fn others(&self) -> impl Iterator<Item = &Series> {
+        self.series.iter().filter(|series| matches!(series.kind, Kind::Bare | Kind::Peer))
+    }
+
     pub fn add(&mut self, contestant: Contestant, x: usize, samples: Vec<f64>) {
         let (name, kind) = (contestant.name(), contestant.kind());
         let point = Point { x: x as f64, samples };
@@ -94,6 +99,8 @@ pub enum Kind {
     Ours,
     /// Ours with something forced, which nobody needs to choose.
     OursForced,
+    /// Shown for comparison. There is no verdict on ours beside it.
+    Reference,
 }
 
 #[derive(Serialize, Deserialize)]

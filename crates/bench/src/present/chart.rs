@@ -56,13 +56,17 @@ pub fn png(svg: &str) -> Result<Vec<u8>> {
     Ok(pixels.encode_png()?)
 }
 
-/// Such as "time of a wait; less is better".
+/// Such as "time of a wait; less is better", or "calls a second" where ours is not judged.
 pub fn what_is_counted(chart: &Chart) -> String {
     let y = &chart.y;
-    match chart.unit {
-        Unit::Nanoseconds => format!("time of {y}; less is better"),
-        Unit::Bytes => format!("memory of {y}; less is better"),
-        Unit::PerSecond => format!("{y} a second; more is better"),
+    let (counted, better) = match chart.unit {
+        Unit::Nanoseconds => (format!("time of {y}"), "less"),
+        Unit::Bytes => (format!("memory of {y}"), "less"),
+        Unit::PerSecond => (format!("{y} a second"), "more"),
+    };
+    match chart.others().next() {
+        Some(_) => format!("{counted}; {better} is better"),
+        None => counted,
     }
 }
 
@@ -108,7 +112,7 @@ fn points(series: &Series) -> Vec<(f64, Spread)> {
 fn in_front(kind: Kind) -> usize {
     match kind {
         Kind::OursForced => 0,
-        Kind::Bare | Kind::Peer => 1,
+        Kind::Bare | Kind::Peer | Kind::Reference => 1,
         Kind::Ours => 2,
     }
 }
@@ -250,6 +254,15 @@ mod tests {
             let svg = svg(&chart(series), &LIGHT);
             assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         }
+    }
+
+    #[test]
+    fn what_is_better_is_said_where_there_are_others() {
+        let mut chart = chart(&[("select.poll", &[1.0])]);
+        (chart.y, chart.unit) = ("calls".into(), Unit::PerSecond);
+        assert_eq!(what_is_counted(&chart), "calls a second; more is better");
+        chart.series[0].kind = Kind::Reference;
+        assert_eq!(what_is_counted(&chart), "calls a second");
     }
 
     /// Of each contestant, 100 ns for each of x.

@@ -96,7 +96,7 @@ pub struct Look {
 }
 
 /// Bare calls are grey. What no chart shows together may look alike.
-const KNOWN: [(&str, Hue, MarkerShape); 20] = [
+const KNOWN: [(&str, Hue, MarkerShape); 24] = [
     ("poll(2)", GREY, MarkerShape::Square),
     ("epoll(7)", BLACK, MarkerShape::Diamond),
     ("epoll(7), left to close", PALE, MarkerShape::Star),
@@ -110,11 +110,15 @@ const KNOWN: [(&str, Hue, MarkerShape); 20] = [
     ("select.epoll", BLACK, MarkerShape::Diamond),
     ("select.select", PALE, MarkerShape::Triangle),
     ("selectors", PURPLE, MarkerShape::TriangleDown),
+    ("selectors.PollSelector", SKY, MarkerShape::Cross),
+    ("selectors.EpollSelector", PURPLE, MarkerShape::TriangleDown),
+    ("time.sleep", GREEN, MarkerShape::Plus),
     ("gevent", INDIGO, MarkerShape::Star),
     ("asyncio", BLUE, MarkerShape::Hexagon),
     ("asyncio on poll", SKY, MarkerShape::Cross),
     ("uvloop", GREEN, MarkerShape::Plus),
     ("pollset", VERMILLION, MarkerShape::Circle),
+    ("pollset.PollSelector", AMBER, MarkerShape::Pentagon),
     ("asyncio on pollset", AMBER, MarkerShape::Pentagon),
     ("pollset, audit at leisure", AMBER, MarkerShape::Pentagon),
 ];
@@ -197,7 +201,15 @@ mod tests {
             "one more",
             "pollset",
         ];
-        for names in [&rust[..], &python] {
+        let selectors = [
+            "selectors",
+            "selectors.PollSelector",
+            "time.sleep",
+            "pollset",
+            "pollset.PollSelector",
+            "one more",
+        ];
+        for names in [&rust[..], &python, &selectors] {
             let series: Vec<Series> = names.iter().map(|name| series(name, Kind::Peer)).collect();
             let mut seen: Vec<_> = looks(&series)
                 .iter()

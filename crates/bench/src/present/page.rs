@@ -41,7 +41,7 @@ fn misses(reports: &[Report]) -> Markup {
     html! {
         section.misses {
             h2 { "Where pollset is behind by more than 40 ns and 15 %" }
-            p { "Beside the best bare call or peer, by medians; of bytes and rates, by more than 15 %." }
+            p { "Beside the best bare call or peer, by medians; of bytes and rates, by more than 15 %. References are left out." }
             @if misses.is_empty() { p { "Nowhere in these reports." } }
             @else { div.wide { table { @for miss in misses { tr { (miss) } } } } }
         }

@@ -1,7 +1,7 @@
 //! How ours does beside the best of the others.
 
 use super::spread::Spread;
-use crate::report::{Chart, Kind, Series, Unit};
+use crate::report::{Chart, Series, Unit};
 
 /// At one x of a chart.
 pub struct Verdict<'a> {
@@ -15,12 +15,11 @@ pub struct Verdict<'a> {
 
 impl<'a> Verdict<'a> {
     /// `None` where ours or every other has no point. A bare call is one of the others, ours with
-    /// something forced isn't.
+    /// something forced and a reference aren't.
     pub fn on(ours: &Series, chart: &'a Chart, x: f64) -> Option<Self> {
         let ours = median_at(ours, x)?;
-        let others =
-            chart.series.iter().filter(|series| matches!(series.kind, Kind::Bare | Kind::Peer));
-        let (best_other, theirs) = others
+        let (best_other, theirs) = chart
+            .others()
             .filter_map(|series| Some((series.contestant.as_str(), median_at(series, x)?)))
             .reduce(
                 |best, other| if chart.unit.is_better(other.1, best.1) { other } else { best },
@@ -55,7 +54,7 @@ pub fn spread_at(series: &Series, x: f64) -> Option<Spread> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Point;
+    use crate::report::{Kind, Point};
 
     #[test]
     fn a_short_wait_may_be_40_ns_behind_but_no_more() {
@@ -95,6 +94,7 @@ mod tests {
             ("mio", Kind::Peer, 250.0),
             ("pollset", Kind::Ours, 300.0),
             ("pollset, poll forced", Kind::OursForced, 100.0),
+            ("epoll(7)", Kind::Reference, 100.0),
         ]);
         let verdict = Verdict::on(&chart.series[2], &chart, 1.0).unwrap();
         assert_eq!(
@@ -106,10 +106,11 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_verdict_on_ours_alone() {
+    fn there_is_no_verdict_on_ours_without_others() {
         let chart = chart(&[
             ("pollset", Kind::Ours, 300.0),
             ("pollset, poll forced", Kind::OursForced, 100.0),
+            ("epoll(7)", Kind::Reference, 100.0),
         ]);
         assert!(Verdict::on(&chart.series[0], &chart, 1.0).is_none());
     }
