@@ -1,0 +1,160 @@
+"""Whatever a method is given, ours do what those of the running Python do."""
+
+import os
+import select
+import selectors
+import signal
+from contextlib import contextmanager
+from select import POLLIN
+from selectors import EVENT_READ, EVENT_WRITE
+
+import pollset
+import pytest
+from odd import VALUES, name, observed
+from support import NOT_OPEN
+
+# Each with an object, a descriptor that is registered, and the value.
+OF_POLL = {
+    "register(VALUE)": lambda poller, fd, value: poller.register(value),
+    "register(VALUE, POLLIN)": lambda poller, fd, value: poller.register(value, POLLIN),
+    "register(VALUE, VALUE)": lambda poller, fd, value: poller.register(value, value),
+    "register(fd, VALUE)": lambda poller, fd, value: poller.register(fd, value),
+    "modify(VALUE, POLLIN)": lambda poller, fd, value: poller.modify(value, POLLIN),
+    "modify(VALUE, VALUE)": lambda poller, fd, value: poller.modify(value, value),
+    "modify(fd, VALUE)": lambda poller, fd, value: poller.modify(fd, value),
+    "modify(unknown, VALUE)": lambda poller, fd, value: poller.modify(NOT_OPEN, value),
+    "unregister(VALUE)": lambda poller, fd, value: poller.unregister(value),
+    "poll(VALUE)": lambda poller, fd, value: poller.poll(value),
+}
+OF_SELECTOR = {
+    "register(VALUE)": lambda selector, fd, value: selector.register(value, EVENT_READ),
+    "register(1, VALUE)": lambda selector, fd, value: selector.register(1, value),
+    "register(fd, VALUE)": lambda selector, fd, value: selector.register(fd, value),
+    "modify(VALUE)": lambda selector, fd, value: selector.modify(value, EVENT_WRITE),
+    "modify(fd, VALUE)": lambda selector, fd, value: selector.modify(fd, value),
+    "modify(fd, data)": lambda selector, fd, value: selector.modify(fd, EVENT_READ, value),
+    "unregister(VALUE)": lambda selector, fd, value: selector.unregister(value),
+    "get_key(VALUE)": lambda selector, fd, value: selector.get_key(value),
+    "select(VALUE)": lambda selector, fd, value: selector.select(value),
+}
+# What is seen of an object afterwards.
+STATE_OF_POLL = [
+    lambda poller, fd: poller.poll(0),
+    lambda poller, fd: poller.unregister(fd),
+    lambda poller, fd: poller.unregister(0),
+    lambda poller, fd: poller.unregister(1),
+    lambda poller, fd: poller.poll(0),
+]
+STATE_OF_SELECTOR = [
+    lambda selector, fd: selector.select(0),
+    lambda selector, fd: dict(selector.get_map()),
+    lambda selector, fd: selector.modify(fd, EVENT_READ | EVENT_WRITE),
+    lambda selector, fd: selector.select(0),
+    lambda selector, fd: selector.unregister(fd),
+    lambda selector, fd: selector.select(0),
+]
+
+
+@pytest.fixture(params=VALUES, ids=name)
+def value(request):
+    return request.param
+
+
+@pytest.fixture(params=["always", "error"])
+def warned(request):
+    """What becomes of warnings."""
+    return request.param
+
+
+@pytest.fixture
+def ready(descriptors):
+    """Something to report, so that no timeout is waited for."""
+    fd, peer = descriptors.sockets()
+    os.write(peer, b"x")
+    return fd
+
+
+@pytest.fixture
+def idle(descriptors):
+    return descriptors.pipe()[0]
+
+
+def compared(theirs, ours, call, *args, **kwargs):
+    """The two outcomes, if they differ."""
+    expected = observed(call, theirs, *args, **kwargs)
+    answered = observed(call, ours, *args, **kwargs)
+    return [] if answered == expected else [(expected, answered)]
+
+
+def of_poll(call, value, warned, fd):
+    theirs, ours = select.poll(), pollset.poll()
+    for poller in (theirs, ours):
+        poller.register(fd, POLLIN)
+    yield from compared(theirs, ours, call, fd, value, warned=warned)
+    for step in STATE_OF_POLL:
+        yield from compared(theirs, ours, step, fd)
+
+
+def of_selector(call, value, warned, fd):
+    with selectors.PollSelector() as theirs, pollset.PollSelector() as ours:
+        for selector in (theirs, ours):
+            selector.register(fd, EVENT_READ)
+        yield from compared(theirs, ours, call, fd, value, warned=warned)
+        for step in STATE_OF_SELECTOR:
+            yield from compared(theirs, ours, step, fd)
+
+
+def test_polling_objects(value, warned, ready):
+    differences = {
+        method: list(of_poll(call, value, warned, ready)) for method, call in OF_POLL.items()
+    }
+    assert differences == dict.fromkeys(OF_POLL, [])
+
+
+def test_selectors(value, warned, ready):
+    differences = {
+        method: list(of_selector(call, value, warned, ready))
+        for method, call in OF_SELECTOR.items()
+    }
+    assert differences == dict.fromkeys(OF_SELECTOR, [])
+
+
+# Whether a timeout that is accepted is a short one.
+
+
+class StillWaiting(Exception):
+    pass
+
+
+@contextmanager
+def an_alarm(seconds=0.05):
+    def handler(*_):
+        raise StillWaiting
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def waits(call, *args):
+    with an_alarm():
+        return call(*args)
+
+
+def test_how_long_polling_objects_wait(value, idle):
+    theirs, ours = select.poll(), pollset.poll()
+    for poller in (theirs, ours):
+        poller.register(idle, POLLIN)
+    call = lambda poller: waits(poller.poll, value)  # noqa: E731
+    assert compared(theirs, ours, call) == []
+
+
+def test_how_long_selectors_wait(value, idle):
+    with selectors.PollSelector() as theirs, pollset.PollSelector() as ours:
+        for selector in (theirs, ours):
+            selector.register(idle, EVENT_READ)
+        assert compared(theirs, ours, lambda selector: waits(selector.select, value)) == []
