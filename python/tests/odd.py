@@ -277,6 +277,7 @@ WITH_FILENO = [
     *(odd(fileno=fd) for fd in (odd(__index__=1), odd(__int__=1), odd(fileno=1))),
     *(odd(fileno=error) for error in (ZeroDivisionError, TypeError, ValueError, OSError)),
     *(odd(fileno=error) for error in (AttributeError, KeyError, KeyboardInterrupt, OverflowError)),
+    odd(int, 1, fileno=ZeroDivisionError),
     odd(fileno=1, __index__=0),
     odd(fileno=None, __index__=1),
     odd(fileno=AttributeError, __index__=1),
@@ -291,8 +292,8 @@ WITH_FILENO = [
     HasAttribute,
     HasGetattr(),
     closed(socket.socket()),
-    closed(open(os.devnull)),
-    closed(open(os.devnull, "rb", buffering=0)),
+    closed(open(os.devnull)),  # noqa: SIM115
+    closed(open(os.devnull, "rb", buffering=0)),  # noqa: SIM115
     detached(),
 ]
 

@@ -30,6 +30,21 @@ def outcome(call, *args, **kwargs):
         return Raised(type(error), str(error))
 
 
+class Pair:
+    """What the running Python has, and ours: the same is asked of both, and answered alike."""
+
+    def __init__(self, theirs, ours):
+        self.theirs, self.ours = theirs, ours
+
+    def __getattr__(self, method):
+        def both(*args, **kwargs):
+            expected = outcome(getattr(self.theirs, method), *args, **kwargs)
+            assert outcome(getattr(self.ours, method), *args, **kwargs) == expected
+            return expected
+
+        return both
+
+
 def open_descriptors():
     return os.listdir("/proc/self/fd")
 
@@ -59,16 +74,6 @@ class Index:
 
     def __repr__(self):
         return f"Index({self.value!r})"
-
-
-class Int:
-    """An integer only by way of `__int__`."""
-
-    def __int__(self):
-        return 0
-
-    def __repr__(self):
-        return "Int()"
 
 
 class Descriptors:

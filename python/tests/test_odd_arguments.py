@@ -80,13 +80,13 @@ def idle(descriptors):
 
 
 def compared(theirs, ours, call, *args, **kwargs):
-    """The two outcomes, if they differ."""
+    """What is expected, and what is answered instead, if it is."""
     expected = observed(call, theirs, *args, **kwargs)
     answered = observed(call, ours, *args, **kwargs)
     return [] if answered == expected else [(expected, answered)]
 
 
-def of_poll(call, value, warned, fd):
+def of_poll(call, fd, value, warned):
     theirs, ours = select.poll(), pollset.poll()
     for poller in (theirs, ours):
         poller.register(fd, POLLIN)
@@ -95,7 +95,7 @@ def of_poll(call, value, warned, fd):
         yield from compared(theirs, ours, step, fd)
 
 
-def of_selector(call, value, warned, fd):
+def of_selector(call, fd, value, warned):
     with selectors.PollSelector() as theirs, pollset.PollSelector() as ours:
         for selector in (theirs, ours):
             selector.register(fd, EVENT_READ)
@@ -104,19 +104,16 @@ def of_selector(call, value, warned, fd):
             yield from compared(theirs, ours, step, fd)
 
 
-def test_polling_objects(value, warned, ready):
-    differences = {
-        method: list(of_poll(call, value, warned, ready)) for method, call in OF_POLL.items()
-    }
-    assert differences == dict.fromkeys(OF_POLL, [])
+def differences(methods, compare, *args):
+    return [(name, *each) for name, call in methods.items() for each in compare(call, *args)]
 
 
-def test_selectors(value, warned, ready):
-    differences = {
-        method: list(of_selector(call, value, warned, ready))
-        for method, call in OF_SELECTOR.items()
-    }
-    assert differences == dict.fromkeys(OF_SELECTOR, [])
+def test_polling_objects(ready, value, warned):
+    assert differences(OF_POLL, of_poll, ready, value, warned) == []
+
+
+def test_selectors(ready, value, warned):
+    assert differences(OF_SELECTOR, of_selector, ready, value, warned) == []
 
 
 # Whether a timeout that is accepted is a short one.
@@ -145,15 +142,14 @@ def waits(call, *args):
         return call(*args)
 
 
-def test_how_long_polling_objects_wait(value, idle):
+def test_how_long_polling_objects_wait(idle, value):
     theirs, ours = select.poll(), pollset.poll()
     for poller in (theirs, ours):
         poller.register(idle, POLLIN)
-    call = lambda poller: waits(poller.poll, value)  # noqa: E731
-    assert compared(theirs, ours, call) == []
+    assert compared(theirs, ours, lambda poller: waits(poller.poll, value)) == []
 
 
-def test_how_long_selectors_wait(value, idle):
+def test_how_long_selectors_wait(idle, value):
     with selectors.PollSelector() as theirs, pollset.PollSelector() as ours:
         for selector in (theirs, ours):
             selector.register(idle, EVENT_READ)

@@ -3,7 +3,7 @@
 use pollset::{Builder, Event, PollFlags, PollSet};
 use pyo3::exceptions::PyInterruptedError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::{PyDict, PyInt, PyList, PyTuple};
 
 use crate::results::list;
 use crate::stats::Stats;
@@ -91,9 +91,14 @@ impl KeyPoll {
 /// refers to data of the caller's, which has to go when the caller lets go of it.
 fn selected(event: Event, keys: &Bound<'_, PyDict>) -> PyResult<Option<Py<PyTuple>>> {
     let Some(key) = keys.get_item(event.fd)? else { return Ok(None) };
-    let wanted: u8 = key.cast::<PyTuple>()?.get_item(EVENTS)?.extract()?;
-    let ready = ready_events(event.revents) & wanted;
-    Ok(Some((key, ready).into_pyobject(keys.py())?.unbind()))
+    let wanted = key.cast::<PyTuple>()?.get_item(EVENTS)?;
+    let ready = ready_events(event.revents);
+    let selected = match wanted.cast_exact::<PyInt>().map(|int| int.extract::<u8>()) {
+        Ok(Ok(wanted)) => (key, ready & wanted).into_pyobject(keys.py()),
+        // A flag, for one, decides itself what `&` makes of it.
+        _ => (key, ready.into_pyobject(keys.py())?.bitand(wanted)?).into_pyobject(keys.py()),
+    };
+    Ok(Some(selected?.unbind()))
 }
 
 /// Errors and hang-ups are for readers and writers.
