@@ -72,9 +72,12 @@ fn of_odd_seconds(seconds: &Bound<'_, PyAny>) -> PyResult<Timeout> {
     }
     let milliseconds = seconds.mul(1e3)?;
     let whole = seconds.py().import("math")?.call_method1("ceil", (&milliseconds,))?;
-    let timeout = convert(Some(&whole))?;
+    let timeout = convert((!whole.is_none()).then_some(&whole))?;
     // But here fractions count.
-    Ok(milliseconds.cast::<PyFloat>().map_or(timeout, |float| rounded_up(float.value())))
+    match milliseconds.cast_exact::<PyFloat>() {
+        Ok(float) if float.value() > 0.0 => Ok(rounded_up(float.value())),
+        _ => Ok(timeout),
+    }
 }
 
 fn rounded_up(milliseconds: f64) -> Timeout {
