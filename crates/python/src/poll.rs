@@ -116,7 +116,7 @@ impl Poll {
     ///
     /// Raises RuntimeError if another poll() on this object is in progress, OSError with errno
     /// EINVAL if more descriptors are registered than the process may open, OverflowError for a
-    /// timeout of 2**31 or more, ValueError for NaN, and TypeError for other types. The object
+    /// timeout that is too large, ValueError for NaN, and TypeError for other types. The object
     /// stays usable after each of them.
     #[pyo3(signature = (timeout=None, /), text_signature = "($self, timeout=None, /)")]
     fn poll<'py>(
