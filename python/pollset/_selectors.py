@@ -51,7 +51,7 @@ class PollSelector(StandardPollSelector):
         make: Callable[[], _KeyPoll] = StandardPollSelector._selector_cls  # type: ignore[attr-defined]
         if type(make) is not BuiltinFunctionType:
             return make
-        return partial(key_poll, engine=self._engine) if self._engine else key_poll
+        return key_poll if self._engine is None else partial(key_poll, engine=self._engine)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait until a registered file object is ready, or timeout seconds have passed.
