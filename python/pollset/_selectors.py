@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from ._pollset import _KeyPoll
 
-_KeyPollType = type(key_poll())
-
 # A program may put ours in its place.
 StandardPollSelector = selectors.PollSelector
 
@@ -38,8 +36,6 @@ class PollSelector(StandardPollSelector):
     def __init__(self, *, engine: Literal["auto", "poll", "epoll"] | None = None) -> None:
         self._engine = engine
         super().__init__()
-        if type(self._selector) is not _KeyPollType:
-            self.select = super().select
 
     @property
     def _selector_cls(self) -> Callable[[], _KeyPoll]:
@@ -59,7 +55,11 @@ class PollSelector(StandardPollSelector):
         Returns a list of (key, events) tuples. 0, or less: ask, and don't wait. None: wait for as
         long as it takes.
         """
-        return self._selector.select(self._fd_to_key, timeout)
+        try:
+            select = self._selector.select
+        except AttributeError:  # not one of ours
+            return super().select(timeout)
+        return select(self._fd_to_key, timeout)
 
     def close(self) -> None:
         """Forget all file objects, and close what was opened to wait for them."""

@@ -22,10 +22,13 @@ use pyo3::prelude::*;
 
 /// To take a lock that no other thread holds takes less.
 const UNCONTENDED: Duration = Duration::from_micros(1);
+/// A thread that keeps the lock for as long as this computes, and releases it only at the switch
+/// interval. To wait for it any longer than `select.poll` does gives it next to nothing.
+const COMPUTES: Duration = Duration::from_millis(1);
 /// How long the lock counts as contended after this thread had to wait for it.
 const CONTENDED_FOR: Duration = Duration::from_millis(5);
-/// Of the releases of an uncontended lock, one in this many is timed.
-const TIMED: u8 = 8;
+/// After so many releases of an uncontended lock, one is timed.
+const UNTIMED: u8 = 8;
 /// For how long a contended lock is kept.
 const KEPT_FOR: Duration = Duration::from_micros(5);
 /// How much has to be owed before the lock is released for that time. The kernel may add 50 µs.
@@ -84,7 +87,7 @@ pub fn begin(py: Python<'_>) -> bool {
 /// Runs `step` with the lock released.
 pub fn release<T: Send>(py: Python<'_>, step: impl FnOnce() -> T + Send) -> T {
     match LOCK.get() {
-        Lock::Uncontended { releases } if releases < TIMED => {
+        Lock::Uncontended { releases } if releases < UNTIMED => {
             LOCK.set(Lock::Uncontended { releases: releases + 1 });
             py.detach(step)
         }
@@ -96,7 +99,7 @@ fn release_timed<T: Send>(py: Python<'_>, lock: Lock, step: impl FnOnce() -> T +
     let released = Instant::now();
     let (result, wanted) = py.detach(|| (step(), Instant::now()));
     let taken = Instant::now();
-    let has_waited = taken - wanted > UNCONTENDED;
+    let has_waited = is_contended(wanted, taken);
     LOCK.set(match lock {
         Lock::Uncontended { .. } if !has_waited => Lock::Uncontended { releases: 0 },
         Lock::Uncontended { .. } => Lock::Contended {
@@ -113,6 +116,17 @@ fn release_timed<T: Send>(py: Python<'_>, lock: Lock, step: impl FnOnce() -> T +
         },
     });
     result
+}
+
+/// Whether another thread had the lock when this one wanted it.
+fn is_contended(wanted: Instant, taken: Instant) -> bool {
+    let waited = taken - wanted;
+    if waited <= UNCONTENDED || waited >= COMPUTES {
+        return false;
+    }
+    // Some systems take longer than that to read the clock.
+    let reading = Instant::now() - taken;
+    waited > UNCONTENDED + 2 * reading
 }
 
 /// Ends a wait. Calls on a contended lock run up a debt.
