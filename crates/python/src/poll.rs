@@ -112,7 +112,7 @@ impl Poll {
     /// unless the handler raised.
     ///
     /// If the interpreter has other threads, they can run during each call. While they contend for
-    /// the interpreter lock, a call may take 0.2 ms longer to let them run.
+    /// the interpreter lock, a call may take 0.2 ms longer, and then wait for the lock.
     ///
     /// Raises RuntimeError if another poll() on this object is in progress, OSError with errno
     /// EINVAL if more descriptors are registered than the process may open, OverflowError for a
