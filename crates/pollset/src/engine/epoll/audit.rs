@@ -117,10 +117,11 @@ enum Mode {
 }
 
 impl Audit {
-    pub fn new(now: u64, is_at_leisure: bool) -> Self {
+    /// Time counts from the first wait on, and not while the kernel is told of the entries.
+    pub fn new(is_at_leisure: bool) -> Self {
         Self {
             is_at_leisure,
-            credited: now,
+            credited: u64::MAX,
             waits: 0,
             waits_credited: 0,
             has_more: false,
@@ -317,6 +318,20 @@ mod tests {
     const CHEAP: Costs = Costs(30, 200);
     const DEAR: Costs = Costs(600, 1_500);
 
+    /// As after a wait at that time.
+    fn begun(now: u64, is_at_leisure: bool) -> Audit {
+        Audit { credited: now, ..Audit::new(is_at_leisure) }
+    }
+
+    #[test]
+    fn nothing_is_due_for_the_time_before_the_first_wait() {
+        let mut audit = Audit::new(false);
+        assert!(audit.begin(SECOND));
+        let due = audit.due(SECOND, 1_000);
+        assert_eq!((due.compare, due.recheck), (0, 0));
+        assert!(audit.due(SECOND + TICK, 1_000).compare > 0);
+    }
+
     /// When checks were made, and how many of each.
     #[derive(Debug, Default)]
     struct Log {
@@ -383,7 +398,7 @@ mod tests {
     #[test]
     fn passes_take_10_and_40_ms_while_that_is_a_hundredth_of_the_time() {
         for len in [100, 1_000] {
-            let log = ask(&mut Audit::new(7, false), len, 20 * MICROSECOND, CHEAP);
+            let log = ask(&mut begun(7, false), len, 20 * MICROSECOND, CHEAP);
             assert_passes(&log, len, [10, 40]);
         }
     }
@@ -392,7 +407,7 @@ mod tests {
     #[test]
     fn passes_over_few_take_up_to_a_tick_more() {
         for len in [1, 3, 16] {
-            let log = ask(&mut Audit::new(7, false), len, 20 * MICROSECOND, CHEAP);
+            let log = ask(&mut begun(7, false), len, 20 * MICROSECOND, CHEAP);
             let [compare, recheck] = passes(&log, len);
             assert!((9.9..14.1).contains(&compare) && (39.5..44.1).contains(&recheck), "{len}");
         }
@@ -400,14 +415,14 @@ mod tests {
 
     #[test]
     fn passes_over_many_take_a_hundredth_of_the_time() {
-        let log = ask(&mut Audit::new(7, false), 10_000, 20 * MICROSECOND, CHEAP);
+        let log = ask(&mut begun(7, false), 10_000, 20 * MICROSECOND, CHEAP);
         assert_passes(&log, 10_000, [30, 200]);
     }
 
     #[test]
     fn comparing_takes_40_ms_where_a_twentieth_of_the_time_is_enough_for_that() {
         for (len, comparing) in [(1_000, 40), (3_000, 40), (10_000, 120)] {
-            let log = ask(&mut Audit::new(7, false), len, 10 * MICROSECOND, DEAR);
+            let log = ask(&mut begun(7, false), len, 10 * MICROSECOND, DEAR);
             let rechecking = (len as u64 * DEAR.1 / 10_000).clamp(40, 1_100);
             assert_passes(&log, len, [comparing, rechecking]);
         }
@@ -415,7 +430,7 @@ mod tests {
 
     #[test]
     fn at_leisure_a_pass_takes_1100_ms() {
-        let log = ask(&mut Audit::new(7, true), 1_000, 20 * MICROSECOND, CHEAP);
+        let log = ask(&mut begun(7, true), 1_000, 20 * MICROSECOND, CHEAP);
         assert_passes(&log, 1_000, [1_100, 1_100]);
     }
 
@@ -428,7 +443,7 @@ mod tests {
             (1_000, 16 * MILLISECOND, 75.0),
             (100, 16 * MILLISECOND, 40.0),
         ] {
-            let log = ask(&mut Audit::new(7, false), len, interval, CHEAP);
+            let log = ask(&mut begun(7, false), len, interval, CHEAP);
             let [compare, recheck] = passes(&log, len);
             assert!(compare <= most, "{compare} ms of {len} each {interval} ns");
             assert!(recheck <= 60.0 * most, "{recheck} ms of {len} each {interval} ns");
@@ -447,7 +462,7 @@ mod tests {
                 (30 * MILLISECOND, LONG_SLICE),
             ] {
                 for len in [100, 9_000] {
-                    let log = ask(&mut Audit::new(7, false), len, interval, costs);
+                    let log = ask(&mut begun(7, false), len, interval, costs);
                     assert!(log.longest <= slice + most, "{} of {len}", log.longest);
                 }
             }
@@ -457,7 +472,7 @@ mod tests {
     /// The time between two bursts counts for 8 ms, and their first waits check nothing.
     #[test]
     fn bursts_leave_the_checks_to_their_second_waits() {
-        let mut audit = Audit::new(0, false);
+        let mut audit = begun(0, false);
         for round in 1..100 {
             let now = round * 32 * MILLISECOND;
             let mut log = Log::default();
@@ -483,7 +498,7 @@ mod tests {
     fn what_a_check_costs_is_measured_within_limits() {
         let made = |checks, nanoseconds| Made { checks, nanoseconds };
         for (measured, expected) in [(0, 10.0), (150, 150.0), (1_000_000, 20_000.0)] {
-            let mut audit = Audit::new(0, false);
+            let mut audit = begun(0, false);
             for _ in 0..1_000 {
                 audit.record(made(10, 10 * measured), Made::default(), 100);
             }
@@ -491,14 +506,14 @@ mod tests {
             assert!((expected - 8.0..=expected).contains(&(audit.comparing.cost as f64)));
             assert_eq!(audit.rechecking.cost, RECHECKING.cost);
         }
-        let mut audit = Audit::new(0, false);
+        let mut audit = begun(0, false);
         audit.record(Made::default(), made(1, 2_250), 100);
         assert_eq!(audit.rechecking.cost, (7 * RECHECKING.cost + 2_250) / 8);
     }
 
     #[test]
     fn more_than_one_pass_is_never_due() {
-        let mut audit = Audit::new(0, false);
+        let mut audit = begun(0, false);
         let mut log = Log::default();
         for _ in 0..1_000 {
             one_wait(&mut log, &mut audit, 10 * SECOND, 1_000, CHEAP);
@@ -513,8 +528,8 @@ mod tests {
 
     #[test]
     fn nothing_is_due_of_nothing() {
-        assert_eq!(Audit::new(0, false).due(SECOND, 0), Due::default());
-        assert_eq!(Audit::new(0, false).due_blocked(SECOND, 0), Due::default());
+        assert_eq!(begun(0, false).due(SECOND, 0), Due::default());
+        assert_eq!(begun(0, false).due_blocked(SECOND, 0), Due::default());
     }
 
     /// Blocks until the next checks each time.
@@ -532,7 +547,7 @@ mod tests {
 
     #[test]
     fn a_wait_that_blocks_makes_a_brisk_pass_of_each_and_then_leisurely_ones() {
-        let mut audit = Audit::new(0, false);
+        let mut audit = begun(0, false);
         let mut now = 0;
         for _ in 0..2 {
             let start = now;
@@ -552,7 +567,7 @@ mod tests {
 
     #[test]
     fn a_wait_that_blocks_spends_a_twentieth_of_the_time_at_most() {
-        let mut audit = Audit::new(0, false);
+        let mut audit = begun(0, false);
         let mut now = 0;
         let log = block(&mut audit, &mut now, 100_000, SECOND);
         let (compared, rechecked) = log.between(0, SECOND);
@@ -563,7 +578,7 @@ mod tests {
     #[test]
     fn a_wait_that_blocks_is_woken_for_as_many_checks_as_are_worth_it() {
         let pause = |len: usize, passes: u64| {
-            let mut audit = Audit::new(0, false);
+            let mut audit = begun(0, false);
             audit.comparing.in_block = passes * (len as u64 + 1);
             audit.rechecking.in_block = audit.comparing.in_block;
             audit.pause(len)
@@ -583,7 +598,7 @@ mod tests {
 
     #[test]
     fn a_wait_that_blocks_does_50_microseconds_of_each_at_a_time_and_200_later() {
-        let mut audit = Audit::new(0, false);
+        let mut audit = begun(0, false);
         let mut now = 0;
         let log = block(&mut audit, &mut now, 20_000, 60 * MILLISECOND);
         assert!(log.longest <= 2 * BLOCKED_SLICE, "{}", log.longest);
@@ -593,7 +608,7 @@ mod tests {
 
     #[test]
     fn a_wait_whose_time_is_up_compares_for_a_twentieth_of_it() {
-        let audit = Audit::new(0, false);
+        let audit = begun(0, false);
         for (blocked, compare, slice) in [
             (0, 0, 0),
             (MICROSECOND, 0, 50),
@@ -606,7 +621,7 @@ mod tests {
 
     #[test]
     fn at_leisure_the_time_between_bursts_counts() {
-        let mut audit = Audit::new(0, true);
+        let mut audit = begun(0, true);
         let mut log = Log::default();
         for round in 1..=100 {
             for _ in 0..20 {

@@ -20,7 +20,7 @@ use serials::Serials;
 use crate::PollFlags;
 use crate::registrations::{NO_KEY, Slot, VACANT};
 use crate::stats::Counters;
-use crate::sys::epoll::{Epoll, Token, coarse_now};
+use crate::sys::epoll::{Epoll, Token};
 use crate::sys::kinds::epoll_is_right_about;
 use crate::sys::process_generation;
 
@@ -120,7 +120,7 @@ impl EpollEngine {
             buffer: vec![NO_EVENT; ROOM],
             found: FoundSlots::new(),
             serials: Serials::new(),
-            audit: Audit::new(coarse_now(), audits_at_leisure),
+            audit: Audit::new(audits_at_leisure),
             comparison: Comparison::new(),
             next_rechecked: 0,
         })
