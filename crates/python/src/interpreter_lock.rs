@@ -62,7 +62,7 @@ enum Lock {
         until: Instant,
         /// When this thread took the lock.
         taken: Instant,
-        /// When its last call ended.
+        /// When its last call ended, later by the time for which it has released the lock since.
         called: Instant,
         /// To the other threads.
         owed: Duration,
@@ -108,10 +108,11 @@ fn release_timed<T: Send>(py: Python<'_>, lock: Lock, step: impl FnOnce() -> T +
             called: taken,
             owed: Duration::ZERO,
         },
-        Lock::Contended { until, owed, .. } => Lock::Contended {
+        Lock::Contended { until, called, owed, .. } => Lock::Contended {
             until: if has_waited { taken + CONTENDED_FOR } else { until },
             taken,
-            called: taken,
+            // What has passed since then is how long this thread has had the lock.
+            called: called + (taken - released),
             owed: owed.saturating_sub(wanted - released),
         },
     });
