@@ -8,6 +8,12 @@ cd "$(dirname "$0")"
 
 say() { printf '\n== %s\n' "$*"; }
 
+# What runs the programs that hold the tests ends those that hang. Which test it was is said before,
+# after a minute: "has been running for over 60 seconds".
+host=$(rustc --print host-tuple | tr '[:lower:]-' '[:upper:]_')
+runner="timeout --foreground --verbose --signal=KILL ${POLLSET_LONG:+6}10m"
+export "CARGO_TARGET_${host}_RUNNER=$runner"
+
 if cargo fmt --version >/dev/null 2>&1; then
     say "format"
     cargo fmt --all --check

@@ -77,7 +77,9 @@ def run_script(path: str, args: list[str]) -> None:
     if leave_current_directory():
         sys.path.insert(0, os.path.dirname(os.path.realpath(path)))
     namespace = vars(sys.modules["__main__"])
-    namespace.update(__file__=path, __cached__=None, __loader__=loader)
+    namespace.update(__file__=path, __loader__=loader)
+    if sys.version_info < (3, 15):
+        namespace["__cached__"] = None
     exec(compile(source, path, "exec", dont_inherit=True), namespace)
 
 

@@ -6,6 +6,7 @@ import gc
 import os
 import resource
 import select
+import signal
 
 import hypothesis
 import pollset
@@ -20,16 +21,29 @@ OURS = {
 BOTH = {"select": select.poll, **OURS}
 
 
+SECONDS = 1800 if os.environ.get("POLLSET_LONG") else 180
+
+
 def pytest_configure():
     global stderr
     stderr = os.dup(2)  # before pytest takes it away
+    # A shell ignores SIGINT in what it starts in the background, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
-@pytest.fixture(autouse=True)
-def no_test_hangs():
-    faulthandler.dump_traceback_later(600, exit=True, file=stderr)
-    yield
-    faulthandler.cancel_dump_traceback_later()
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol():
+    """A test that hangs ends the run, with the tracebacks of all threads.
+
+    By a thread without an interpreter state. pytest-timeout has SIGALRM, which tests take from it,
+    and a thread of Python, beside which pollset.poll() doesn't keep the interpreter lock.
+    """
+    faulthandler.dump_traceback_later(SECONDS, exit=True, file=stderr)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(autouse=True)

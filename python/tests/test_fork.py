@@ -8,9 +8,6 @@ from select import POLLIN, POLLNVAL, POLLOUT, poll as select_poll
 import pytest
 from support import CONCURRENT, NOT_OPEN, Child, in_child, outcome, waiting
 
-# Python warns of what some of these are about.
-pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
-
 
 @pytest.fixture(params=[1, 10, 300])
 def fds(request, descriptors):

@@ -133,7 +133,7 @@ def test_errors(poll):
         outcome(poller.modify, 1, POLLIN)
         outcome(poller.unregister, 1)
         outcome(poller.poll, "1")
-        outcome(poller.poll, 2**31)
+        outcome(poller.poll, 2**70)
         outcome(poller.poll, float("nan"))
 
     assert_leaves_nothing(use, rounds=2000)
