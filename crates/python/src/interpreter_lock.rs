@@ -10,7 +10,7 @@
 //! the more often, the longer poll(2) takes; epoll(7) takes less. So while threads contend for the
 //! lock, each call adds up the time for which poll(2) would have released it. When that is enough
 //! for other threads to get work done, the lock is released for all of it at once. Between such
-//! times short steps keep the lock for a few microseconds, because a handover in each call would
+//! times quick steps keep the lock for a few microseconds, because a handover in each call would
 //! slow both threads down.
 
 use std::cell::Cell;
@@ -69,7 +69,7 @@ enum Lock {
     },
 }
 
-/// Begins a wait. Whether its short steps keep the lock.
+/// Begins a wait. Whether its quick steps keep the lock.
 pub fn begin(py: Python<'_>) -> bool {
     let Lock::Contended { until, taken, owed, .. } = LOCK.get() else { return false };
     let now = Instant::now();
