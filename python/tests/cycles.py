@@ -39,7 +39,7 @@ def use_poll(poller, readable, writable, idle):
         assert outcome(poller.register, argument).type
         assert outcome(poller.modify, idle[0], argument).type
         assert outcome(poller.unregister, argument).type
-    for timeout in (2**31, 2**70, "1", float("nan")):
+    for timeout in (2**70, "1", float("nan")):
         assert outcome(poller.poll, timeout).type
 
 
