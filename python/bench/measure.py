@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -78,15 +77,16 @@ class Repeated:
 
     def __init__(self, call: Call) -> None:
         self.call = call
-        spent, count, fastest = 0, 1, math.inf
-        # By the fastest: ours may have chosen its engine only after the first ones.
-        while spent < WARM_UP or count * fastest < ROUND:
+        spent, count = 0, 1
+        while spent < WARM_UP:
             taken = timed(call, count)
             spent += taken
-            fastest = min(fastest, taken / count)
-            if count * fastest < ROUND:
+            if taken < ROUND:
                 count *= 2
-        self.count = max(1, int(ROUND / fastest))
+        # Only now: ours may have filled its epoll instance in the last of these.
+        while (taken := timed(call, count)) < ROUND:
+            count *= 2
+        self.count = max(1, count * ROUND // taken)
 
     def sample(self) -> float:
         """Nanoseconds a call."""
