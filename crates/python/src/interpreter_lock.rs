@@ -31,14 +31,16 @@ const CONTENDED_FOR: Duration = Duration::from_millis(5);
 const UNTIMED: u8 = 8;
 /// For how long a contended lock is kept.
 const KEPT_FOR: Duration = Duration::from_micros(5);
+/// Of a release, other threads have this much less, until one of them has woken up.
+const HANDOVER: Duration = Duration::from_micros(10);
 /// How much has to be owed before the lock is released for that time. The kernel may add 50 µs.
 const WORTH_A_RELEASE: Duration = Duration::from_micros(100);
 
 /// What a call owes to other threads: the time of a poll(2), rounded up.
 const CALL: Duration = Duration::from_nanos(1_500);
 const DESCRIPTOR: Duration = Duration::from_nanos(50);
-/// At most this many times as long as this thread has had the lock: nine tenths are left to the
-/// others, after what two handovers take.
+/// At most this many times as long as this thread has had the lock, or handed it over in a step:
+/// nine tenths are left to the others, after what the handovers take.
 const SHARE: u32 = 20;
 /// At most this much a call, so that a set of thousands doesn't slow down a busy thread.
 const MOST_FOR_NO_EVENTS: Duration = Duration::from_micros(100);
@@ -62,7 +64,7 @@ enum Lock {
         until: Instant,
         /// When this thread took the lock.
         taken: Instant,
-        /// When its last call ended, later by the time for which it has released the lock since.
+        /// When its last call ended, or the release after that which was owed.
         called: Instant,
         /// To the other threads.
         owed: Duration,
@@ -79,6 +81,9 @@ pub fn begin(py: Python<'_>) -> bool {
     }
     if owed >= WORTH_A_RELEASE {
         release(py, || thread::sleep(owed));
+        if let Lock::Contended { until, taken, owed, .. } = LOCK.get() {
+            LOCK.set(Lock::Contended { until, taken, called: taken, owed });
+        }
         return true;
     }
     now - taken < KEPT_FOR
@@ -111,9 +116,8 @@ fn release_timed<T: Send>(py: Python<'_>, lock: Lock, step: impl FnOnce() -> T +
         Lock::Contended { until, called, owed, .. } => Lock::Contended {
             until: if has_waited { taken + CONTENDED_FOR } else { until },
             taken,
-            // What has passed since then is how long this thread has had the lock.
-            called: called + (taken - released),
-            owed: owed.saturating_sub(wanted - released),
+            called,
+            owed: owed.saturating_sub((wanted - released).saturating_sub(HANDOVER)),
         },
     });
     result
