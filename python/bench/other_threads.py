@@ -66,7 +66,7 @@ class Rates(NamedTuple):
     asking: float
 
 
-# Gives the rates of a round of so many seconds.
+# Gives the rates of a round of that many seconds.
 Player = Callable[[float], Rates]
 Samples = Mapping[Contestant, list[Rates]]
 

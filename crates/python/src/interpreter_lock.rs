@@ -27,7 +27,7 @@ const UNCONTENDED: Duration = Duration::from_micros(1);
 const COMPUTES: Duration = Duration::from_millis(1);
 /// How long the lock counts as contended after this thread had to wait for it.
 const CONTENDED_FOR: Duration = Duration::from_millis(5);
-/// After so many releases of an uncontended lock, one is timed.
+/// After this many releases of an uncontended lock, one is timed.
 const UNTIMED: u8 = 8;
 /// For how long a contended lock is kept.
 const KEPT_FOR: Duration = Duration::from_micros(5);
