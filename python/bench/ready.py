@@ -35,7 +35,7 @@ def one_ready_with(run: Run, timeout: Timeout, name: str, timeout_in_words: str)
 
 @also_beside_idle_thread
 def share_ready(run: Run) -> list[Chart]:
-    """So many percent of n sockets are ready and stay so, evenly spread; and all of a few.
+    """A share of n sockets, in percent, is ready and stays so, evenly spread; and all of a few.
     Processor time a call without a timeout, which answers with all of them.
     """
     charts = []

@@ -1,5 +1,6 @@
 """What the tests have in common."""
 
+import gc
 import os
 import pickle
 import signal
@@ -206,6 +207,24 @@ def during_a_wait(poller, *actions):
             actions = todo
 
     return handler
+
+
+@contextmanager
+def when_garbage_is_collected(call):
+    """The call is made when a collection begins, as a new tuple makes it do before Python 3.12."""
+
+    def on_collection(phase, _):
+        if phase == "start":
+            gc.callbacks.remove(on_collection)
+            call()
+
+    used_up = [(n, n) for n in range(5000)]  # tuples that lie about, so that new ones count
+    before = gc.get_threshold()
+    gc.callbacks.append(on_collection)
+    gc.set_threshold(1)
+    yield
+    gc.set_threshold(*before)
+    del used_up
 
 
 class Child:

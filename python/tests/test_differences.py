@@ -1,6 +1,5 @@
 """How pollset.poll differs from select.poll: the rows of README's table, and what tests them."""
 
-import gc
 import re
 import resource
 import select
@@ -12,7 +11,15 @@ from select import POLLIN, POLLNVAL, POLLOUT
 
 import pollset
 import pytest
-from support import CONCURRENT, NOT_OPEN, Raised, open_descriptors, outcome, seconds_of
+from support import (
+    CONCURRENT,
+    NOT_OPEN,
+    Raised,
+    open_descriptors,
+    outcome,
+    seconds_of,
+    when_garbage_is_collected,
+)
 
 HERE = Path(__file__).parent
 README = HERE.parent.parent / "README.md"
@@ -120,20 +127,8 @@ def test_poll_while_the_answer_is_made(make, descriptors):
     for _ in range(300):
         poller.register(descriptors.writable(), POLLOUT)
     answers = []
-
-    def ask(phase, _):
-        if phase == "start" and not answers:
-            answers.append(None)
-            answers[0] = outcome(poller.poll, 0)
-
-    used_up = [(n, n) for n in range(5000)]  # tuples that lie about; new ones set off a collection
-    before = gc.get_threshold()
-    gc.callbacks.append(ask)
-    gc.set_threshold(1)
-    poller.poll(0)
-    gc.set_threshold(*before)
-    gc.callbacks.remove(ask)
-    del used_up
+    with when_garbage_is_collected(lambda: answers.append(outcome(poller.poll, 0))):
+        poller.poll(0)
     if make is pollset.poll:
         assert answers == [CONCURRENT]
     else:

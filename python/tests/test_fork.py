@@ -1,12 +1,19 @@
 """fork() copies the registrations; from then on the two objects are independent."""
 
-import gc
 import os
 import sys
 from select import POLLIN, POLLNVAL, POLLOUT, poll as select_poll
 
 import pytest
-from support import CONCURRENT, NOT_OPEN, Child, in_child, outcome, waiting
+from support import (
+    CONCURRENT,
+    NOT_OPEN,
+    Child,
+    in_child,
+    outcome,
+    waiting,
+    when_garbage_is_collected,
+)
 
 
 @pytest.fixture(params=[1, 10, 300])
@@ -146,18 +153,6 @@ def test_works_in_a_child_forked_while_the_answer_is_made(ours, descriptors):
         poller.register(fd, POLLOUT)
     everything = [(fd, POLLOUT) for fd in fds]
     answers = [poller.poll(0)]
-
-    def fork(phase, _):
-        if phase == "start" and len(answers) == 1:
-            answers.append(None)
-            answers[1] = in_child(poller.poll, 0)
-
-    used_up = [(n, n) for n in range(5000)]  # tuples that lie about; new ones set off a collection
-    before = gc.get_threshold()
-    gc.callbacks.append(fork)
-    gc.set_threshold(1)
-    answers.append(poller.poll(0))
-    gc.set_threshold(*before)
-    gc.callbacks.remove(fork)
-    del used_up
+    with when_garbage_is_collected(lambda: answers.append(in_child(poller.poll, 0))):
+        answers.append(poller.poll(0))
     assert answers == [everything] * 3
