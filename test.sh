@@ -8,8 +8,18 @@ cd "$(dirname "$0")"
 
 say() { printf '\n== %s\n' "$*"; }
 
-# What runs the programs that hold the tests ends those that hang. Which test it was is said before,
-# after a minute: "has been running for over 60 seconds".
+# No test can hang: cargo-nextest ends each after its own time (.config/nextest.toml), and `timeout`
+# every program that it doesn't run, such as the examples in the documentation.
+if ! cargo nextest --version >/dev/null 2>&1; then
+    PATH=$PWD/target/tools/bin:$PATH
+    if ! cargo nextest --version >/dev/null 2>&1; then
+        say "cargo-nextest, into target/tools"
+        CARGO_PROFILE_DEV_DEBUG=0 cargo install cargo-nextest --quiet --locked --debug \
+            --no-default-features --features default-no-update --root target/tools
+    fi
+fi
+export NEXTEST_PROFILE=${POLLSET_LONG:+long}
+[ -n "$NEXTEST_PROFILE" ] || unset NEXTEST_PROFILE
 host=$(rustc --print host-tuple | tr '[:lower:]-' '[:upper:]_')
 runner="timeout --foreground --verbose --signal=KILL ${POLLSET_LONG:+6}10m"
 export "CARGO_TARGET_${host}_RUNNER=$runner"
@@ -34,16 +44,20 @@ say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 say "tests"
-cargo test --workspace --locked
+cargo nextest run --workspace --locked
+cargo test --workspace --doc --locked
+cargo test --package pollset --test stress --locked
 
 for engine in poll epoll; do
     say "tests of the library with every wait on $engine"
-    POLLSET_ENGINE=$engine cargo test --package pollset --test suite --locked
+    POLLSET_ENGINE=$engine cargo nextest run --package pollset --test suite --locked
 done
 
 say "tests of the library on the system calls that every Unix has"
+RUSTFLAGS="--cfg pollset_portable" CARGO_TARGET_DIR=target/portable \
+    cargo nextest run --package pollset --package pollset-fuzz --locked
 RUSTFLAGS="--cfg pollset_portable" RUSTDOCFLAGS="--cfg pollset_portable" \
-    CARGO_TARGET_DIR=target/portable cargo test --package pollset --package pollset-fuzz --locked
+    CARGO_TARGET_DIR=target/portable cargo test --package pollset --doc --locked
 
 if valgrind --version >/dev/null 2>&1; then
     say "instructions of the hot paths"

@@ -147,7 +147,7 @@ pub fn end(descriptors: usize, ready: usize) {
 
 /// Drops what is in a set. To close an epoll instance takes the kernel about 1 µs an entry.
 pub fn drop_set(set: &mut PollSet) {
-    if set.len() > FEW && set.stats().epoll_waits > 0 {
+    if set.stats().epoll_waits > 0 && set.len() > FEW {
         let set = mem::take(set);
         Python::attach(|py| py.detach(|| drop(set)));
     }
