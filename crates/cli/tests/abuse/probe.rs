@@ -1,4 +1,4 @@
-//! A client that behaves well, and notes how long its answers take.
+//! A well-behaved client that measures its round trips.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -17,21 +17,21 @@ pub struct Probe {
     thread: JoinHandle<RoundTrips>,
 }
 
-/// From the shortest to the longest.
+/// Sorted.
 pub struct RoundTrips(Vec<Duration>);
 
 impl Probe {
-    /// Starts to talk; the first answer is there when this returns.
+    /// Starts to send messages. The first echo has arrived when this returns.
     pub fn start(server: &Server) -> Self {
         let mut stream = server.connect();
         stream.set_nodelay(true).unwrap();
-        talk(&mut stream, 0);
+        round_trip(&mut stream, 0);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = thread::spawn(move || {
             let mut round_trips = Vec::new();
             while !stopped.load(Ordering::Relaxed) {
-                round_trips.push(talk(&mut stream, round_trips.len() as u64 + 1));
+                round_trips.push(round_trip(&mut stream, round_trips.len() as u64 + 1));
                 thread::sleep(PAUSE);
             }
             round_trips.sort_unstable();
@@ -40,25 +40,25 @@ impl Probe {
         Self { stop, thread }
     }
 
-    /// Stops to talk; every message has come back.
+    /// Stops sending. Every message has come back intact; otherwise this panics.
     pub fn stop(self) -> RoundTrips {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
     }
 }
 
-fn talk(stream: &mut TcpStream, number: u64) -> Duration {
+fn round_trip(stream: &mut TcpStream, number: u64) -> Duration {
     let message = number.to_le_bytes().repeat(8);
     let start = Instant::now();
     stream.write_all(&message).unwrap();
-    let mut answer = [0; 64];
-    stream.read_exact(&mut answer).unwrap();
-    let round_trip = start.elapsed();
-    assert_eq!(answer[..], message);
-    round_trip
+    let mut echo = [0; 64];
+    stream.read_exact(&mut echo).unwrap();
+    let elapsed = start.elapsed();
+    assert_eq!(echo[..], message);
+    elapsed
 }
 
-/// How many, the median, the 99th percentile, and the longest.
+/// The number of round trips, the median, the 99th percentile, and the longest.
 impl fmt::Display for RoundTrips {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let quantile = |percent| self.0[(self.0.len() - 1) * percent / 100];
