@@ -1,11 +1,11 @@
-//! The `pollset` command.
+//! The `pollset` command: runs a subcommand and turns its result into an exit status.
 
 #![forbid(unsafe_code)]
 
 mod duration;
-mod misuse;
 mod output;
 mod serve;
+mod usage_error;
 mod wait;
 
 use std::io;
@@ -13,14 +13,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use misuse::Misuse;
+use usage_error::UsageError;
 
-/// Exit status: the command is wrong.
-const MISUSE: u8 = 2;
-/// Exit status: the command is right, and the system can't do it.
-const FAILED: u8 = 3;
+/// Exit status: the command line is wrong.
+const USAGE_ERROR: u8 = 2;
+/// Exit status: the command line is right, but a system call failed.
+const SYSTEM_ERROR: u8 = 3;
 
-/// Ask which file descriptors are ready, and serve many clients at the same time.
+/// Wait for file descriptors in the shell, and serve many TCP clients in one thread.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Cli {
@@ -33,22 +33,22 @@ enum Command {
     Serve(serve::Args),
     Wait(wait::Args),
     #[command(hide = true)]
-    Crowd(serve::crowd::Args),
+    Load(serve::load::Args),
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let result = match Cli::parse().command {
         Command::Serve(args) => serve::run(&args),
         Command::Wait(args) => wait::run(args),
-        Command::Crowd(args) => serve::crowd::run(&args),
+        Command::Load(args) => serve::load::run(&args),
     };
-    match outcome {
+    match result {
         Ok(status) => status,
-        // Whoever read the lines has seen enough.
+        // The reader of the output, such as `head`, has ended: that is no failure.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            output::say(format_args!("pollset: {error:#}"));
-            ExitCode::from(if error.is::<Misuse>() { MISUSE } else { FAILED })
+            output::write_stderr(format_args!("pollset: {error:#}"));
+            ExitCode::from(if error.is::<UsageError>() { USAGE_ERROR } else { SYSTEM_ERROR })
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `pollset serve` over real sockets.
+//! Runs `pollset serve` with TCP clients.
 
 mod util;
 
@@ -20,7 +20,7 @@ fn sh(script: &str) -> Output {
     Command::new("sh").args(["-c", script]).env("POLLSET", POLLSET).output().unwrap()
 }
 
-/// Fills what the server and the system hold for a client that doesn't read.
+/// Sends until all buffers between the client and the server are full. Returns the number of bytes.
 fn send_until_stuck(mut client: &TcpStream) -> usize {
     client.set_nonblocking(true).unwrap();
     let mut sent = 0;
@@ -40,11 +40,11 @@ fn send_until_stuck(mut client: &TcpStream) -> usize {
 }
 
 #[test]
-fn a_crowd_is_served_without_loss() {
+fn all_messages_of_the_load_generator_are_echoed() {
     let output = sh("\"$POLLSET\" serve --clients 300 --active 20 --duration 1s");
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{stdout}");
-    assert!(stdout.contains("300, of which 20 talking"), "{stdout}");
+    assert!(stdout.contains("300, of which 20 active"), "{stdout}");
     assert!(stdout.contains("0 lost, 0 changed, 0 clients dropped"), "{stdout}");
     assert!(String::from_utf8(output.stderr).unwrap().contains("messages/s"));
 }
@@ -56,13 +56,13 @@ fn messages_larger_than_the_buffers_come_back_intact() {
 }
 
 #[test]
-fn the_soft_limit_of_descriptors_is_raised() {
+fn soft_fd_limit_is_raised() {
     let output = sh("ulimit -Sn 64; \"$POLLSET\" serve --clients 200 --duration 100ms");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
 
-/// How many clients there is room for, as the message says that there isn't for 200.
-fn room(redirections: &str) -> usize {
+/// The number of clients that the error suggests for a limit of 100 descriptors.
+fn suggested_clients(redirections: &str) -> usize {
     let output = sh(&format!("ulimit -n 100; \"$POLLSET\" serve --clients 200 {redirections}"));
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -72,26 +72,28 @@ fn room(redirections: &str) -> usize {
 }
 
 #[test]
-fn more_clients_than_the_hard_limit_allows_is_said_clearly() {
-    let output =
-        sh(&format!("ulimit -n 100; \"$POLLSET\" serve --clients {} --duration 100ms", room("")));
+fn usage_error_suggests_the_number_of_clients_that_the_hard_limit_allows() {
+    let output = sh(&format!(
+        "ulimit -n 100; \"$POLLSET\" serve --clients {} --duration 100ms",
+        suggested_clients("")
+    ));
     assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
 
 #[test]
-fn inherited_descriptors_are_not_for_clients() {
+fn inherited_descriptors_reduce_the_number_of_clients() {
     let inherited = "5</dev/null 6</dev/null 7</dev/null 8</dev/null 9</dev/null";
     let closed = "5<&- 6<&- 7<&- 8<&- 9<&-";
-    assert_eq!(room(inherited) + 5, room(closed));
+    assert_eq!(suggested_clients(inherited) + 5, suggested_clients(closed));
 }
 
 #[test]
-fn numbers_that_cannot_be_are_misuse() {
+fn numbers_out_of_range_are_usage_errors() {
     for (option, advice) in [
         ("--clients 18446744073709551615", "2147483647"),
         ("--active 18446744073709551615", "2147483647"),
         ("--duration 0", "more than 0"),
-        ("--duration 9999999h", "the longest is"),
+        ("--duration 9999999h", "the maximum is"),
     ] {
         let output = sh(&format!("\"$POLLSET\" serve {option}"));
         assert_eq!(output.status.code(), Some(2), "{output:?}");
@@ -100,13 +102,13 @@ fn numbers_that_cannot_be_are_misuse() {
 }
 
 #[test]
-fn more_talkers_than_clients_is_misuse() {
+fn more_active_clients_than_clients_is_a_usage_error() {
     let output = sh("\"$POLLSET\" serve --clients 3 --active 4");
     assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
 
 #[test]
-fn a_server_leaves_cleanly_when_told_to() {
+fn sigint_and_sigterm_stop_the_server() {
     for signal in [Signal::INT, Signal::TERM] {
         let server = Server::start();
         assert_echoes(&server.connect(), b"hello");
@@ -117,7 +119,7 @@ fn a_server_leaves_cleanly_when_told_to() {
 }
 
 #[test]
-fn a_slow_reader_gets_everything_and_holds_nobody_up() {
+fn slow_reader_gets_everything_and_delays_no_other_client() {
     let server = Server::start();
     let mut slow = server.connect();
     let sent = send_until_stuck(&slow);
@@ -132,56 +134,56 @@ fn a_slow_reader_gets_everything_and_holds_nobody_up() {
 }
 
 #[test]
-fn a_half_closed_client_gets_its_answer_and_the_end() {
+fn half_closed_client_gets_its_echo_and_the_end() {
     let server = Server::start();
     let mut client = server.connect();
-    client.write_all(b"the last words").unwrap();
+    client.write_all(b"last message").unwrap();
     client.shutdown(Shutdown::Write).unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).unwrap();
-    assert_eq!(answer, "the last words");
+    let mut echo = String::new();
+    client.read_to_string(&mut echo).unwrap();
+    assert_eq!(echo, "last message");
 }
 
-fn reset(client: &TcpStream) {
+fn reset_on_close(client: &TcpStream) {
     set_socket_linger(client.as_fd(), Some(Duration::ZERO)).unwrap();
 }
 
 #[test]
-fn resets_disturb_nobody_else() {
+fn resets_do_not_disturb_other_clients() {
     let server = Server::start();
     let steady = server.connect();
     for round in 0..50 {
-        let rude = server.connect();
+        let resetting = server.connect();
         if round % 2 == 0 {
-            send_until_stuck_once(&rude);
+            fill_own_buffers(&resetting);
         }
-        reset(&rude);
-        drop(rude);
+        reset_on_close(&resetting);
+        drop(resetting);
         assert_echoes(&steady, b"still here");
     }
     let (code, ..) = server.stop(Signal::TERM);
     assert_eq!(code, Some(0));
 }
 
-fn send_until_stuck_once(mut client: &TcpStream) {
+fn fill_own_buffers(mut client: &TcpStream) {
     client.set_nonblocking(true).unwrap();
     while client.write(&[b'x'; 65536]).is_ok() {}
 }
 
 #[test]
-fn without_descriptors_new_clients_wait_and_the_others_are_served() {
+fn without_free_descriptors_new_clients_wait_and_others_are_served() {
     let server =
         Server::start_in_shell("ulimit -n 40; exec \"$POLLSET\" serve --listen 127.0.0.1:0");
     let clients: Vec<_> = (0..60).map(|_| server.connect()).collect();
     for client in &clients[..20] {
-        assert_echoes(client, b"in time");
+        assert_echoes(client, b"accepted");
     }
     let (first, rest) = clients.split_at(30);
     for client in first {
         client.shutdown(Shutdown::Both).unwrap();
     }
     for client in rest {
-        assert_echoes(client, b"at last");
+        assert_echoes(client, b"waited");
     }
     let (code, stdout, stderr) = server.stop(Signal::TERM);
     assert_eq!(code, Some(0));
@@ -189,9 +191,9 @@ fn without_descriptors_new_clients_wait_and_the_others_are_served() {
     assert!(stderr.contains("(Too many open files"), "{stderr}");
 }
 
-/// Lets the crowd talk to a server that does what `serve` does to the first client, and echoes to
-/// the others. Returns what the crowd reports at the end.
-fn verdict_on(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> String {
+/// Runs the load generator against a server that calls `serve` for the first client and echoes for
+/// the others. Returns the last report.
+fn last_load_report(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     thread::spawn(move || {
@@ -203,46 +205,47 @@ fn verdict_on(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> String {
         }
     });
     let arguments = ["--clients", "4", "--active", "2", "--duration", "300ms", "--size", "64"];
-    let output = Command::new(POLLSET).args(["crowd", &address]).args(arguments).output().unwrap();
+    let output = Command::new(POLLSET).args(["load", &address]).args(arguments).output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     stdout.lines().last().unwrap().to_owned()
 }
 
 #[test]
-fn the_crowd_notices_a_changed_message() {
-    let verdict = verdict_on(|mut client| {
+fn load_generator_detects_a_changed_message() {
+    let report = last_load_report(|mut client| {
         let mut message = [0; 64];
         while client.read_exact(&mut message).is_ok() {
             message[17] ^= 1;
             client.write_all(&message).unwrap();
         }
     });
-    assert!(!verdict.contains("\"corrupted\":0,"), "{verdict}");
-    assert!(verdict.contains("\"lost\":0,\"dropped\":0"), "{verdict}");
+    assert!(!report.contains("\"corrupted\":0,"), "{report}");
+    assert!(report.contains("\"lost\":0,\"dropped\":0"), "{report}");
 }
 
 #[test]
-fn the_crowd_notices_a_dropped_client() {
-    let verdict = verdict_on(drop);
-    assert!(verdict.contains("\"corrupted\":0,\"lost\":0,\"dropped\":1"), "{verdict}");
+fn load_generator_detects_a_dropped_client() {
+    let report = last_load_report(drop);
+    assert!(report.contains("\"corrupted\":0,\"lost\":0,\"dropped\":1"), "{report}");
 }
 
 #[test]
-fn the_crowd_notices_a_lost_message() {
-    let verdict = verdict_on(|mut client| {
+fn load_generator_detects_a_lost_message() {
+    let report = last_load_report(|mut client| {
         let _ = client.read_to_end(&mut Vec::new());
     });
-    assert!(verdict.contains("\"corrupted\":0,\"lost\":1,\"dropped\":0"), "{verdict}");
+    assert!(report.contains("\"corrupted\":0,\"lost\":1,\"dropped\":0"), "{report}");
 }
 
-/// A run of `serve` whose crowd talks for longer than the test takes, as a shell would start it.
+/// A run of `serve` that takes longer than the test. It has a process group of its own, as if a
+/// shell had started it.
 struct LongRun {
     server: Child,
     stderr: BufReader<ChildStderr>,
 }
 
 impl LongRun {
-    /// Returns when the crowd talks.
+    /// Returns when the load generator sends messages.
     fn start() -> Self {
         let mut server = Command::new(POLLSET)
             .args(["serve", "--clients", "20", "--duration", "10m"])
@@ -255,7 +258,7 @@ impl LongRun {
         let mut line = String::new();
         while !line.contains("messages/s") {
             line.clear();
-            assert!(stderr.read_line(&mut line).unwrap() > 0, "it has ended");
+            assert!(stderr.read_line(&mut line).unwrap() > 0, "the server has ended");
         }
         Self { server, stderr }
     }
@@ -264,7 +267,7 @@ impl LongRun {
         Pid::from_child(&self.server)
     }
 
-    fn crowd(&self) -> Pid {
+    fn load_generator(&self) -> Pid {
         let is_child = |pid: &Pid| {
             let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
             let after_name = stat.rsplit(')').next().unwrap();
@@ -275,48 +278,48 @@ impl LongRun {
             .unwrap()
             .filter_map(|entry| Pid::from_raw(pid(entry.ok()?)?))
             .find(is_child)
-            .expect("there is no crowd")
+            .expect("no load generator")
     }
 
-    /// Returns the exit status and what was said on standard error, when both processes have
-    /// ended: they have that in common.
+    /// Waits until both processes have ended, which share standard error. Returns the exit status
+    /// and the rest of standard error.
     fn end(mut self) -> (Option<i32>, String) {
-        let mut said = String::new();
-        self.stderr.read_to_string(&mut said).unwrap();
-        (self.server.wait().unwrap().code(), said)
+        let mut stderr = String::new();
+        self.stderr.read_to_string(&mut stderr).unwrap();
+        (self.server.wait().unwrap().code(), stderr)
     }
 }
 
 #[test]
-fn ctrl_c_stops_the_server_and_with_it_the_crowd() {
+fn ctrl_c_stops_the_server_and_the_load_generator() {
     let run = LongRun::start();
-    assert_ne!(getpgid(Some(run.crowd())), getpgid(Some(run.server())));
+    assert_ne!(getpgid(Some(run.load_generator())), getpgid(Some(run.server())));
     kill_process_group(run.server(), Signal::INT).unwrap();
-    let (code, said) = run.end();
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("stopped before the end"), "{said}");
+    let (code, stderr) = run.end();
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("stopped before the end"), "{stderr}");
 }
 
 #[test]
-fn the_crowd_ends_when_the_server_is_killed() {
+fn load_generator_ends_when_the_server_is_killed() {
     let run = LongRun::start();
     kill_process(run.server(), Signal::KILL).unwrap();
-    let (code, said) = run.end();
+    let (code, stderr) = run.end();
     assert_eq!(code, None);
-    assert!(!said.contains("pollset:"), "{said}");
+    assert!(!stderr.contains("pollset:"), "{stderr}");
 }
 
 #[test]
-fn the_server_ends_when_the_crowd_is_killed() {
+fn server_ends_when_the_load_generator_is_killed() {
     let run = LongRun::start();
-    kill_process(run.crowd(), Signal::KILL).unwrap();
-    let (code, said) = run.end();
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("the crowd of clients ended early"), "{said}");
+    kill_process(run.load_generator(), Signal::KILL).unwrap();
+    let (code, stderr) = run.end();
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("the load generator ended early"), "{stderr}");
 }
 
 #[test]
-fn output_that_nobody_reads_is_no_failure() {
+fn closed_output_pipe_is_no_failure() {
     for redirections in ["2>&1 >/dev/null", "2>/dev/null", "2>&1"] {
         let output = sh(&format!(
             "exec 3>&1
@@ -329,7 +332,7 @@ fn output_that_nobody_reads_is_no_failure() {
 }
 
 #[test]
-fn a_summary_that_cannot_be_written_is_a_failure() {
+fn full_output_device_is_a_failure() {
     let output = sh("\"$POLLSET\" serve --clients 20 --duration 100ms >/dev/full");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -337,7 +340,7 @@ fn a_summary_that_cannot_be_written_is_a_failure() {
 }
 
 #[test]
-fn a_server_starts_and_leaves_without_a_place_for_its_lines() {
+fn server_runs_and_stops_with_a_full_output_device() {
     let mut server = Command::new("sh")
         .args(["-c", "exec \"$POLLSET\" serve --listen 127.0.0.1:0 >/dev/full"])
         .env("POLLSET", POLLSET)
@@ -353,14 +356,14 @@ fn a_server_starts_and_leaves_without_a_place_for_its_lines() {
 }
 
 #[test]
-fn an_address_in_use_is_a_failure_of_the_system() {
+fn address_in_use_is_a_system_error() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let output = sh(&format!("\"$POLLSET\" serve --listen {}", taken.local_addr().unwrap()));
     assert_eq!(output.status.code(), Some(3), "{output:?}");
 }
 
 #[test]
-fn what_is_not_an_address_is_misuse() {
+fn invalid_address_is_a_usage_error() {
     for address in ["7007", "127.0.0.1", "127.0.0.1:99999"] {
         let output = sh(&format!("\"$POLLSET\" serve --listen {address}"));
         assert_eq!(output.status.code(), Some(2), "{output:?}");
@@ -368,7 +371,7 @@ fn what_is_not_an_address_is_misuse() {
 }
 
 #[test]
-fn clients_have_a_second_to_take_what_they_are_owed() {
+fn clients_have_one_second_to_receive_unsent_bytes() {
     let server = Server::start();
     let stuck = server.connect();
     send_until_stuck(&stuck);
@@ -379,7 +382,7 @@ fn clients_have_a_second_to_take_what_they_are_owed() {
 }
 
 #[test]
-fn a_second_signal_ends_that_second() {
+fn second_signal_ends_the_server_at_once() {
     let run = |_| {
         let server = Server::start();
         let stuck = server.connect();
@@ -395,7 +398,7 @@ fn a_second_signal_ends_that_second() {
 }
 
 #[test]
-fn the_engine_can_be_chosen() {
+fn engine_option_selects_the_system_call() {
     let run = |engine| {
         let output =
             sh(&format!("\"$POLLSET\" serve --clients 20 --duration 100ms --engine {engine}"));

@@ -1,4 +1,4 @@
-//! `pollset wait` from a real shell.
+//! Runs `pollset wait` in a shell.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -36,7 +36,7 @@ fn assert_times_out(script: &str, stderr: &str) {
 }
 
 #[track_caller]
-fn assert_misuse(script: &str, advice: &str) {
+fn assert_usage_error(script: &str, advice: &str) {
     let output = sh(script);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
@@ -49,17 +49,17 @@ fn data_in_a_pipe_is_reported() {
 }
 
 #[test]
-fn the_end_of_a_pipe_is_reported() {
+fn end_of_a_pipe_is_reported() {
     assert_prints("true | { sleep 0.2; wait 0; }", "0 hup\n");
 }
 
 #[test]
-fn nothing_is_read_from_what_is_watched() {
+fn wait_reads_no_data() {
     assert_prints("echo hi | { wait 0 >&2; cat; }", "hi\n");
 }
 
 #[test]
-fn every_ready_target_has_its_line_in_the_order_given() {
+fn ready_targets_are_printed_in_the_order_given() {
     assert_prints(
         "mkfifo a b c; exec 3<>a 4<>b 5<>c; echo x >&3; echo x >&5; wait 5 4 3:in,out",
         "5 in\n3 in,out\n",
@@ -67,20 +67,20 @@ fn every_ready_target_has_its_line_in_the_order_given() {
 }
 
 #[test]
-fn nothing_in_time_is_exit_status_1_and_never_early() {
+fn timeout_is_exit_status_1_and_never_early() {
     let start = Instant::now();
     assert_times_out("mkfifo a; exec 3<>a; wait --timeout 300ms 3", "");
     assert!(start.elapsed() >= Duration::from_millis(300));
 }
 
 #[test]
-fn timeout_0_only_asks() {
+fn timeout_0_polls_once() {
     assert_times_out("mkfifo a; exec 3<>a; wait --timeout 0 3", "");
     assert_prints("mkfifo a; exec 3<>a; echo x >&3; wait --timeout 0 3", "3 in\n");
 }
 
 #[test]
-fn a_fifo_can_be_named_by_its_path() {
+fn fifo_can_be_given_by_its_path() {
     assert_prints(
         "mkfifo a; (sleep 0.2; exec >a; echo hi; sleep 1) & wait --timeout 9s ./a",
         "./a in\n",
@@ -88,24 +88,27 @@ fn a_fifo_can_be_named_by_its_path() {
 }
 
 #[test]
-fn a_path_with_a_colon_ends_with_one_more() {
+fn path_with_a_colon_needs_events_or_a_final_colon() {
     assert_prints("echo hi >a:in; wait a:in:", "a:in in\n");
     assert_prints("echo hi >a:in; wait a:in:out", "a:in out\n");
 }
 
 #[test]
-fn a_fifo_is_writable_once_somebody_reads_from_it() {
+fn fifo_is_writable_once_it_has_a_reader() {
     assert_prints("mkfifo a; (sleep 0.3; cat a >b) & wait --timeout 9s a:out", "a out\n");
-    assert_times_out("mkfifo a; wait --timeout 300ms a:out", "pollset: a: nobody reads from it\n");
+    assert_times_out(
+        "mkfifo a; wait --timeout 300ms a:out",
+        "pollset: a: the FIFO has no reader\n",
+    );
 }
 
 #[test]
-fn a_regular_file_is_always_ready() {
+fn regular_file_is_always_ready() {
     assert_prints("echo hi >a; wait a:in,pri,out", "a in,out\n");
 }
 
 #[test]
-fn json_has_an_object_a_line() {
+fn json_is_one_object_per_line() {
     assert_prints(
         "mkfifo a; exec 3<>a; echo hi >&3; wait --json 3:in,out",
         "{\"index\":0,\"target\":\"3\",\"events\":[\"in\",\"out\"]}\n",
@@ -113,7 +116,7 @@ fn json_has_an_object_a_line() {
 }
 
 #[test]
-fn the_index_in_json_is_the_place_on_the_command_line() {
+fn index_in_json_is_the_position_on_the_command_line() {
     assert_prints(
         "mkfifo a b; exec 3<>a 4<>b; echo hi >&3; wait --json 4 3",
         "{\"index\":1,\"target\":\"3\",\"events\":[\"in\"]}\n",
@@ -121,14 +124,14 @@ fn the_index_in_json_is_the_place_on_the_command_line() {
 }
 
 #[test]
-fn lines_that_nobody_reads_are_no_failure() {
+fn closed_output_pipe_is_no_failure() {
     let output = sh("{ sleep 0.3; wait 0 </dev/null; echo $? >status; } | true; cat status");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "0\n", "{output:?}");
     assert!(output.stderr.is_empty(), "{output:?}");
 }
 
 #[test]
-fn lines_that_cannot_be_written_are_a_failure_of_the_system() {
+fn full_output_device_is_a_system_error() {
     for option in ["", "--follow", "--json"] {
         let output = sh(&format!("wait {option} 0 </dev/null >/dev/full"));
         assert_eq!(output.status.code(), Some(3), "{output:?}");
@@ -138,38 +141,38 @@ fn lines_that_cannot_be_written_are_a_failure_of_the_system() {
 }
 
 #[test]
-fn dev_null_is_in_the_place_of_a_closed_standard_descriptor() {
+fn dev_null_replaces_a_closed_standard_descriptor() {
     assert_prints("wait 0 <&-", "0 in\n");
 }
 
 #[test]
-fn a_closed_descriptor_is_misuse() {
-    assert_misuse("wait 7", "descriptor 7 is not open");
+fn closed_descriptor_is_a_usage_error() {
+    assert_usage_error("wait 7", "descriptor 7 is not open");
 }
 
 #[test]
-fn a_descriptor_named_twice_is_misuse() {
-    assert_misuse("wait 0:in 0:out", "named twice; join its events: 0:in,out");
+fn descriptor_given_twice_is_a_usage_error() {
+    assert_usage_error("wait 0:in 0:out", "given twice; join its events: 0:in,out");
 }
 
 #[test]
-fn what_is_wrong_on_the_command_line_is_answered_with_what_to_type() {
-    assert_misuse("wait", "TARGET");
-    assert_misuse("wait 0:readable", "there are in, pri, out");
-    assert_misuse("wait --timeout 5 0", "5s for seconds, 5ms for milliseconds");
-    assert_misuse("wait tcp:localhost", "tcp:HOST:PORT");
-    assert_misuse("wait ./nothing-here", "can't open ./nothing-here");
+fn usage_errors_say_what_to_type() {
+    assert_usage_error("wait", "TARGET");
+    assert_usage_error("wait 0:readable", "the events are in, pri, out");
+    assert_usage_error("wait --timeout 5 0", "5s for seconds, 5ms for milliseconds");
+    assert_usage_error("wait tcp:localhost", "tcp:HOST:PORT");
+    assert_usage_error("wait ./nothing-here", "can't open ./nothing-here");
 }
 
 #[test]
-fn a_tcp_service_is_ready_when_it_accepts() {
+fn tcp_service_is_ready_when_it_accepts() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     assert_prints(&format!("wait tcp:localhost:{port}"), &format!("tcp:localhost:{port} out\n"));
 }
 
 #[test]
-fn timeout_0_attempts_a_tcp_service_once() {
+fn timeout_0_connects_to_a_tcp_service_once() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     for option in ["", "--follow"] {
@@ -186,7 +189,7 @@ fn timeout_0_attempts_a_tcp_service_once() {
 }
 
 #[test]
-fn more_tcp_services_than_there_is_memory_for_are_a_failure_of_the_system() {
+fn failure_to_start_a_thread_is_a_system_error() {
     let targets: Vec<_> = (1..=400).map(|port| format!("tcp:127.0.0.1:{port}:pri")).collect();
     let output = sh(&format!("ulimit -v 300000; wait {}", targets.join(" ")));
     assert_eq!(output.status.code(), Some(3), "{output:?}");
@@ -195,7 +198,7 @@ fn more_tcp_services_than_there_is_memory_for_are_a_failure_of_the_system() {
 }
 
 #[test]
-fn a_tcp_service_that_speaks_first_can_be_waited_for() {
+fn data_from_a_tcp_service_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
@@ -206,13 +209,13 @@ fn a_tcp_service_that_speaks_first_can_be_waited_for() {
     assert_prints(&format!("wait tcp:127.0.0.1:{port}:in"), &format!("tcp:127.0.0.1:{port} in\n"));
 }
 
-/// A port on which nobody listens.
+/// A port without a listener.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]
-fn a_tcp_service_that_refuses_is_tried_again() {
+fn refused_tcp_connection_is_retried() {
     let port = free_port();
     let up_later = thread::spawn(move || {
         thread::sleep(Duration::from_millis(500));
@@ -226,7 +229,7 @@ fn a_tcp_service_that_refuses_is_tried_again() {
 }
 
 #[test]
-fn a_tcp_service_that_refuses_until_the_end_is_named() {
+fn refused_tcp_connection_is_reported_at_the_timeout() {
     let port = free_port();
     assert_times_out(
         &format!("wait --timeout 300ms tcp:127.0.0.1:{port}"),
@@ -235,13 +238,13 @@ fn a_tcp_service_that_refuses_until_the_end_is_named() {
 }
 
 #[test]
-fn a_host_that_has_no_address_does_not_outlast_the_timeout() {
+fn unknown_host_ends_with_the_timeout() {
     let output = sh("wait --timeout 300ms tcp:no-such-host.invalid:80");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
 }
 
 #[test]
-fn a_ready_target_does_not_wait_for_one_that_is_not_there_yet() {
+fn ready_target_is_reported_while_another_is_not_open() {
     let port = free_port();
     assert_prints(
         &format!("mkfifo a; exec 3<>a; echo hi >&3; wait tcp:127.0.0.1:{port} 3"),
@@ -258,12 +261,12 @@ fn follow_reports_each_change_once_until_all_have_hung_up() {
 }
 
 #[test]
-fn follow_reports_again_what_was_read_and_written_again() {
+fn follow_reports_new_data_after_the_old_was_read() {
     assert_prints(
         "mkfifo a; exec 3<>a
          wait --follow --timeout 2s 3 >lines &
          for word in one two; do
-             sleep 0.3; echo $word >&3; sleep 0.3; read -r answer <&3
+             sleep 0.3; echo $word >&3; sleep 0.3; read -r line <&3
          done
          while kill -0 $! 2>/dev/null; do sleep 0.1; done; cat lines",
         "3 in\n3 in\n",
@@ -277,7 +280,7 @@ fn follow_ends_at_the_timeout() {
 }
 
 #[test]
-fn follow_ends_quietly_when_nobody_reads_its_lines() {
+fn follow_ends_without_error_when_its_output_pipe_is_closed() {
     let output = sh("mkfifo a b; exec 3<>a 4<>b
          (sleep 0.3; echo x >&3; sleep 0.3; echo x >&4) &
          { wait --follow 3 4; echo $? >status; } | head -n 1; cat status");
@@ -286,7 +289,7 @@ fn follow_ends_quietly_when_nobody_reads_its_lines() {
 }
 
 #[test]
-fn follow_with_timeout_0_asks_once() {
+fn follow_with_timeout_0_polls_once() {
     assert_prints("mkfifo a; exec 3<>a; echo x >&3; wait --follow --timeout 0 3", "3 in\n");
     assert_times_out("mkfifo a; exec 3<>a; wait --follow --timeout 0 3", "");
 }
@@ -300,8 +303,8 @@ fn follow_prints_json() {
     );
 }
 
-/// What `wait --follow` prints last about a service that ends its first connection like this.
-fn follow_until(end: impl FnOnce(TcpStream) + Send + 'static, events: &str) -> String {
+/// The last events that `wait --follow` prints for a service that calls `end` on its connection.
+fn last_followed_events(end: impl FnOnce(TcpStream) + Send + 'static, events: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let service = thread::spawn(move || {
@@ -318,8 +321,8 @@ fn follow_until(end: impl FnOnce(TcpStream) + Send + 'static, events: &str) -> S
 
 #[test]
 fn follow_ends_when_a_tcp_service_closes() {
-    assert_eq!(follow_until(drop, "in"), "in,rdhup");
-    assert_eq!(follow_until(drop, "out"), "out,rdhup");
+    assert_eq!(last_followed_events(drop, "in"), "in,rdhup");
+    assert_eq!(last_followed_events(drop, "out"), "out,rdhup");
 }
 
 #[test]
@@ -327,11 +330,11 @@ fn follow_ends_when_a_tcp_service_resets() {
     let reset = |client: TcpStream| {
         set_socket_linger(client.as_fd(), Some(Duration::ZERO)).unwrap();
     };
-    let events = follow_until(reset, "in");
+    let events = last_followed_events(reset, "in");
     assert!(events.contains("err"), "{events}");
 }
 
-/// Follows an inherited connection whose peer won't send any more.
+/// Follows an inherited connection whose peer has shut down its side.
 fn follow_half_closed(target: &str, timeout: &str) -> Output {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -345,13 +348,13 @@ fn follow_half_closed(target: &str, timeout: &str) -> Output {
 }
 
 #[test]
-fn follow_ends_when_the_peer_of_an_inherited_connection_will_send_no_more() {
+fn follow_ends_when_the_peer_of_an_inherited_connection_shuts_down() {
     let output = follow_half_closed("0", "876000h");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "0 in,rdhup\n");
 }
 
 #[test]
-fn follow_goes_on_if_an_inherited_connection_is_for_writing() {
+fn follow_continues_if_an_inherited_connection_is_watched_for_out() {
     let start = Instant::now();
     let output = follow_half_closed("0:out", "500ms");
     assert!(start.elapsed() >= Duration::from_millis(500));

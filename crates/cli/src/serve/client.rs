@@ -1,92 +1,90 @@
-//! One client of the echo server.
+//! One client of the load generator: sends a message, and waits for the echo.
 
-use std::io;
-use std::net::{Shutdown, TcpStream};
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 
 use pollset::PollFlags;
 
 use super::transfer::{receive, send};
 
-/// How much is read from a client at a time. What it doesn't take back at once is all that is
-/// kept for it: nothing more is read until it has. So this bounds the memory for a client that
-/// never reads; one that keeps up costs none between two turns.
-pub const CHUNK: usize = 64 * 1024;
-
 pub struct Client {
     stream: TcpStream,
-    unsent: Vec<u8>,
+    index: u64,
+    sequence: u64,
+    message: Vec<u8>,
     sent: usize,
-    /// The client won't send any more.
-    finished: bool,
-    /// What the client sends from now on is thrown away.
-    dismissed: bool,
+    received: Vec<u8>,
+    started_at: Instant,
 }
 
-/// What becomes of a client.
-pub enum Next {
+/// The state of a message.
+pub enum Progress {
     WaitFor(PollFlags),
-    /// It has everything back and won't send any more.
-    Close,
+    /// The echo is complete.
+    Echoed {
+        round_trip: Duration,
+        /// It equals the message.
+        is_intact: bool,
+    },
 }
 
 impl Client {
-    pub fn new(stream: TcpStream) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
+    pub fn connect(address: SocketAddr, index: u64, message_size: usize) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, unsent: Vec::new(), sent: 0, finished: false, dismissed: false })
+        stream.set_nonblocking(true)?;
+        Ok(Self {
+            stream,
+            index,
+            sequence: 0,
+            message: vec![0; message_size],
+            sent: 0,
+            received: Vec::new(),
+            started_at: Instant::now(),
+        })
     }
 
     pub fn stream(&self) -> &TcpStream {
         &self.stream
     }
 
-    /// Sends back what the client has sent, as far as that goes without waiting. Returns how many
-    /// bytes it has taken back. Reads once at the most, so that no client keeps the others waiting.
-    pub fn echo(&mut self, buffer: &mut [u8; CHUNK]) -> io::Result<(usize, Next)> {
-        let mut echoed = self.send_unsent()?;
-        if self.dismissed && echoed > 0 && self.unsent.is_empty() {
-            self.stream.shutdown(Shutdown::Write)?;
+    /// Starts a new message. Its pseudo-random bytes depend on the client's index and its number of
+    /// messages, so that only very short messages can be equal.
+    pub fn start_message(&mut self) -> io::Result<Progress> {
+        self.sequence += 1;
+        let mut state = self.index << 32 ^ self.sequence;
+        for byte in &mut self.message {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            *byte = (state >> 56) as u8;
         }
-        if self.unsent.is_empty() && !self.finished {
-            match receive(&mut self.stream, buffer)? {
-                None => {}
-                Some(0) => self.finished = true,
-                Some(_) if self.dismissed => {}
-                Some(count) => {
-                    let taken = send(&mut self.stream, &buffer[..count])?;
-                    self.unsent.extend_from_slice(&buffer[taken..count]);
-                    echoed += taken;
-                }
-            }
+        self.sent = 0;
+        self.received.clear();
+        self.started_at = Instant::now();
+        self.send()
+    }
+
+    /// Receives and sends what is possible without blocking.
+    pub fn continue_message(&mut self) -> io::Result<Progress> {
+        let mut buffer = [0; 16 * 1024];
+        match receive(&mut self.stream, &mut buffer)? {
+            None => {}
+            Some(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Some(count) => self.received.extend_from_slice(&buffer[..count]),
         }
-        let next = if !self.unsent.is_empty() {
-            Next::WaitFor(PollFlags::OUT)
-        } else if self.finished {
-            Next::Close
+        if self.received.len() < self.message.len() {
+            return self.send();
+        }
+        let is_intact = self.received == self.message;
+        Ok(Progress::Echoed { round_trip: self.started_at.elapsed(), is_intact })
+    }
+
+    fn send(&mut self) -> io::Result<Progress> {
+        self.sent += send(&mut self.stream, &self.message[self.sent..])?;
+        Ok(Progress::WaitFor(if self.sent < self.message.len() {
+            PollFlags::IN | PollFlags::OUT
         } else {
-            Next::WaitFor(PollFlags::IN)
-        };
-        Ok((echoed, next))
-    }
-
-    /// From now on the client gets what it is owed, and then the end. What it sends is still read,
-    /// since to close a connection with something unread is to reset it.
-    pub fn dismiss(&mut self) {
-        self.dismissed = true;
-    }
-
-    /// How many bytes it has sent that are still here.
-    pub fn owed(&self) -> usize {
-        self.unsent.len() - self.sent
-    }
-
-    fn send_unsent(&mut self) -> io::Result<usize> {
-        let taken = send(&mut self.stream, &self.unsent[self.sent..])?;
-        self.sent += taken;
-        if self.sent == self.unsent.len() {
-            self.unsent = Vec::new();
-            self.sent = 0;
-        }
-        Ok(taken)
+            PollFlags::IN
+        }))
     }
 }

@@ -1,8 +1,8 @@
-//! What the server asks the kernel with, as it is written on the command line.
+//! The values of `--engine`.
 
 #[derive(Clone, Copy, Default, clap::ValueEnum)]
 pub enum Engine {
-    /// Whichever is cheaper, chosen anew for each wait
+    /// The cheaper of the two, chosen for each wait
     #[default]
     Auto,
     /// poll(2)

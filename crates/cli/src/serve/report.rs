@@ -1,4 +1,4 @@
-//! What the crowd tells the server's process, one JSON object a line.
+//! The reports of the load generator to the server's process: one JSON object a line.
 
 use std::time::Duration;
 
@@ -9,27 +9,29 @@ use serde::{Deserialize, Serialize};
 pub enum Report {
     Connecting { connected: usize },
     Talking { connected: usize, messages_per_second: f64, round_trip: RoundTrip },
-    Done(Verdict),
+    Done(Totals),
 }
 
-/// How it went, as the clients saw it.
+/// The results of the whole run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Verdict {
+pub struct Totals {
+    /// The time in which the active clients sent messages.
     pub talked_for: Duration,
     /// Messages of the active clients that came back intact.
     pub messages: u64,
     pub round_trip: RoundTrip,
-    /// Messages, those of the roll call included, that came back changed.
+    /// Messages that came back changed, those of the final check included.
     pub corrupted: u64,
-    /// Messages, those of the roll call included, that didn't come back.
+    /// Messages that didn't come back in time, those of the final check included.
     pub lost: u64,
-    /// Clients whose connection failed, and why the first of them did.
+    /// Clients whose connection failed.
     pub dropped: usize,
+    /// The error of the first of them.
     pub first_failure: Option<String>,
 }
 
-impl Verdict {
-    pub fn is_flawless(&self) -> bool {
+impl Totals {
+    pub fn is_success(&self) -> bool {
         self.corrupted == 0 && self.lost == 0 && self.dropped == 0
     }
 }

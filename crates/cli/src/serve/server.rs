@@ -1,9 +1,9 @@
-//! The echo server: a single thread, and one wait for all clients.
+//! The echo server: one thread, which waits for the listener and all connections in one set.
 //!
-//! How long a client may have to wait for the others is bounded by counts: between two looks at it
-//! lies one [`turn`](Server::turn), in which 64 connections are accepted at the most, and each
-//! ready client is read from once at the most, 64 KiB, and written to twice, as much each time. A
-//! message that comes just after a look has to wait for the rest of that turn as well.
+//! Counts bound how long a client can wait for the others. Between two checks of a connection there
+//! is one [`turn`](Server::turn). It accepts at most 64 connections, and for each ready client it
+//! reads at most once, 64 KiB, and writes at most twice, 64 KiB each time. A message that arrives
+//! just after a check also waits for the rest of that turn.
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
@@ -14,40 +14,41 @@ use std::time::{Duration, Instant};
 use pollset::{Builder, Engine, Event, PollFlags, PollSet, Stats};
 use rustix::net::sockopt;
 
-use super::client::{CHUNK, Client, Next};
+use super::connection::{CHUNK, Connection, Next};
 
-/// Connections that may wait to be accepted; the system lowers it to what it allows.
+/// The maximum of connections that wait to be accepted; the kernel lowers it to its own limit.
 const BACKLOG: i32 = 4096;
-/// Connections accepted before the other clients are looked at again.
-const ACCEPT_AT_ONCE: usize = 64;
-/// How long no connection is accepted when the system has no descriptor or memory for one, or
-/// forbids it.
+/// The maximum of connections accepted in one turn.
+const MAX_ACCEPTS_PER_TURN: usize = 64;
+/// The pause in accepting after accept(2) has failed: the system has no descriptor or memory for a
+/// connection, or forbids it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// The size of each of the system's two buffers for a client. Left to itself, Linux lets those of
-/// a client that doesn't read grow to 4 MiB and more: a few hundred such clients have all memory
-/// that it has for TCP.
+/// The size of each of the kernel's two buffers for a client. By default Linux lets the buffers of
+/// a client that doesn't read grow to 4 MiB and more: a few hundred such clients use up all memory
+/// that the kernel has for TCP.
 const SOCKET_BUFFER: usize = CHUNK;
-/// How long a client may be silent before it is asked whether it is still there; how often then,
-/// and how often in vain before it counts as gone.
+/// The time until the first keepalive probe of a silent client, the interval of further probes, and
+/// the number of probes without a reply after which the connection fails.
 #[cfg(target_os = "linux")]
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(10), 6);
 
 pub struct Server {
     set: PollSet,
     listener: TcpListener,
-    accepts_again: Option<Instant>,
-    clients: HashMap<RawFd, Client>,
+    /// Set while accepting is paused.
+    resume_accepting_at: Option<Instant>,
+    clients: HashMap<RawFd, Connection>,
     events: Vec<Event>,
     buffer: Box<[u8; CHUNK]>,
     pub counts: Counts,
-    /// Why new connections have to wait, or had to the last time.
+    /// The last error of accept(2) that paused it.
     pub accept_error: Option<io::Error>,
 }
 
 #[derive(Clone, Copy, Default)]
 pub struct Counts {
     pub accepted: u64,
-    /// Clients that were lost to an error, such as a reset.
+    /// Connections that ended by an error, such as a reset.
     pub failed: u64,
     pub echoed_bytes: u64,
 }
@@ -63,7 +64,7 @@ impl Server {
         Ok(Self {
             set,
             listener,
-            accepts_again: None,
+            resume_accepting_at: None,
             clients: HashMap::new(),
             events: Vec::new(),
             buffer: Box::new([0; CHUNK]),
@@ -84,55 +85,55 @@ impl Server {
         self.set.stats()
     }
 
-    /// Has [`turn`](Self::turn) report when there is something to read from `source`, too.
+    /// Adds a descriptor that [`turn`](Self::turn) returns when it is readable.
     pub fn watch(&self, source: &impl AsRawFd) -> io::Result<()> {
         self.set.register(source, PollFlags::IN)
     }
 
-    /// Waits once, until `deadline` at the latest, and serves whoever is ready. Returns the
-    /// numbers of the watched sources that are ready.
+    /// Waits once, at most until `deadline`, and serves the ready clients. Returns the ready
+    /// descriptors that were added with [`watch`](Self::watch).
     pub fn turn(&mut self, deadline: Instant) -> io::Result<Vec<RawFd>> {
-        let deadline = self.accepts_again.into_iter().fold(deadline, Instant::min);
+        let deadline = self.resume_accepting_at.into_iter().fold(deadline, Instant::min);
         let mut events = std::mem::take(&mut self.events);
         self.set.poll_into(&mut events, deadline)?;
 
-        let mut others = Vec::new();
+        let mut watched = Vec::new();
         for event in &events {
             if event.is_for(&self.listener) {
                 self.accept()?;
             } else if self.clients.contains_key(&event.fd) {
                 self.serve(event.fd)?;
             } else {
-                others.push(event.fd);
+                watched.push(event.fd);
             }
         }
         self.events = events;
-        if self.accepts_again.is_some_and(|again| Instant::now() >= again) {
-            self.accepts_again = None;
+        if self.resume_accepting_at.is_some_and(|at| Instant::now() >= at) {
+            self.resume_accepting_at = None;
             self.set.register(&self.listener, PollFlags::IN)?;
         }
-        Ok(others)
+        Ok(watched)
     }
 
-    /// Accepts nobody any more, and keeps only the clients that are owed something, until they
-    /// have taken it.
-    pub fn dismiss(&mut self) -> io::Result<()> {
-        if self.accepts_again.take().is_none() {
+    /// Stops accepting, and closes the connections without unsent bytes at once, the others when
+    /// their clients have received them.
+    pub fn shut_down(&mut self) -> io::Result<()> {
+        if self.resume_accepting_at.take().is_none() {
             self.set.unregister(&self.listener)?;
         }
-        self.clients.values_mut().for_each(Client::dismiss);
-        let done = |(&fd, client): (_, &Client)| (client.owed() == 0).then_some(fd);
-        let done: Vec<RawFd> = self.clients.iter().filter_map(done).collect();
-        done.into_iter().try_for_each(|fd| self.remove(fd))
+        self.clients.values_mut().for_each(Connection::shut_down);
+        let drained = self.clients.iter().filter(|(_, client)| client.unsent() == 0);
+        let drained: Vec<RawFd> = drained.map(|(&fd, _)| fd).collect();
+        drained.into_iter().try_for_each(|fd| self.remove(fd))
     }
 
     fn accept(&mut self) -> io::Result<()> {
-        for _ in 0..ACCEPT_AT_ONCE {
+        for _ in 0..MAX_ACCEPTS_PER_TURN {
             match self.listener.accept() {
                 Ok((stream, _)) => self.add(stream)?,
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => break,
-                    // This one is gone already; there may be others.
+                    // The client has closed this one already; there may be others.
                     ErrorKind::ConnectionAborted => {}
                     _ => return self.pause_accepting(error),
                 },
@@ -141,17 +142,16 @@ impl Server {
         Ok(())
     }
 
-    /// Leaves new connections to the system for a while. The listener would stay ready, and keep
-    /// the server from waiting.
-    fn pause_accepting(&mut self, why: io::Error) -> io::Result<()> {
-        self.accept_error = Some(why);
-        self.accepts_again = Some(Instant::now() + ACCEPT_PAUSE);
+    /// Unregisters the listener for a while: it would stay ready, and so end each wait at once.
+    fn pause_accepting(&mut self, error: io::Error) -> io::Result<()> {
+        self.accept_error = Some(error);
+        self.resume_accepting_at = Some(Instant::now() + ACCEPT_PAUSE);
         Ok(self.set.unregister(&self.listener)?)
     }
 
     fn add(&mut self, stream: TcpStream) -> io::Result<()> {
         self.counts.accepted += 1;
-        let Ok(client) = Client::new(stream) else {
+        let Ok(client) = Connection::new(stream) else {
             self.counts.failed += 1;
             return Ok(());
         };
@@ -184,19 +184,19 @@ impl Server {
     }
 }
 
-/// Sets what the sockets of all clients inherit.
+/// Sets the options of the listener that accepted sockets inherit.
 fn set_options(listener: &TcpListener) -> io::Result<()> {
     sockopt::set_socket_recv_buffer_size(listener, SOCKET_BUFFER)?;
     sockopt::set_socket_send_buffer_size(listener, SOCKET_BUFFER)?;
-    // Urgent data is sent back in its place, like any other.
+    // Urgent data stays in its place in the stream, and is sent back there.
     sockopt::set_socket_oobinline(listener, true)?;
     sockopt::set_socket_keepalive(listener, true)?;
     #[cfg(target_os = "linux")]
     {
-        let (silence, interval, times) = KEEPALIVE;
-        sockopt::set_tcp_keepidle(listener, silence)?;
+        let (idle, interval, count) = KEEPALIVE;
+        sockopt::set_tcp_keepidle(listener, idle)?;
         sockopt::set_tcp_keepintvl(listener, interval)?;
-        sockopt::set_tcp_keepcnt(listener, times)?;
+        sockopt::set_tcp_keepcnt(listener, count)?;
     }
     Ok(())
 }
@@ -219,56 +219,56 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_accepts_so_many_and_no_more() {
+    fn turn_limits_accepted_connections() {
         let mut server = Server::bind("127.0.0.1:0", Engine::Auto).unwrap();
-        let clients = connect(&server, 2 * ACCEPT_AT_ONCE + 1);
-        for expected in [ACCEPT_AT_ONCE, 2 * ACCEPT_AT_ONCE, clients.len()] {
+        let clients = connect(&server, 2 * MAX_ACCEPTS_PER_TURN + 1);
+        for expected in [MAX_ACCEPTS_PER_TURN, 2 * MAX_ACCEPTS_PER_TURN, clients.len()] {
             turn(&mut server);
             assert_eq!(server.clients(), expected);
         }
     }
 
     #[test]
-    fn a_turn_serves_each_client_once_and_a_greedy_one_with_one_chunk() {
+    fn turn_serves_each_client_once_and_at_most_one_chunk() {
         let mut server = Server::bind("127.0.0.1:0", Engine::Auto).unwrap();
-        let mut greedy = connect(&server, 3);
-        let mut modest = connect(&server, 3);
+        let mut heavy = connect(&server, 3);
+        let mut light = connect(&server, 3);
         turn(&mut server);
-        for client in &mut greedy {
+        for client in &mut heavy {
             client.set_nonblocking(true).unwrap();
             while client.write(&[b'x'; CHUNK]).is_ok() {}
         }
-        for client in &mut modest {
-            client.write_all(b"a word").unwrap();
+        for client in &mut light {
+            client.write_all(b"packet").unwrap();
         }
         turn(&mut server);
-        for client in &mut greedy {
+        for client in &mut heavy {
             let mut echoed = 0;
             while let Ok(count) = client.read(&mut [0; CHUNK]) {
                 echoed += count;
             }
             assert!((1..=CHUNK).contains(&echoed), "{echoed}");
         }
-        for client in &mut modest {
+        for client in &mut light {
             client.read_exact(&mut [0; 6]).unwrap();
         }
     }
 
     #[test]
-    fn what_is_kept_for_a_client_is_at_most_one_chunk() {
+    fn unsent_bytes_are_at_most_one_chunk_per_client() {
         let mut server = Server::bind("127.0.0.1:0", Engine::Auto).unwrap();
-        let mut stuck = connect(&server, 1);
-        stuck[0].set_nonblocking(true).unwrap();
+        let mut stuck = connect(&server, 1).remove(0);
+        stuck.set_nonblocking(true).unwrap();
         for _ in 0..200 {
-            while stuck[0].write(&[b'x'; CHUNK]).is_ok() {}
+            while stuck.write(&[b'x'; CHUNK]).is_ok() {}
             turn(&mut server);
-            assert!(server.clients.values().all(|client| client.owed() <= CHUNK));
+            assert!(server.clients.values().all(|client| client.unsent() <= CHUNK));
         }
-        assert!(server.clients.values().all(|client| client.owed() > 0));
+        assert!(server.clients.values().all(|client| client.unsent() > 0));
     }
 
     #[test]
-    fn a_listener_that_keeps_failing_does_not_keep_the_server_busy() {
+    fn failing_listener_does_not_keep_the_server_busy() {
         let mut server = Server::bind("127.0.0.1:0", Engine::Auto).unwrap();
         rustix::net::shutdown(&server.listener, rustix::net::Shutdown::Both).unwrap();
         let start = Instant::now();
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn dismissed_clients_take_what_they_are_owed_and_see_the_end() {
+    fn shut_down_sends_unsent_bytes_and_then_the_end() {
         let mut server = Server::bind("127.0.0.1:0", Engine::Auto).unwrap();
         let mut idle = TcpStream::connect(server.address().unwrap()).unwrap();
         let mut slow = TcpStream::connect(server.address().unwrap()).unwrap();
@@ -296,9 +296,9 @@ mod tests {
             }
             turn(&mut server);
         }
-        server.dismiss().unwrap();
-        let owed = server.clients.values().next().unwrap().owed();
-        assert!(owed > 0);
+        server.shut_down().unwrap();
+        let unsent = server.clients.values().next().unwrap().unsent();
+        assert!(unsent > 0);
         let echoed_before = server.counts.echoed_bytes;
 
         slow.set_nonblocking(false).unwrap();
@@ -307,7 +307,7 @@ mod tests {
             turn(&mut server);
         }
         let echoed = server.counts.echoed_bytes;
-        assert_eq!(echoed, echoed_before + owed as u64);
+        assert_eq!(echoed, echoed_before + unsent as u64);
         assert_eq!(reader.join().unwrap() as u64, echoed);
         assert_eq!(idle.read(&mut [0]).unwrap(), 0);
     }

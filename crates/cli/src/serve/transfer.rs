@@ -1,9 +1,9 @@
-//! Sending and receiving as far as that goes without waiting.
+//! Sends and receives on non-blocking streams.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-/// Returns how many of the bytes were sent.
+/// Sends until the socket's buffer is full. Returns the number of bytes sent.
 pub fn send(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
     let mut sent = 0;
     while sent < bytes.len() {
@@ -17,7 +17,8 @@ pub fn send(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
     Ok(sent)
 }
 
-/// Reads once, and returns how many bytes; 0 is the end, and `None` that nothing is there yet.
+/// Reads once. Returns the number of bytes, 0 at the end of the stream, or `None` if there is
+/// nothing to read yet.
 pub fn receive(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
     match stream.read(buffer) {
         Ok(count) => Ok(Some(count)),

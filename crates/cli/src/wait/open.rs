@@ -1,45 +1,61 @@
-//! Getting a descriptor for a target.
+//! Gets the descriptor of a target: checks an inherited one, opens a path, or connects.
 
 use std::fs::OpenOptions;
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::mpsc::Sender;
-use std::thread;
 use std::time::Duration;
 
-use pollset::{PollFlags, Waker};
+use anyhow::{Result, bail};
+use pollset::{PollFlags, PollSet};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::target::WRITING;
+use super::target::WRITE_EVENTS;
+use crate::usage_error::UsageError;
 
-/// What the system answers then.
+/// The error of opening a FIFO for writing without blocking while no process reads it.
 const NO_READER: i32 = Errno::NXIO.raw_os_error();
-/// Between two attempts.
-const RETRY: Duration = Duration::from_millis(100);
-/// For one address, which may never answer.
-const CONNECT: Duration = Duration::from_secs(3);
+/// The time limit for one address: a host may drop the packets without a reply.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How an attempt at a target, given by its number, has ended.
-pub type Answer = (usize, io::Result<OwnedFd>);
+/// Checks that inherited descriptors are open, and that each is given once.
+pub fn check_descriptors(fds: impl Iterator<Item = RawFd>) -> Result<()> {
+    let set = PollSet::new();
+    for fd in fds {
+        if set.contains(fd) {
+            bail!(UsageError(format!(
+                "descriptor {fd} is given twice; join its events: {fd}:in,out"
+            )));
+        }
+        set.register(fd, PollFlags::empty())?;
+    }
+    for event in set.poll(Duration::ZERO)? {
+        if event.revents.contains(PollFlags::NVAL) {
+            let fd = event.fd;
+            bail!(UsageError(format!(
+                "descriptor {fd} is not open; open it in the shell, as in {fd}<FILE"
+            )));
+        }
+    }
+    Ok(())
+}
 
-/// Opens a path without waiting, for reading, writing or both, as the events ask.
+/// Opens a path without blocking: for reading, writing or both, depending on `events`.
 ///
-/// A FIFO can be opened for writing only while somebody reads from it: until then, the error is of
-/// the kind [`WouldBlock`](io::ErrorKind::WouldBlock).
-pub fn open(path: &Path, events: PollFlags) -> io::Result<OwnedFd> {
+/// A FIFO can be opened for writing only while a process has it open for reading. Until then, the
+/// error is of the kind [`WouldBlock`](io::ErrorKind::WouldBlock).
+pub fn open_path(path: &Path, events: PollFlags) -> io::Result<OwnedFd> {
     let file = OpenOptions::new()
-        .read(events.is_empty() || events.intersects(!WRITING))
-        .write(events.intersects(WRITING))
+        .read(events.is_empty() || events.intersects(!WRITE_EVENTS))
+        .write(events.intersects(WRITE_EVENTS))
         .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32)
         .open(path);
     match file {
         Err(error) if error.raw_os_error() == Some(NO_READER) && is_fifo(path) => {
-            Err(io::Error::new(io::ErrorKind::WouldBlock, "nobody reads from it"))
+            Err(io::Error::new(io::ErrorKind::WouldBlock, "the FIFO has no reader"))
         }
         file => file.map(OwnedFd::from),
     }
@@ -49,44 +65,24 @@ fn is_fifo(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo())
 }
 
-/// Connects to the first of the host's addresses that takes it.
+/// Connects to the first of the host's addresses that accepts the connection.
 pub fn connect(host: &str, port: u16) -> io::Result<OwnedFd> {
-    let mut outcome = Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
+    let mut result = Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
     for address in (host, port).to_socket_addrs()? {
-        outcome = connect_to(address);
-        if outcome.is_ok() {
+        result = connect_to(address);
+        if result.is_ok() {
             break;
         }
     }
-    outcome.map(OwnedFd::from)
+    result.map(OwnedFd::from)
 }
 
 fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, CONNECT)?;
-    // A connection to a free local port can meet itself.
+    let stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
+    // TCP's simultaneous open: a socket can connect to itself if the kernel gives it, as its local
+    // port, the port that it connects to.
     if stream.local_addr()? == stream.peer_addr()? {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
     Ok(stream)
-}
-
-/// Attempts to open a target until that works, in a thread. Each answer is sent, and the waker
-/// woken.
-pub fn keep_trying(
-    number: usize,
-    attempt: impl Fn() -> io::Result<OwnedFd> + Send + 'static,
-    answers: Sender<Answer>,
-    waker: Arc<Waker>,
-) -> io::Result<()> {
-    let attempts = move || {
-        loop {
-            let answer = attempt();
-            let done = answer.is_ok();
-            if answers.send((number, answer)).is_err() || waker.wake().is_err() || done {
-                return;
-            }
-            thread::sleep(RETRY);
-        }
-    };
-    thread::Builder::new().spawn(attempts).map(drop)
 }

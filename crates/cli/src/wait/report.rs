@@ -1,4 +1,4 @@
-//! Lines on standard output.
+//! Prints the events of a target, as text or as JSON.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -11,7 +11,7 @@ use crate::output;
 
 #[derive(Clone, Copy)]
 pub enum Format {
-    /// The target and its events: `0 in,hup`
+    /// `0 in,hup`
     Text,
     /// `{"index":0,"target":"0","events":["in","hup"]}`
     Json,
@@ -19,12 +19,13 @@ pub enum Format {
 
 #[derive(Serialize)]
 struct Line<'a> {
-    /// The place of the target on the command line.
+    /// The position of the target on the command line, from 0.
     index: usize,
     target: &'a str,
     events: Vec<String>,
 }
 
+/// Prints a line.
 pub fn report(format: Format, index: usize, target: &Target, revents: PollFlags) -> io::Result<()> {
     let events: Vec<_> = event_names(revents).collect();
     let mut line = match format {
@@ -39,5 +40,5 @@ pub fn report(format: Format, index: usize, target: &Target, revents: PollFlags)
         }
     };
     line.push(b'\n');
-    output::write(&line)
+    output::write_stdout(&line)
 }

@@ -1,4 +1,4 @@
-//! What a target on the command line means.
+//! Parses a target on the command line.
 
 use std::ffi::{OsStr, OsString};
 use std::num::NonZeroU16;
@@ -8,13 +8,13 @@ use std::path::PathBuf;
 
 use pollset::PollFlags;
 
-/// The events that have to do with writing.
-pub const WRITING: PollFlags = PollFlags::OUT.union(PollFlags::WRNORM).union(PollFlags::WRBAND);
+/// The events for which a descriptor must be open for writing.
+pub const WRITE_EVENTS: PollFlags =
+    PollFlags::OUT.union(PollFlags::WRNORM).union(PollFlags::WRBAND);
 
-/// What to watch, and for what.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// As it was written, without the events.
+    /// The argument without the events.
     pub label: OsString,
     pub source: Source,
     pub events: PollFlags,
@@ -54,7 +54,7 @@ fn parse_tcp(rest: &str) -> Result<Target, String> {
         None => (rest, PollFlags::OUT),
     };
     let number: NonZeroU16 =
-        port.parse().map_err(|_| format!("{port:?} is no port number: {TCP_FORM}"))?;
+        port.parse().map_err(|_| format!("{port:?} is not a port number: {TCP_FORM}"))?;
     let label = if host.contains(':') {
         format!("tcp:[{host}]:{port}")
     } else {
@@ -72,10 +72,11 @@ fn parse_descriptor_or_path(argument: &[u8]) -> Result<Target, String> {
         None => (argument, None),
         Some(colon) => {
             let events = OsStr::from_bytes(&argument[colon + 1..]).to_string_lossy();
-            let events = parse_events(&events).map_err(|wrong| {
+            let events = parse_events(&events).map_err(|error| {
                 let argument = OsStr::from_bytes(argument).to_string_lossy();
                 format!(
-                    "{wrong}; if the colon is part of a path, end it with one more: {argument}:"
+                    "{error}; if the colon is part of a path, \
+                     end the path with one more: {argument}:"
                 )
             })?;
             (&argument[..colon], events)
@@ -94,7 +95,7 @@ fn parse_descriptor_or_path(argument: &[u8]) -> Result<Target, String> {
     Ok(Target { label, source, events: events.unwrap_or(PollFlags::IN) })
 }
 
-/// Reads a list of events such as `in,hup`. Nothing written: `None`.
+/// Parses a list of events such as `in,hup`; `None` for an empty one.
 fn parse_events(text: &str) -> Result<Option<PollFlags>, String> {
     if text.is_empty() {
         return Ok(None);
@@ -103,13 +104,13 @@ fn parse_events(text: &str) -> Result<Option<PollFlags>, String> {
     for name in text.split(',') {
         events |= PollFlags::from_name(&name.to_ascii_uppercase()).ok_or_else(|| {
             let known: Vec<_> = event_names(PollFlags::all()).collect();
-            format!("{name:?} is no event (there are {})", known.join(", "))
+            format!("{name:?} is not an event; the events are {}", known.join(", "))
         })?;
     }
     Ok(Some(events))
 }
 
-/// The names of `events` as they are written on the command line.
+/// The names of `events` in the syntax of the command line.
 pub fn event_names(events: PollFlags) -> impl Iterator<Item = String> {
     events.iter_names().map(|(name, _)| name.to_ascii_lowercase())
 }
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_a_descriptor() {
+    fn number_is_a_descriptor() {
         assert_eq!(parse("0"), target("0", Source::Descriptor(0), PollFlags::IN));
         assert_eq!(parse("3:out"), target("3", Source::Descriptor(3), PollFlags::OUT));
         assert_eq!(
@@ -145,33 +146,33 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_no_descriptor_can_have_is_refused() {
+    fn number_above_i32_max_is_refused() {
         assert!(parse("2147483648").unwrap_err().contains("too large"));
     }
 
     #[test]
-    fn anything_else_is_a_path() {
+    fn other_text_is_a_path() {
         assert_eq!(parse("/run/x.fifo"), target("/run/x.fifo", path("/run/x.fifo"), PollFlags::IN));
         assert_eq!(parse("x:out"), target("x", path("x"), PollFlags::OUT));
         assert_eq!(parse("./3"), target("./3", path("./3"), PollFlags::IN));
     }
 
     #[test]
-    fn a_path_with_a_colon_is_ended_by_a_colon_or_events() {
+    fn path_with_a_colon_needs_events_or_a_final_colon() {
         assert_eq!(parse("/a:in:"), target("/a:in", path("/a:in"), PollFlags::IN));
         assert_eq!(parse("/a:b:out"), target("/a:b", path("/a:b"), PollFlags::OUT));
-        assert!(parse("/a:b").unwrap_err().ends_with("end it with one more: /a:b:"));
+        assert!(parse("/a:b").unwrap_err().ends_with("end the path with one more: /a:b:"));
     }
 
     #[test]
-    fn a_path_need_not_be_utf_8() {
+    fn path_can_be_other_than_utf_8() {
         let bytes = b"/tmp/\xff".to_vec();
         let parsed = Target::parse(OsString::from_vec(bytes.clone())).unwrap();
         assert_eq!(parsed.label.as_bytes(), bytes);
     }
 
     #[test]
-    fn tcp_targets_name_a_host_and_a_port() {
+    fn tcp_target_has_a_host_and_a_port() {
         assert_eq!(
             parse("tcp:localhost:5432"),
             target("tcp:localhost:5432", tcp("localhost", 5432), PollFlags::OUT)
@@ -180,15 +181,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_target_is_answered_with_what_to_write() {
+    fn error_for_an_invalid_target_shows_the_syntax() {
         for (text, advice) in [
             ("tcp:localhost", "tcp:HOST:PORT"),
             ("tcp::80", "tcp:HOST:PORT"),
             ("tcp:::1:80", "tcp:HOST:PORT"),
-            ("tcp:localhost:http", "no port number"),
-            ("tcp:localhost:0", "no port number"),
-            ("tcp:localhost:80:writable", "there are in, pri, out"),
-            ("0:readable", "there are in, pri, out"),
+            ("tcp:localhost:http", "not a port number"),
+            ("tcp:localhost:0", "not a port number"),
+            ("tcp:localhost:80:writable", "the events are in, pri, out"),
+            ("0:readable", "the events are in, pri, out"),
             ("", "write a descriptor"),
             (":in", "write a descriptor"),
         ] {

@@ -1,4 +1,4 @@
-//! A server to talk to.
+//! Starts `pollset serve --listen` for a test.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 pub const POLLSET: &str = env!("CARGO_BIN_EXE_pollset");
 
-/// `pollset serve --listen`, running.
+/// A running server.
 pub struct Server {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -21,6 +21,7 @@ impl Server {
         Self::start_in_shell("exec \"$POLLSET\" serve --listen 127.0.0.1:0")
     }
 
+    /// `script` has to `exec` the server.
     pub fn start_in_shell(script: &str) -> Self {
         let mut child = Command::new("sh")
             .args(["-c", script])
@@ -46,7 +47,7 @@ impl Server {
         stream
     }
 
-    /// Sends a signal, and returns the exit status and the rest of the output.
+    /// Sends a signal, and returns the exit status and the rest of standard output and error.
     pub fn stop(mut self, signal: Signal) -> (Option<i32>, String, String) {
         kill_process(self.pid(), signal).unwrap();
         let (mut stdout, mut stderr) = (String::new(), String::new());
@@ -66,7 +67,7 @@ impl Drop for Server {
 #[track_caller]
 pub fn assert_echoes(mut client: &TcpStream, text: &[u8]) {
     client.write_all(text).unwrap();
-    let mut answer = vec![0; text.len()];
-    client.read_exact(&mut answer).unwrap();
-    assert_eq!(answer, text);
+    let mut echo = vec![0; text.len()];
+    client.read_exact(&mut echo).unwrap();
+    assert_eq!(echo, text);
 }
