@@ -52,16 +52,21 @@ impl Progress {
         for (engine, counts) in &self.counts {
             let counts = counts.snapshot();
             let waits = counts.poll_waits + counts.epoll_waits;
-            println!(
-                "{engine:?}: {} operations, {} waits ({} % on epoll), {} comparisons, {} audits, \
-                 stale entries detected within {:.1?}",
+            print!(
+                "{engine:?}: {} operations, {} waits ({} % on epoll), {} comparisons",
                 HumanCount(counts.ops),
                 HumanCount(waits),
                 (100 * counts.epoll_waits).checked_div(waits).unwrap_or(0),
                 HumanCount(counts.comparisons),
-                HumanCount(counts.audits),
-                counts.longest_detection,
             );
+            match counts.audits {
+                0 => println!(),
+                audits => println!(
+                    ", {} audits, stale entries detected within {:.1?}",
+                    HumanCount(audits),
+                    counts.longest_detection,
+                ),
+            }
         }
     }
 }

@@ -13,8 +13,8 @@ use crate::SharedCounts;
 
 /// Forks. Returns `None` in the child, which must end with `run_and_exit`.
 pub fn fork() -> Option<Pid> {
-    // SAFETY: the child may need a lock that another thread held during the fork. The threads of a
-    // program only take locks while they hold that of the model, and the forking thread has it.
+    // SAFETY: no other thread holds a lock that the child needs. The threads of a program take the
+    // lock of the model first, and the forking thread has it.
     match unsafe { libc::fork() } {
         0 => {
             // SAFETY: it takes numbers. The child doesn't outlive the thread that forked it.
