@@ -1,4 +1,4 @@
-//! Programs that libFuzzer chooses by what they reach in the library.
+//! Programs that libFuzzer selects by their code coverage in the library.
 
 #![no_main]
 
@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use pollset::Engine;
-use pollset_fuzz::{Program, SharedCounts, World, leaving_nothing_open};
+use pollset_fuzz::{Program, SharedCounts, World, assert_no_fd_leak};
 use signal_hook::consts::SIGPIPE;
 
 static COUNTS: LazyLock<&SharedCounts> = LazyLock::new(SharedCounts::new);
@@ -25,7 +25,7 @@ impl<'a> Arbitrary<'a> for Input {
     }
 }
 
-/// As in the files that `pollset-fuzz` runs: this is what `cargo fuzz fmt` prints.
+/// The format of the files that `pollset-fuzz` runs. `cargo fuzz fmt` prints it.
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "// On {:?}.\n{}", self.engine, self.program)
@@ -34,10 +34,10 @@ impl fmt::Debug for Input {
 
 fuzz_target!(
     init: {
-        // Rust ignores it before `main`, which isn't Rust's here.
-        signal_hook::flag::register(SIGPIPE, Arc::default()).expect("it may be handled");
+        // A Rust `main` would ignore SIGPIPE, but libFuzzer's `main` does not.
+        signal_hook::flag::register(SIGPIPE, Arc::default()).expect("SIGPIPE can be handled");
     },
     |input: Input| {
-        leaving_nothing_open(|| World::new(input.engine, &COUNTS).run(&input.program));
+        assert_no_fd_leak(|| World::new(input.engine, &COUNTS).run(&input.program));
     }
 );

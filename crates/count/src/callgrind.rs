@@ -1,4 +1,4 @@
-//! Runs this program again, under callgrind, and reads what that has counted.
+//! Runs this program again under callgrind, and reads the counts.
 
 use std::env;
 use std::fs;
@@ -9,14 +9,14 @@ use rlimit::Resource;
 
 use crate::paths::COUNTED;
 
-const DESCRIPTORS: u64 = 10_000;
+const FD_LIMIT: u64 = 10_000;
 
-/// The name of each path and the fewest instructions that a call of it has taken: the audit, which
-/// goes by time, can only add some.
+/// The name of each path, and its instructions: the fewest of all calls, because the audit, which
+/// depends on the time, can only add some.
 pub fn count() -> Result<Vec<(String, u64)>> {
-    // Under valgrind it can't be raised, and valgrind itself fails where it is in the millions.
+    // Under valgrind the limit can't be raised, and valgrind itself fails if it is in the millions.
     let hard = Resource::NOFILE.get_hard()?;
-    Resource::NOFILE.set(DESCRIPTORS.min(hard), hard)?;
+    Resource::NOFILE.set(FD_LIMIT.min(hard), hard)?;
     let program = env::current_exe()?;
     let profile = program.with_extension("callgrind");
     let child = Command::new("valgrind")
@@ -24,7 +24,7 @@ pub fn count() -> Result<Vec<(String, u64)>> {
         .arg(format!("--toggle-collect={COUNTED}"))
         .arg(format!("--dump-after={COUNTED}"))
         .arg(format!("--callgrind-out-file={}", profile.display()))
-        .args([program.as_os_str(), "walk".as_ref()])
+        .args([program.as_os_str(), "run-paths".as_ref()])
         .stderr(Stdio::inherit())
         .output()
         .context("can't run valgrind")?;
@@ -35,7 +35,7 @@ pub fn count() -> Result<Vec<(String, u64)>> {
 
     let mut counts: Vec<(String, u64)> = Vec::new();
     for name in names.lines() {
-        let total = totals.next().context("callgrind has not counted each call")?;
+        let total = totals.next().context("callgrind has counted fewer calls than were made")?;
         let total: u64 = total.parse()?;
         match counts.last_mut() {
             Some((last, fewest)) if last == name => *fewest = total.min(*fewest),
@@ -45,10 +45,10 @@ pub fn count() -> Result<Vec<(String, u64)>> {
     Ok(counts)
 }
 
-/// All but the library that the counts depend on.
+/// The tools and the C library that the counts depend on.
 pub fn toolchain() -> Result<String> {
     let rustc = format!("rustc {}", rustc_version_runtime::version());
-    // There is no such thing where the C library is another one.
+    // Empty with other C libraries.
     let libc = first_line("getconf", "GNU_LIBC_VERSION").unwrap_or_default();
     let valgrind = first_line("valgrind", "--version")?;
     Ok([env::consts::ARCH, &rustc, &libc, &valgrind].join(", "))

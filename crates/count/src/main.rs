@@ -1,10 +1,11 @@
-//! How many instructions the hot paths of the library take, beside the counts that are kept.
+//! Counts the instructions of the library's hot paths, and compares them with a baseline.
 //!
-//! `cargo run --release -p pollset-count` fails if a path takes more than `counts.txt` says;
-//! `cargo run --release -p pollset-count -- record` writes that file anew. Needs valgrind.
+//! `cargo run --release -p pollset-count` fails if a path takes more instructions than in
+//! `counts.txt`; `cargo run --release -p pollset-count -- record` rewrites that file. Both need
+//! valgrind.
 
+mod baseline;
 mod callgrind;
-mod kept;
 mod paths;
 
 use std::env;
@@ -12,22 +13,25 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail, ensure};
 
-use kept::Kept;
+use baseline::Baseline;
 
-/// In percent. On one toolchain counts are the same each time; this leaves room for changes of a
-/// few instructions.
+/// In percent. With one toolchain all runs give the same counts; this allows for changes of a few
+/// instructions.
 const TOLERANCE: f64 = 2.0;
-/// The same where the counts that are kept are those of another toolchain. An allocation more in
-/// each wait is found all the same.
-const TOLERANCE_ELSEWHERE: f64 = 25.0;
+/// The tolerance if the baseline is of another toolchain. One more allocation in each wait still
+/// exceeds it.
+const OTHER_TOOLCHAIN_TOLERANCE: f64 = 25.0;
 
 fn main() -> Result<ExitCode> {
-    ensure!(!cfg!(debug_assertions), "only a release build counts: cargo run --release");
+    ensure!(
+        !cfg!(debug_assertions),
+        "the counts are those of a release build: cargo run --release"
+    );
     match env::args().nth(1).as_deref() {
         None => compare(),
         Some("record") => record(),
-        Some("walk") => {
-            paths::walk()?;
+        Some("run-paths") => {
+            paths::run_all()?;
             Ok(ExitCode::SUCCESS)
         }
         _ => bail!("usage: pollset-count [record]"),
@@ -35,27 +39,28 @@ fn main() -> Result<ExitCode> {
 }
 
 fn record() -> Result<ExitCode> {
-    Kept { toolchain: callgrind::toolchain()?, counts: callgrind::count()? }.write()?;
+    Baseline { toolchain: callgrind::toolchain()?, counts: callgrind::count()? }.write()?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn compare() -> Result<ExitCode> {
-    let kept = Kept::read()?;
-    if !kept.toolchain.starts_with(env::consts::ARCH) {
-        println!("SKIPPED: the counts that are kept are those of another processor");
+    let baseline = Baseline::read()?;
+    if !baseline.toolchain.starts_with(env::consts::ARCH) {
+        println!("SKIPPED: the baseline is of another processor architecture");
         return Ok(ExitCode::SUCCESS);
     }
     let toolchain = callgrind::toolchain()?;
-    let tolerance = if toolchain == kept.toolchain { TOLERANCE } else { TOLERANCE_ELSEWHERE };
-    println!("kept: {}", kept.toolchain);
-    println!("now:  {toolchain}\n");
+    let tolerance =
+        if toolchain == baseline.toolchain { TOLERANCE } else { OTHER_TOOLCHAIN_TOLERANCE };
+    println!("baseline: {}", baseline.toolchain);
+    println!("now:      {toolchain}\n");
 
-    println!("{:>8} {:>8} {:>9}", "kept", "now", "more");
+    println!("{:>8} {:>8} {:>9}", "baseline", "now", "change");
     let (mut too_many, mut fewer) = (0, 0);
     for (path, now) in callgrind::count()? {
-        // None: any count is too many.
-        let kept = kept.count_of(&path).unwrap_or(0);
-        let percent = (now as f64 / kept as f64 - 1.0) * 100.0;
+        // A path without a baseline counts as MORE.
+        let before = baseline.count(&path).unwrap_or(0);
+        let percent = (now as f64 / before as f64 - 1.0) * 100.0;
         let verdict = if percent > tolerance {
             too_many += 1;
             "MORE"
@@ -65,16 +70,18 @@ fn compare() -> Result<ExitCode> {
         } else {
             ""
         };
-        println!("{kept:>8} {now:>8} {percent:>+7.1} %  {verdict:<5}  {path}");
+        println!("{before:>8} {now:>8} {percent:>+7.1} %  {verdict:<5}  {path}");
     }
 
-    let again = "cargo run --release -p pollset-count -- record";
+    let record = "cargo run --release -p pollset-count -- record";
     if too_many > 0 {
-        println!("\n{too_many} take over {tolerance} % MORE. If that is meant: {again}");
+        println!("\n{too_many} paths take over {tolerance} % MORE. If that is intended: {record}");
         return Ok(ExitCode::FAILURE);
     }
     if fewer > 0 {
-        println!("\n{fewer} take over {tolerance} % FEWER. To hold that: {again}");
+        println!(
+            "\n{fewer} paths take over {tolerance} % FEWER. To make this the baseline: {record}"
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! The hot paths, walked for callgrind.
+//! The hot paths, run under callgrind.
 
 use std::hint::black_box;
 use std::io::{self, PipeReader, PipeWriter, Write, pipe};
@@ -7,19 +7,20 @@ use std::time::Duration;
 use pollset::{Builder, Engine, Event, PollFlags, PollSet};
 use rlimit::Resource;
 
-/// Where callgrind counts.
+/// The function in which callgrind counts.
 pub const COUNTED: &str = "pollset_count::paths::counted";
 
 const NOW: Duration = Duration::ZERO;
-/// So many calls of each path are counted.
-const TIMES: usize = 10;
-/// Calls before the first of them: enough for a set to buy an epoll instance.
-const CALLS_AT_FIRST: usize = 200;
-/// Calls before each other: what has become due while callgrind wrote is done here.
+/// How many calls of each path are counted.
+const COUNTED_CALLS: usize = 10;
+/// Calls before the first counted one: enough for a set to create an epoll instance.
+const WARM_UP_CALLS: usize = 200;
+/// Calls before each other counted one: they do the work that became due while callgrind wrote its
+/// output.
 const CALLS_BETWEEN: usize = 20;
 
-/// Walks each path, and prints its name each time that it has been counted.
-pub fn walk() -> io::Result<()> {
+/// Runs each path, and prints its name after each counted call.
+pub fn run_all() -> io::Result<()> {
     waits()?;
     changes()?;
     new_sets()
@@ -29,46 +30,46 @@ fn waits() -> io::Result<()> {
     let limit = Resource::NOFILE.get_soft()?;
     for n in [1, 8, 64, 9_000] {
         if limit < n as u64 + 100 {
-            eprintln!("SKIPPED: {n} descriptors are more than the limit");
+            eprintln!("SKIPPED: the limit on descriptors is too low for {n}");
             continue;
         }
-        wait_steadily("one", 1, n, Engine::Auto)?;
-        wait_steadily("none", 0, n, Engine::Auto)?;
+        run_wait("one", 1, n, Engine::Auto)?;
+        run_wait("none", 0, n, Engine::Auto)?;
     }
     for engine in [Engine::Poll, Engine::Epoll] {
-        wait_steadily("one", 1, 64, engine)?;
-        wait_steadily("none", 0, 64, engine)?;
-        wait_steadily("all", 64, 64, engine)?;
+        run_wait("one", 1, 64, engine)?;
+        run_wait("none", 0, 64, engine)?;
+        run_wait("all", 64, 64, engine)?;
     }
     Ok(())
 }
 
-/// With timeout 0 if none are ready.
-fn wait_steadily(some: &str, ready: usize, n: usize, engine: Engine) -> io::Result<()> {
+/// Waits on `n` descriptors that don't change; with timeout 0 if none are ready.
+fn run_wait(label: &str, ready: usize, n: usize, engine: Engine) -> io::Result<()> {
     let timeout = (ready == 0).then_some(NOW);
-    let mut watched = Watched::new(n, ready, engine)?;
-    walk_one(&format!("{some} ready of {n}"), engine, ready, || watched.wait(timeout));
+    let mut polled = PolledPipes::new(n, ready, engine)?;
+    run_path(&format!("{label} ready of {n}"), engine, ready, || polled.wait(timeout));
     Ok(())
 }
 
 fn changes() -> io::Result<()> {
     for (n, engine) in [(8, Engine::Auto), (64, Engine::Poll), (64, Engine::Epoll)] {
-        let mut watched = Watched::new(n, 1, engine)?;
+        let mut polled = PolledPipes::new(n, 1, engine)?;
         let mut mask = PollFlags::IN;
-        walk_one(&format!("modify the last of {n}, wait"), engine, 1, || {
+        run_path(&format!("modify the last of {n}, wait"), engine, 1, || {
             mask.toggle(PollFlags::PRI);
-            watched.set.modify(&watched.crowd.readers[n - 1], mask).unwrap();
-            watched.wait(None)
+            polled.set.modify(&polled.pipes.readers[n - 1], mask).unwrap();
+            polled.wait(None)
         });
-        let mut watched = Watched::new(n, 1, engine)?;
-        walk_one(&format!("unregister, register, wait: each of {n} in turn"), engine, n, || {
-            let Watched { crowd, set, events } = &mut watched;
-            let serve = |fd| {
+        let mut polled = PolledPipes::new(n, 1, engine)?;
+        run_path(&format!("unregister, register, wait: each of {n} in turn"), engine, n, || {
+            let PolledPipes { pipes, set, events } = &mut polled;
+            let register_again = |fd| {
                 set.unregister(fd).unwrap();
                 set.register(fd, PollFlags::IN).unwrap();
                 wait(set, events, None)
             };
-            crowd.readers.iter().map(serve).sum()
+            pipes.readers.iter().map(register_again).sum()
         });
     }
     Ok(())
@@ -77,19 +78,19 @@ fn changes() -> io::Result<()> {
 fn new_sets() -> io::Result<()> {
     let mut events = Vec::with_capacity(1);
     for n in [1, 3] {
-        let crowd = Crowd::new(n, 1)?;
-        walk_one(&format!("a new set, register {n}, wait, drop"), Engine::Auto, 1, || {
+        let pipes = Pipes::new(n, 1)?;
+        run_path(&format!("a new set, register {n}, wait, drop"), Engine::Auto, 1, || {
             let set = PollSet::new();
-            crowd.readers.iter().for_each(|fd| set.register(fd, PollFlags::IN).unwrap());
+            pipes.readers.iter().for_each(|fd| set.register(fd, PollFlags::IN).unwrap());
             wait(&set, &mut events, Some(NOW))
         });
-        walk_one(&format!("a new set, register_all of {n}, wait, drop"), Engine::Auto, 1, || {
+        run_path(&format!("a new set, register_all of {n}, wait, drop"), Engine::Auto, 1, || {
             let mut set = PollSet::new();
-            set.register_all(crowd.readers.iter().map(|fd| (fd, PollFlags::IN))).unwrap();
+            set.register_all(pipes.readers.iter().map(|fd| (fd, PollFlags::IN))).unwrap();
             wait(&set, &mut events, Some(NOW))
         });
     }
-    walk_one("a new set, register 1000, drop", Engine::Auto, 1_000, || {
+    run_path("a new set, register 1000, drop", Engine::Auto, 1_000, || {
         let set = PollSet::new();
         (0..1_000).for_each(|fd| set.register(fd, PollFlags::IN).unwrap());
         set.len()
@@ -97,39 +98,40 @@ fn new_sets() -> io::Result<()> {
     Ok(())
 }
 
-/// Pipes to read from, of which some in the middle are ready.
-struct Crowd {
+/// Reading ends of pipes, of which some in the middle are ready.
+struct Pipes {
     readers: Vec<PipeReader>,
     _writers: [PipeWriter; 2],
 }
 
-impl Crowd {
+impl Pipes {
     fn new(size: usize, ready: usize) -> io::Result<Self> {
-        let (silent, silent_writer) = pipe()?;
+        let (idle, idle_writer) = pipe()?;
         let (full, mut full_writer) = pipe()?;
         full_writer.write_all(b"!")?;
         let first = (size - ready) / 2;
-        let is_ready = |member| (first..first + ready).contains(&member);
+        let is_ready = |i| (first..first + ready).contains(&i);
         let readers = (0..size)
-            .map(|member| if is_ready(member) { &full } else { &silent }.try_clone())
+            .map(|i| if is_ready(i) { &full } else { &idle }.try_clone())
             .collect::<io::Result<_>>()?;
-        Ok(Self { readers, _writers: [silent_writer, full_writer] })
+        Ok(Self { readers, _writers: [idle_writer, full_writer] })
     }
 }
 
-struct Watched {
-    crowd: Crowd,
+/// Pipes, and a set in which they are registered.
+struct PolledPipes {
+    pipes: Pipes,
     set: PollSet,
     events: Vec<Event>,
 }
 
-impl Watched {
+impl PolledPipes {
     fn new(size: usize, ready: usize, engine: Engine) -> io::Result<Self> {
-        let crowd = Crowd::new(size, ready)?;
-        // As little as may be of what depends on the time.
+        let pipes = Pipes::new(size, ready)?;
+        // The audit depends on the time: as little of it as possible.
         let set = Builder::new().engine(engine).audit_at_leisure().build();
-        crowd.readers.iter().try_for_each(|fd| set.register(fd, PollFlags::IN))?;
-        Ok(Self { crowd, set, events: Vec::new() })
+        pipes.readers.iter().try_for_each(|fd| set.register(fd, PollFlags::IN))?;
+        Ok(Self { pipes, set, events: Vec::new() })
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> usize {
@@ -137,29 +139,30 @@ impl Watched {
     }
 }
 
-/// Not inlined, so that a path more doesn't change what the compiler makes of the others.
+/// Not inlined, so that another path doesn't change the machine code of the others.
 #[inline(never)]
 fn wait(set: &PollSet, events: &mut Vec<Event>, timeout: Option<Duration>) -> usize {
     set.poll_into(events, timeout).unwrap()
 }
 
-fn walk_one(name: &str, engine: Engine, answer: usize, mut path: impl FnMut() -> usize) {
+/// Runs one path, which must return `expected`.
+fn run_path(name: &str, engine: Engine, expected: usize, mut path: impl FnMut() -> usize) {
     let name = match engine {
         Engine::Auto => name.to_owned(),
         Engine::Poll => format!("{name}, on poll(2)"),
         Engine::Epoll => format!("{name}, on epoll(7)"),
     };
-    for time in 0..TIMES {
-        let calls = if time == 0 { CALLS_AT_FIRST } else { CALLS_BETWEEN };
+    for i in 0..COUNTED_CALLS {
+        let calls = if i == 0 { WARM_UP_CALLS } else { CALLS_BETWEEN };
         for _ in 0..calls {
-            assert_eq!(path(), answer, "{name}");
+            assert_eq!(path(), expected, "{name}");
         }
-        assert_eq!(counted(&mut path), answer, "{name}");
+        assert_eq!(counted(&mut path), expected, "{name}");
         println!("{name}");
     }
 }
 
 #[inline(never)]
 fn counted(path: &mut dyn FnMut() -> usize) -> usize {
-    black_box(path()) // not a jump at the end, which would leave this function first
+    black_box(path()) // prevents a tail call, which would leave this function first
 }

@@ -1,17 +1,16 @@
-//! Programs made of bytes, such as a fuzzer chooses that is guided by coverage. They are bounded, so
-//! that each takes milliseconds.
+//! Programs made of bytes, for a coverage-guided fuzzer. They are bounded: each takes milliseconds.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use pollset::PollFlags;
 use pollset_testkit::kinds::Kind;
 
-use crate::{Action, Mask, Program, Step, Until};
+use crate::{Action, Mask, Op, Program, Until};
 
 impl<'a> Arbitrary<'a> for Program {
     fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
-        let mut steps: Vec<Step> = bytes.arbitrary_iter()?.map_while(Result::ok).collect();
-        Left { steps: 40, forks: 3, waits: 3_000 }.bound(&mut steps);
-        Ok(Self(steps))
+        let mut ops: Vec<Op> = bytes.arbitrary_iter()?.map_while(Result::ok).collect();
+        Budget { ops: 40, forks: 3, waits: 3_000 }.limit(&mut ops);
+        Ok(Self(ops))
     }
 }
 
@@ -21,68 +20,68 @@ impl<'a> Arbitrary<'a> for Mask {
     }
 }
 
-/// What a program may still have, whatever is inside of what.
-struct Left {
-    steps: u16,
+/// What a program may still contain, at all levels of nesting together.
+struct Budget {
+    ops: u16,
     forks: u16,
     waits: u16,
 }
 
-impl Left {
-    fn bound(&mut self, steps: &mut Vec<Step>) {
-        steps.retain_mut(|step| take(&mut self.steps) && self.bound_step(step));
+impl Budget {
+    fn limit(&mut self, ops: &mut Vec<Op>) {
+        ops.retain_mut(|op| take_one(&mut self.ops) && self.limit_op(op));
     }
 
-    /// Whether there is anything left of it.
-    fn bound_step(&mut self, step: &mut Step) -> bool {
-        match step {
-            Step::Crowd(kind, count, _) => {
+    /// Returns whether the budget allows the operation.
+    fn limit_op(&mut self, op: &mut Op) -> bool {
+        match op {
+            Op::OpenMany(kind, count, _) => {
                 *count %= 300;
-                // Of the others a process can't have that many.
-                if !matches!(kind, Kind::Pipe | Kind::SocketPair | Kind::Timer) {
-                    *kind = Kind::EventCounter;
+                // A process can't have that many files of the other kinds.
+                if !matches!(kind, Kind::Pipe | Kind::SocketPair | Kind::Timerfd) {
+                    *kind = Kind::Eventfd;
                 }
             }
-            Step::RegisterNumber(number, _) => *number &= i32::MAX,
-            Step::Poll(_, us) => *us %= 600,
-            Step::PollOften(count) => {
+            Op::RegisterRawFd(fd, _) => *fd &= i32::MAX,
+            Op::Poll(_, us) => *us %= 600,
+            Op::PollRepeatedly(count) => {
                 *count = (*count % 600).min(self.waits);
                 self.waits -= *count;
             }
-            Step::During(until, threads) => {
+            Op::PollWhile(until, threads) => {
                 if let Until::Timeout(us) = until {
                     *us %= 1_500;
                 }
                 threads.truncate(3);
                 for actions in threads {
                     actions.truncate(5);
-                    actions.retain_mut(|action| self.bound_action(action));
+                    actions.retain_mut(|action| self.limit_action(action));
                 }
             }
-            Step::Hold => return take(&mut self.forks),
-            Step::Fork(steps) | Step::Daemon(_, _, steps) => {
-                let is_left = take(&mut self.forks);
-                self.bound(steps);
-                return is_left;
+            Op::ForkHolder => return take_one(&mut self.forks),
+            Op::Fork(ops) | Op::Daemon(_, _, ops) => {
+                let is_allowed = take_one(&mut self.forks);
+                self.limit(ops);
+                return is_allowed;
             }
-            Step::Starved(steps) | Step::Interrupted(_, steps) => self.bound(steps),
+            Op::AtFdLimit(ops) | Op::Interrupted(_, ops) => self.limit(ops),
             _ => {}
         }
         true
     }
 
-    fn bound_action(&mut self, action: &mut Action) -> bool {
+    fn limit_action(&mut self, action: &mut Action) -> bool {
         match action {
             Action::Sleep(us) => *us %= 200,
-            Action::Fork(_) => return take(&mut self.forks),
+            Action::Fork(_) => return take_one(&mut self.forks),
             _ => {}
         }
         true
     }
 }
 
-/// Takes one, if any are left.
-fn take(left: &mut u16) -> bool {
+/// Counts down, and returns whether there was one left.
+fn take_one(left: &mut u16) -> bool {
     let is_left = *left > 0;
     *left -= u16::from(is_left);
     is_left

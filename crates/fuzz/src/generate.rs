@@ -1,4 +1,4 @@
-//! Which programs are made, and how they shrink.
+//! Strategies that generate programs, and shrink them.
 
 use std::ops::RangeInclusive;
 
@@ -9,33 +9,33 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::{Action, How, Mask, Program, Step, Until, Which};
+use crate::{Action, FdIndex, Mask, Op, Program, Until, WaitCall};
 
-/// Programs as they come: a set of some size, and then up to 40 steps.
+/// Programs that set up a set of some size, and then have up to 40 operations.
 pub fn programs() -> impl Strategy<Value = Program> {
-    (beginning(), vec(step(), 0..40)).prop_map(|(mut beginning, steps)| {
-        beginning.extend(steps);
-        Program(beginning)
+    (setup(), vec(op(), 0..40)).prop_map(|(mut ops, more)| {
+        ops.extend(more);
+        Program(ops)
     })
 }
 
-/// Some of everything, or many of which few are ready: those come to be on epoll.
-fn beginning() -> impl Strategy<Value = Vec<Step>> {
+/// A few of any kind, or many idle descriptors: those are polled until the set is on epoll.
+fn setup() -> impl Strategy<Value = Vec<Op>> {
     let mixed = vec((kind(), mask()), 0..12)
-        .prop_map(|kinds| kinds.into_iter().map(|(kind, mask)| Step::Open(kind, mask)).collect());
+        .prop_map(|kinds| kinds.into_iter().map(|(kind, mask)| Op::Open(kind, mask)).collect());
     let few = vec((kind(), mask()), 0..4);
-    let idle = (crowd(), few, often()).prop_map(|(crowd, few, often)| {
-        let mut steps = vec![crowd];
-        steps.extend(few.into_iter().map(|(kind, mask)| Step::Open(kind, mask)));
-        steps.push(often);
-        steps
+    let idle = (open_many(), few, poll_repeatedly()).prop_map(|(many, few, poll_repeatedly)| {
+        let mut ops = vec![many];
+        ops.extend(few.into_iter().map(|(kind, mask)| Op::Open(kind, mask)));
+        ops.push(poll_repeatedly);
+        ops
     });
     prop_oneof![2 => mixed, 3 => idle]
 }
 
-/// Around the sizes at which sets change shape, and now and then a large one.
-fn crowd() -> impl Strategy<Value = Step> {
-    let kind = select(vec![Kind::EventCounter, Kind::Pipe, Kind::SocketPair, Kind::Timer]);
+/// Sizes around those at which the data structures of a set change, and rarely a large one.
+fn open_many() -> impl Strategy<Value = Op> {
+    let kind = select(vec![Kind::Eventfd, Kind::Pipe, Kind::SocketPair, Kind::Timerfd]);
     let size = prop_oneof![
         60 => near(9),
         60 => near(18),
@@ -45,100 +45,100 @@ fn crowd() -> impl Strategy<Value = Step> {
         1 => 1_000..2_500_u16,
     ];
     let mask = select(vec![PollFlags::IN, PollFlags::IN | PollFlags::RDHUP, PollFlags::PRI]);
-    (kind, size, mask).prop_map(|(kind, size, mask)| Step::Crowd(kind, size, Mask(mask)))
+    (kind, size, mask).prop_map(|(kind, size, mask)| Op::OpenMany(kind, size, Mask(mask)))
 }
 
 fn near(size: u16) -> RangeInclusive<u16> {
     size - 3..=size + 3
 }
 
-/// Enough for most of these sets to have paid the price of an instance.
-fn often() -> impl Strategy<Value = Step> {
-    prop_oneof![1..20_u16, 100..600_u16].prop_map(Step::PollOften)
+/// Often enough for most sets to create an epoll instance.
+fn poll_repeatedly() -> impl Strategy<Value = Op> {
+    prop_oneof![1..20_u16, 100..600_u16].prop_map(Op::PollRepeatedly)
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    with_inner(with_inner(plain().boxed()).boxed())
+fn op() -> impl Strategy<Value = Op> {
+    with_nested(with_nested(flat_op().boxed()).boxed())
 }
 
-/// What has steps inside, up to a few.
-fn with_inner(inner: BoxedStrategy<Step>) -> impl Strategy<Value = Step> {
-    let steps = || vec(inner.clone(), 0..8);
+/// Operations that contain a few others.
+fn with_nested(inner: BoxedStrategy<Op>) -> impl Strategy<Value = Op> {
+    let ops = || vec(inner.clone(), 0..8);
     prop_oneof![
         40 => inner.clone(),
-        1 => steps().prop_map(Step::Fork),
-        1 => (kind(), 0..40_u8, steps()).prop_map(|(kind, n, steps)| Step::Daemon(kind, n, steps)),
-        2 => steps().prop_map(Step::Starved),
-        1 => (1_000..3_000_u16, steps(), how(), 1_000..4_000_u16).prop_map(
-            |(us, mut steps, how, longer)| {
-                steps.push(Step::Poll(how, longer));
-                Step::Interrupted(us, steps)
+        1 => ops().prop_map(Op::Fork),
+        1 => (kind(), 0..40_u8, ops()).prop_map(|(kind, n, ops)| Op::Daemon(kind, n, ops)),
+        2 => ops().prop_map(Op::AtFdLimit),
+        1 => (1_000..3_000_u16, ops(), wait_call(), 1_000..4_000_u16).prop_map(
+            |(us, mut ops, call, longer)| {
+                ops.push(Op::Poll(call, longer));
+                Op::Interrupted(us, ops)
             }
         ),
     ]
 }
 
-fn plain() -> impl Strategy<Value = Step> {
+fn flat_op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        12 => quiet(),
-        3 => closing(),
-        1 => tampering(),
+        12 => regular_op(),
+        3 => closing_op(),
+        1 => tampering_op(),
     ]
 }
 
-/// What changes no number behind the set's back.
-fn quiet() -> impl Strategy<Value = Step> {
-    let number = prop_oneof![0..1_100, select(vec![i32::MAX, 1 << 30, 1 << 20])];
+/// Operations that close or replace no file without the set's knowledge.
+fn regular_op() -> impl Strategy<Value = Op> {
+    let raw_fd = prop_oneof![0..1_100, select(vec![i32::MAX, 1 << 30, 1 << 20])];
     prop_oneof![
-        6 => (kind(), mask()).prop_map(|(kind, mask)| Step::Open(kind, mask)),
-        1 => crowd(),
-        4 => which().prop_map(Step::Dup),
-        8 => which().prop_map(Step::Write),
-        2 => which().prop_map(Step::Fill),
-        6 => which().prop_map(Step::Drain),
-        4 => which().prop_map(Step::Twist),
-        2 => Just(Step::AskElsewhere),
-        2 => which().prop_map(Step::ShutDown),
-        8 => (which(), mask()).prop_map(|(which, mask)| Step::Register(which, mask)),
-        1 => (number, mask()).prop_map(|(number, mask)| Step::RegisterNumber(number, mask)),
-        1 => mask().prop_map(Step::RegisterInstance),
-        6 => (which(), mask()).prop_map(|(which, mask)| Step::Modify(which, mask)),
-        6 => which().prop_map(Step::Unregister),
-        2 => (which(), 0..20_u8).prop_map(|(which, run)| Step::UnregisterRun(which, run)),
-        4 => (how(), 0..600_u16).prop_map(|(how, us)| Step::Poll(how, us)),
-        4 => often(),
-        2 => Just(Step::NewSet),
-        3 => (until(), vec(vec(action(), 1..6), 1..4)).prop_map(|(u, t)| Step::During(u, t)),
-        1 => Just(Step::Hold),
-        1 => Just(Step::LetGo),
+        6 => (kind(), mask()).prop_map(|(kind, mask)| Op::Open(kind, mask)),
+        1 => open_many(),
+        4 => index().prop_map(Op::Dup),
+        8 => index().prop_map(Op::Write),
+        2 => index().prop_map(Op::Fill),
+        6 => index().prop_map(Op::Drain),
+        4 => index().prop_map(Op::Toggle),
+        2 => Just(Op::PollInThread),
+        2 => index().prop_map(Op::ShutDown),
+        8 => (index(), mask()).prop_map(|(index, mask)| Op::Register(index, mask)),
+        1 => (raw_fd, mask()).prop_map(|(fd, mask)| Op::RegisterRawFd(fd, mask)),
+        1 => mask().prop_map(Op::RegisterInstance),
+        6 => (index(), mask()).prop_map(|(index, mask)| Op::Modify(index, mask)),
+        6 => index().prop_map(Op::Unregister),
+        2 => (index(), 0..20_u8).prop_map(|(index, run)| Op::UnregisterRun(index, run)),
+        4 => (wait_call(), 0..600_u16).prop_map(|(call, us)| Op::Poll(call, us)),
+        4 => poll_repeatedly(),
+        2 => Just(Op::NewSet),
+        3 => (until(), vec(vec(action(), 1..6), 1..4)).prop_map(|(u, t)| Op::PollWhile(u, t)),
+        1 => Just(Op::ForkHolder),
+        1 => Just(Op::KillHolders),
     ]
 }
 
-fn closing() -> impl Strategy<Value = Step> {
+fn closing_op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        6 => which().prop_map(Step::Close),
-        1 => (which(), 0..20_u8).prop_map(|(which, run)| Step::CloseRun(which, run)),
-        4 => (which(), which()).prop_map(|(file, over)| Step::Dup2(file, over)),
-        3 => (which(), kind()).prop_map(|(which, kind)| Step::Reuse(which, kind)),
-        1 => Just(Step::Settle),
+        6 => index().prop_map(Op::Close),
+        1 => (index(), 0..20_u8).prop_map(|(index, run)| Op::CloseRun(index, run)),
+        4 => (index(), index()).prop_map(|(file, over)| Op::Dup2(file, over)),
+        3 => (index(), kind()).prop_map(|(index, kind)| Op::Reuse(index, kind)),
+        1 => Just(Op::AwaitAudit),
     ]
 }
 
-fn tampering() -> impl Strategy<Value = Step> {
-    prop_oneof![Just(Step::CloseInstance), which().prop_map(Step::ReplaceInstance)]
+fn tampering_op() -> impl Strategy<Value = Op> {
+    prop_oneof![Just(Op::CloseInstance), index().prop_map(Op::ReplaceInstance)]
 }
 
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         6 => (0..200_u16).prop_map(Action::Sleep),
-        4 => (which(), mask()).prop_map(|(which, mask)| Action::Register(which, mask)),
-        3 => (which(), mask()).prop_map(|(which, mask)| Action::Modify(which, mask)),
-        4 => which().prop_map(Action::Unregister),
-        3 => which().prop_map(Action::Write),
-        1 => which().prop_map(Action::Close),
-        1 => (which(), which()).prop_map(|(file, over)| Action::Dup2(file, over)),
+        4 => (index(), mask()).prop_map(|(index, mask)| Action::Register(index, mask)),
+        3 => (index(), mask()).prop_map(|(index, mask)| Action::Modify(index, mask)),
+        4 => index().prop_map(Action::Unregister),
+        3 => index().prop_map(Action::Write),
+        1 => index().prop_map(Action::Close),
+        1 => (index(), index()).prop_map(|(file, over)| Action::Dup2(file, over)),
         1 => Just(Action::Poll),
-        1 => which().prop_map(Action::Fork),
+        1 => index().prop_map(Action::Fork),
     ]
 }
 
@@ -146,12 +146,12 @@ fn until() -> impl Strategy<Value = Until> {
     prop_oneof![3 => (0..1_500_u16).prop_map(Until::Timeout), 1 => Just(Until::Woken)]
 }
 
-fn how() -> impl Strategy<Value = How> {
+fn wait_call() -> impl Strategy<Value = WaitCall> {
     prop_oneof![
-        Just(How::Poll),
-        Just(How::Into),
-        Just(How::Steps),
-        (1..9_u8).prop_map(How::Answers)
+        Just(WaitCall::Poll),
+        Just(WaitCall::PollInto),
+        Just(WaitCall::TakeEach),
+        (1..9_u8).prop_map(WaitCall::TakeBatch)
     ]
 }
 
@@ -163,6 +163,6 @@ fn mask() -> impl Strategy<Value = Mask> {
     masks().prop_map(Mask)
 }
 
-fn which() -> impl Strategy<Value = Which> {
+fn index() -> impl Strategy<Value = FdIndex> {
     prop_oneof![0..16_u16, any::<u16>()]
 }

@@ -1,9 +1,9 @@
-//! Random programs over real descriptors, compared with the kernel step by step.
+//! Random programs over real descriptors, compared with the kernel after each operation.
 //!
 //! A [`Program`] opens, closes, duplicates and reuses descriptors, registers and unregisters them,
-//! waits while threads change things, forks, runs out of descriptors, is interrupted by signals,
-//! and takes the set's own descriptor away. A [`World`] runs it, and after each step asks the
-//! kernel's poll(2) whether the set is right. [`run_in_child`] does that in a process of its own.
+//! waits while threads change them, forks, reaches the limit on descriptors, gets signals, and
+//! closes or replaces the epoll instance of the set. A [`World`] runs it, and after each operation
+//! compares the set with the kernel's poll(2). [`run_in_child`] does that in a forked child.
 
 #![cfg(target_os = "linux")]
 
@@ -17,8 +17,8 @@ mod program;
 mod raw;
 mod world;
 
-pub use child::{leaving_nothing_open, run_in_child};
+pub use child::{assert_no_fd_leak, run_in_child};
 pub use counts::{Counts, SharedCounts};
 pub use generate::programs;
-pub use program::{Action, How, Mask, Program, Step, Until, Which};
+pub use program::{Action, FdIndex, Mask, Op, Program, Until, WaitCall};
 pub use world::World;

@@ -17,28 +17,30 @@ use pollset_testkit::kinds;
 use progress::Progress;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-/// Run random programs on polling objects and real descriptors, and compare each step with poll(2).
+/// Run random programs on polling objects and real descriptors, and compare each operation with
+/// poll(2).
 ///
-/// Ends with status 1 at the first difference, and with the smallest program that shows it in a file.
+/// At the first failure, the smallest program that reproduces it is written to a file, and the exit
+/// status is 1.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// Programs to run instead, each in a file, with each engine
+    /// Run the programs in these files instead
     files: Vec<PathBuf>,
 
-    /// How long to go on
-    #[arg(long, default_value = "1m", value_parser = duration)]
-    duration: Duration,
+    /// Stop after this time, such as 30s, 5m or 1h30m
+    #[arg(long, default_value = "1m")]
+    duration: SignedDuration,
 
-    /// How many programs to run, at most
+    /// Stop after this number of programs
     #[arg(long)]
     programs: Option<u64>,
 
-    /// Where the random numbers start [default: the time]
+    /// Seed of the random numbers [default: the current time]
     #[arg(long)]
     seed: Option<u64>,
 
-    /// Run all on this engine [default: each in turn]
+    /// Use this engine only [default: all, in turn]
     #[arg(long)]
     engine: Option<EngineName>,
 }
@@ -48,12 +50,6 @@ enum EngineName {
     Auto,
     Poll,
     Epoll,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = "write a number and a unit, such as 30s, 5m or 1h30m";
-    let duration: SignedDuration = text.parse().map_err(|_| wrong)?;
-    duration.try_into().map_err(|_| wrong.to_owned())
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -76,7 +72,7 @@ fn run_files(files: &[PathBuf], engines: &[Engine]) -> anyhow::Result<ExitCode> 
         let program = Program::parse(&text).with_context(|| name.to_string())?;
         for engine in engines {
             match run_in_child(&program, *engine, counts) {
-                Ok(()) => println!("{name} on {engine:?}: right"),
+                Ok(()) => println!("{name} on {engine:?}: ok"),
                 Err(reason) => {
                     println!("{name} on {engine:?}: {reason}");
                     status = ExitCode::FAILURE;
@@ -88,35 +84,36 @@ fn run_files(files: &[PathBuf], engines: &[Engine]) -> anyhow::Result<ExitCode> 
 }
 
 fn fuzz(args: &Args, engines: &[Engine]) -> anyhow::Result<ExitCode> {
+    let duration = Duration::try_from(args.duration).context("--duration")?;
     let time = || SystemTime::now().duration_since(UNIX_EPOCH).map(|time| time.as_secs());
     let seed = args.seed.map_or_else(time, Ok)?;
     println!("seed {seed}");
     kinds::report_missing();
     let mut progress = Progress::new(engines);
-    while progress.start.elapsed() < args.duration
+    while progress.start.elapsed() < duration
         && args.programs.is_none_or(|programs| progress.programs < programs)
     {
-        let place = progress.programs as usize % engines.len();
-        let (engine, counts) = progress.counts[place];
+        let turn = progress.programs as usize % engines.len();
+        let (engine, counts) = progress.counts[turn];
         let mut runner = runner(seed, progress.programs);
-        progress.tick();
+        progress.update();
         let outcome = runner.run(&programs(), |program| {
             run_in_child(&program, engine, counts).map_err(TestCaseError::fail)
         });
         match outcome {
             Ok(()) => progress.programs += 1,
-            Err(TestError::Abort(reason)) => bail!("no program could be made: {reason}"),
+            Err(TestError::Abort(reason)) => bail!("can't generate a program: {reason}"),
             Err(TestError::Fail(reason, program)) => {
-                progress.report();
-                return fail(seed, progress.programs, engine, reason.message(), &program);
+                progress.finish();
+                return report_failure(seed, progress.programs, engine, reason.message(), &program);
             }
         }
     }
-    progress.report();
+    progress.finish();
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes one program, and if that fails, smaller ones. Each program has a seed of its own.
+/// A runner for one program, and for smaller ones if it fails. Each program has its own seed.
 fn runner(seed: u64, program: u64) -> TestRunner {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
@@ -131,7 +128,8 @@ fn runner(seed: u64, program: u64) -> TestRunner {
     TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
 }
 
-fn fail(
+/// Prints the program that failed, and writes it to a file.
+fn report_failure(
     seed: u64,
     number: u64,
     engine: Engine,
@@ -142,6 +140,6 @@ fn fail(
     let reason = reason.replace('\n', "\n// ");
     let text = format!("// Program {number} of seed {seed}, on {engine:?}: {reason}\n{program}");
     std::fs::write(&file, &text).with_context(|| file.clone())?;
-    println!("{text}written to {file}");
+    println!("{text}Written to {file}.");
     Ok(ExitCode::FAILURE)
 }

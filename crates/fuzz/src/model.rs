@@ -1,5 +1,5 @@
-//! What must be true of a set: what is registered, what its numbers mean, and which of them the set
-//! may not know about yet.
+//! The expected state of a set: its registrations, their files, and the registrations whose entry
+//! on epoll may be stale.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
@@ -8,297 +8,296 @@ use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use indexmap::IndexMap;
 use pollset::{Engine, Event, PollFlags, PollSet};
 use pollset_testkit::oracle::kernel_poll;
-use pollset_testkit::twist::{Doubt, is_same_file, is_tcp, is_unix_datagram, twist};
+use pollset_testkit::twist::{Affected, is_same_file, is_tcp, is_unix_datagram, twist};
 use rustix::io::{DupFlags, dup3, fcntl_dupfd_cloexec, fcntl_getfd};
 
-use crate::Which;
+use crate::FdIndex;
 
 #[derive(Default)]
 pub struct Model {
-    /// All numbers that the program has come across.
-    numbers: Vec<RawFd>,
-    /// One of them that the program leaves alone for now.
+    /// All descriptors that the program has used, open or not.
+    fds: Vec<RawFd>,
+    /// One of them that the program must not use for now.
     reserved: Option<RawFd>,
     /// The program's own files.
-    open: BTreeMap<RawFd, OwnedFd>,
-    registered: IndexMap<RawFd, PollFlags>,
-    most_registered: usize,
-    /// Registered numbers that were closed or given another file since, or became ready without a
-    /// sign.
+    files: BTreeMap<RawFd, OwnedFd>,
+    registrations: IndexMap<RawFd, PollFlags>,
+    max_registrations: usize,
+    /// Registered descriptors that were closed or replaced since, or became ready without a
+    /// wake-up.
     stale: BTreeSet<RawFd>,
-    /// A number was closed or given another file, registered or not.
+    /// Whether any descriptor was closed or replaced, registered or not.
     pub has_closed: bool,
-    /// Numbers of the set's own instances that were registered.
+    /// The set's own epoll instances that were registered.
     instances: BTreeSet<RawFd>,
-    /// Somebody has taken the instance away from the set.
+    /// Whether the set's instance was closed or replaced.
     is_tampered: bool,
-    /// What threads have touched since [`forget_touched`](Self::forget_touched).
+    /// The descriptors that threads have used since [`clear_touched`](Self::clear_touched).
     touched: BTreeSet<RawFd>,
     /// How many entries poll(2) takes.
-    pub limit: usize,
+    pub poll_limit: usize,
 }
 
 impl Model {
-    /// Empty, where poll(2) takes so many entries.
-    pub fn new(limit: usize) -> Self {
-        Self { limit, ..Self::default() }
+    pub fn new(poll_limit: usize) -> Self {
+        Self { poll_limit, ..Self::default() }
     }
 
-    pub fn which(&self, which: Which) -> Option<RawFd> {
-        let place = usize::from(which).checked_rem(self.numbers.len())?;
-        Some(self.numbers[place]).filter(|number| self.reserved != Some(*number))
+    pub fn fd(&self, index: FdIndex) -> Option<RawFd> {
+        let place = usize::from(index).checked_rem(self.fds.len())?;
+        Some(self.fds[place]).filter(|fd| self.reserved != Some(*fd))
     }
 
-    /// Has the program leave a number alone, although it was its own once.
-    pub fn reserve(&mut self, number: Option<RawFd>) {
-        self.reserved = number;
+    /// Excludes a descriptor from those that the program uses.
+    pub fn reserve(&mut self, fd: Option<RawFd>) {
+        self.reserved = fd;
     }
 
-    /// The file on a number, if it is the program's.
-    pub fn file(&self, which: Which) -> Option<&OwnedFd> {
-        self.open.get(&self.which(which)?)
+    /// The program's own file with this index.
+    pub fn file(&self, index: FdIndex) -> Option<&OwnedFd> {
+        self.files.get(&self.fd(index)?)
     }
 
-    /// These have no room for a moment when something is written to them.
-    pub fn is_terminal(&self, number: RawFd) -> bool {
-        self.open.get(&number).is_some_and(IsTerminal::is_terminal)
+    /// Terminals have no room for a moment after a write.
+    pub fn is_terminal(&self, fd: RawFd) -> bool {
+        self.files.get(&fd).is_some_and(IsTerminal::is_terminal)
     }
 
-    pub fn owns(&self, number: RawFd) -> bool {
-        self.open.contains_key(&number)
+    pub fn owns(&self, fd: RawFd) -> bool {
+        self.files.contains_key(&fd)
     }
 
     pub fn files(&self) -> impl Iterator<Item = &OwnedFd> {
-        self.open.values()
+        self.files.values()
     }
 
-    /// The program has opened a file, on a number that nobody had.
-    pub fn opened(&mut self, file: OwnedFd) -> RawFd {
-        let number = file.as_raw_fd();
-        self.note(number);
-        let before = self.open.insert(number, file);
-        assert!(before.is_none(), "two files on {number}");
-        number
+    /// Adds a file that the program has opened on a free descriptor.
+    pub fn add_file(&mut self, file: OwnedFd) -> RawFd {
+        let fd = file.as_raw_fd();
+        self.add_fd(fd);
+        let before = self.files.insert(fd, file);
+        assert!(before.is_none(), "two files on descriptor {fd}");
+        fd
     }
 
-    pub fn note(&mut self, number: RawFd) {
-        if !self.numbers.contains(&number) {
-            self.numbers.push(number);
+    pub fn add_fd(&mut self, fd: RawFd) {
+        if !self.fds.contains(&fd) {
+            self.fds.push(fd);
         }
-        self.touched.insert(number);
+        self.touched.insert(fd);
     }
 
-    pub fn close(&mut self, which: Which) {
-        let Some(number) = self.which(which) else { return };
-        self.note(number);
-        if self.open.remove(&number).is_some() {
-            self.is_stale(number);
-        }
-    }
-
-    /// Puts the file of one number on another one, unless that is somebody else's.
-    pub fn dup2(&mut self, file: Which, over: Which) {
-        if let (Some(file), Some(over)) = (self.which(file), self.which(over)) {
-            self.dup2_number(file, over);
+    pub fn close(&mut self, index: FdIndex) {
+        let Some(fd) = self.fd(index) else { return };
+        self.add_fd(fd);
+        if self.files.remove(&fd).is_some() {
+            self.mark_closed(fd);
         }
     }
 
-    /// The same, by their numbers.
-    pub fn dup2_number(&mut self, file: RawFd, over: RawFd) {
-        let Some(new) = self.open.get(&file).map(|file| file.try_clone()) else { return };
+    /// Duplicates a file onto another descriptor of the program.
+    pub fn dup2(&mut self, file: FdIndex, over: FdIndex) {
+        if let (Some(file), Some(over)) = (self.fd(file), self.fd(over)) {
+            self.dup2_fd(file, over);
+        }
+    }
+
+    /// Duplicates `file` onto `over`, unless another owner has that descriptor.
+    pub fn dup2_fd(&mut self, file: RawFd, over: RawFd) {
+        let Some(new) = self.files.get(&file).map(|file| file.try_clone()) else { return };
         let Ok(new) = new else { return };
-        self.note(over);
-        // It was open for a moment.
+        self.add_fd(over);
+        // It is open for a moment.
         self.touched.insert(new.as_raw_fd());
-        if let Some(mut old) = self.open.remove(&over) {
-            // Above a lowered limit it fails.
+        if let Some(mut old) = self.files.remove(&over) {
+            // Fails above a lowered limit.
             let outcome = dup3(&new, &mut old, DupFlags::CLOEXEC);
-            self.open.insert(over, old);
+            self.files.insert(over, old);
             if outcome.is_ok() {
-                self.is_stale(over);
+                self.mark_closed(over);
             }
         } else if let Ok(file) = fcntl_dupfd_cloexec(&new, over) {
             if file.as_raw_fd() == over {
-                self.open.insert(over, file);
+                self.files.insert(over, file);
             } else {
                 self.touched.insert(file.as_raw_fd());
             }
         }
     }
 
-    /// Twists a file. What that makes doubtful, epoll may be wrong about.
-    pub fn twist(&mut self, which: Which) {
-        let Some(file) = self.file(which) else { return };
-        let doubt = twist(file, self.files().map(AsFd::as_fd));
-        let numbers = match doubt {
-            Doubt::None => return,
-            Doubt::This => self.registered_files(|other| is_same_file(file, other)),
-            Doubt::Datagrams => self.registered_files(|other| is_unix_datagram(other)),
+    /// Toggles the readiness of a file, and marks the files that epoll may report wrongly.
+    pub fn toggle(&mut self, index: FdIndex) {
+        let Some(file) = self.file(index) else { return };
+        let affected = match twist(file, self.files().map(AsFd::as_fd)) {
+            Affected::None => return,
+            Affected::File => self.registered_files(|other| is_same_file(file, other)),
+            Affected::UnixDatagrams => self.registered_files(|other| is_unix_datagram(other)),
         };
-        self.stale.extend(numbers);
+        self.stale.extend(affected);
     }
 
-    /// A forked child, which shares the files, has twisted some.
-    pub fn twisted_by_child(&mut self) {
-        let numbers = self.registered_files(|file| is_tcp(file) || is_unix_datagram(file));
-        self.stale.extend(numbers);
+    /// Marks the files whose readiness a forked child, which shares them, may have toggled.
+    pub fn mark_toggled_by_child(&mut self) {
+        let affected = self.registered_files(|file| is_tcp(file) || is_unix_datagram(file));
+        self.stale.extend(affected);
     }
 
-    fn registered_files(&self, is_meant: impl Fn(&OwnedFd) -> bool) -> Vec<RawFd> {
-        let files = self.open.iter().filter(|(number, _)| self.registered.contains_key(*number));
-        files.filter(|(_, file)| is_meant(file)).map(|(number, _)| *number).collect()
+    fn registered_files(&self, is_included: impl Fn(&OwnedFd) -> bool) -> Vec<RawFd> {
+        let files = self.files.iter().filter(|(fd, _)| self.registrations.contains_key(*fd));
+        files.filter(|(_, file)| is_included(file)).map(|(fd, _)| *fd).collect()
     }
 
-    fn is_stale(&mut self, number: RawFd) {
+    fn mark_closed(&mut self, fd: RawFd) {
         self.has_closed = true;
-        if self.registered.contains_key(&number) {
-            self.stale.insert(number);
+        if self.registrations.contains_key(&fd) {
+            self.stale.insert(fd);
         }
     }
 
-    /// The file on this number was the set's own.
-    pub fn tampered(&mut self, number: RawFd, file: Option<OwnedFd>) {
+    /// The set's instance on `fd` was closed, or replaced by `file`.
+    pub fn mark_tampered(&mut self, fd: RawFd, file: Option<OwnedFd>) {
         self.is_tampered = true;
-        self.note(number);
-        self.is_stale(number);
+        self.add_fd(fd);
+        self.mark_closed(fd);
         if let Some(file) = file {
-            self.open.insert(number, file);
+            self.files.insert(fd, file);
         }
     }
 
-    /// Everything was closed.
+    /// Gives up all files, after all descriptors were closed.
     pub fn forget_files(&mut self) {
         self.has_closed = true;
-        for (_, file) in std::mem::take(&mut self.open) {
+        for (_, file) in std::mem::take(&mut self.files) {
             let _ = file.into_raw_fd();
         }
     }
 
     pub fn close_files(&mut self) {
-        self.open.clear();
+        self.files.clear();
     }
 
-    pub fn register(&mut self, set: &PollSet, number: RawFd, mask: PollFlags) {
-        set.register(number, mask).expect("it is not negative");
-        self.touched.insert(number);
-        self.registered.insert(number, mask);
-        self.stale.remove(&number);
-        self.most_registered = self.most_registered.max(self.registered.len());
+    pub fn register(&mut self, set: &PollSet, fd: RawFd, mask: PollFlags) {
+        set.register(fd, mask).expect("the descriptor is not negative");
+        self.touched.insert(fd);
+        self.registrations.insert(fd, mask);
+        self.stale.remove(&fd);
+        self.max_registrations = self.max_registrations.max(self.registrations.len());
     }
 
-    pub fn modify(&mut self, set: &PollSet, which: Which, mask: PollFlags) {
-        let Some(number) = self.which(which) else { return };
-        self.touched.insert(number);
-        let known = self.registered.get_mut(&number).map(|known| *known = mask).is_some();
-        assert_eq!(set.modify(number, mask).is_ok(), known, "modify({number})");
+    pub fn modify(&mut self, set: &PollSet, index: FdIndex, mask: PollFlags) {
+        let Some(fd) = self.fd(index) else { return };
+        self.touched.insert(fd);
+        let is_registered = self.registrations.get_mut(&fd).map(|known| *known = mask).is_some();
+        assert_eq!(set.modify(fd, mask).is_ok(), is_registered, "modify({fd})");
     }
 
-    pub fn unregister(&mut self, set: &PollSet, number: RawFd) {
-        self.touched.insert(number);
-        self.stale.remove(&number);
-        let known = self.registered.shift_remove(&number).is_some();
-        assert_eq!(set.unregister(number).is_ok(), known, "unregister({number})");
+    pub fn unregister(&mut self, set: &PollSet, fd: RawFd) {
+        self.touched.insert(fd);
+        self.stale.remove(&fd);
+        let is_registered = self.registrations.shift_remove(&fd).is_some();
+        assert_eq!(set.unregister(fd).is_ok(), is_registered, "unregister({fd})");
     }
 
-    /// Registers a number again, with the mask that it has.
-    pub fn register_again(&mut self, set: &PollSet, number: RawFd) {
-        if let Some(&mask) = self.registered.get(&number) {
-            self.register(set, number, mask);
+    /// Registers a descriptor again with its current mask, if it is registered.
+    pub fn register_again(&mut self, set: &PollSet, fd: RawFd) {
+        if let Some(&mask) = self.registrations.get(&fd) {
+            self.register(set, fd, mask);
         }
     }
 
-    pub fn registered(&self) -> Vec<(RawFd, PollFlags)> {
-        self.registered.iter().map(|(&number, &mask)| (number, mask)).collect()
+    pub fn registrations(&self) -> Vec<(RawFd, PollFlags)> {
+        self.registrations.iter().map(|(&fd, &mask)| (fd, mask)).collect()
     }
 
-    pub fn forget_touched(&mut self) {
+    pub fn clear_touched(&mut self) {
         self.touched.clear();
     }
 
-    pub fn was_touched(&self, number: RawFd) -> bool {
-        self.touched.contains(&number)
+    pub fn was_touched(&self, fd: RawFd) -> bool {
+        self.touched.contains(&fd)
     }
 
-    pub fn register_instance(&mut self, set: &PollSet, number: RawFd, mask: PollFlags) {
-        self.note(number);
-        self.instances.insert(number);
-        self.register(set, number, mask);
+    pub fn register_instance(&mut self, set: &PollSet, fd: RawFd, mask: PollFlags) {
+        self.add_fd(fd);
+        self.instances.insert(fd);
+        self.register(set, fd, mask);
     }
 
-    /// Whether a wait without a timeout ends with these: instances are ready, or no longer, by what
-    /// the wait itself does.
-    pub fn end_a_wait(&self, events: &[Event]) -> bool {
+    /// Whether a wait without a timeout is sure to end with these events. The readiness of the
+    /// set's own instance is not sure: it changes during the wait.
+    pub fn can_end_wait(&self, events: &[Event]) -> bool {
         let certain = self.certain(events, Some(Engine::Epoll));
         certain.iter().any(|event| !self.instances.contains(&event.fd))
     }
 
-    /// How many re-checks are a pass over all that the set has on epoll.
-    pub fn checks_of_all(&self) -> u64 {
-        self.most_registered as u64 + 1
+    /// How many checks of the audit are sure to cover all entries of the set once.
+    pub fn checks_per_pass(&self) -> u64 {
+        self.max_registrations as u64 + 1
     }
 
-    /// A wait is over, during which what was unregistered had not gone yet.
+    /// Counts the registrations at the end of a wait, during which those that threads removed still
+    /// had an entry.
     pub fn count_touched(&mut self) {
-        let registered = self.registered.len() + self.touched.len();
-        self.most_registered = self.most_registered.max(registered);
+        let registrations = self.registrations.len() + self.touched.len();
+        self.max_registrations = self.max_registrations.max(registrations);
     }
 
-    pub fn has_doubts(&self) -> bool {
+    pub fn may_be_stale(&self) -> bool {
         self.is_tampered || !self.stale.is_empty()
     }
 
-    /// The set knows all there is to know: it has started over, or had the time to find it.
-    pub fn has_settled(&mut self) {
+    /// The set has no stale entries any more: it was rebuilt, or its audit has found all of them.
+    pub fn clear_stale(&mut self) {
         self.stale.clear();
         self.is_tampered = false;
     }
 
-    /// More is registered than poll(2) takes.
+    /// Whether there are more registrations than poll(2) takes.
     pub fn is_over_limit(&self) -> bool {
-        self.registered.len() > self.limit
+        self.registrations.len() > self.poll_limit
     }
 
-    /// What poll(2) answers.
-    pub fn kernel(&self) -> Vec<Event> {
-        self.kernel_about(&self.registered())
+    /// The events of poll(2) for all registrations.
+    pub fn kernel_events(&self) -> Vec<Event> {
+        self.kernel_events_of(&self.registrations())
     }
 
-    pub fn kernel_about(&self, registered: &[(RawFd, PollFlags)]) -> Vec<Event> {
-        registered.chunks(self.limit).flat_map(kernel_poll).collect()
+    pub fn kernel_events_of(&self, registrations: &[(RawFd, PollFlags)]) -> Vec<Event> {
+        registrations.chunks(self.poll_limit).flat_map(kernel_poll).collect()
     }
 
-    /// Whether a wait on this engine has to be right about this number, at once.
-    pub fn is_certain(&self, number: RawFd, engine: Option<Engine>) -> bool {
-        engine != Some(Engine::Epoll) || !self.is_tampered && !self.stale.contains(&number)
+    /// Whether the next wait on this engine must report this descriptor correctly.
+    pub fn is_certain(&self, fd: RawFd, engine: Option<Engine>) -> bool {
+        engine != Some(Engine::Epoll) || !self.is_tampered && !self.stale.contains(&fd)
     }
 
-    /// Of these, the events that a wait on this engine has to be right about.
+    /// Those of the events that the next wait on this engine must report correctly.
     pub fn certain(&self, events: &[Event], engine: Option<Engine>) -> Vec<Event> {
         let events = events.iter().copied();
         events.filter(|event| self.is_certain(event.fd, engine)).collect()
     }
 
-    /// Whatever else it is, this is a possible answer: in the order of registration, each number
-    /// once, and nothing that wasn't asked for.
-    pub fn assert_possible(&self, events: &[Event]) {
+    /// Checks events that may be outdated: they must be in the order of registration, at most one
+    /// for each descriptor, and within its mask.
+    pub fn assert_well_formed(&self, events: &[Event]) {
         let mut last = None;
         for event in events {
-            let Some((place, _, &mask)) = self.registered.get_full(&event.fd) else {
+            let Some((place, _, &mask)) = self.registrations.get_full(&event.fd) else {
                 panic!("{event:?} is not registered");
             };
-            assert!(last < Some(place), "{event:?} comes too late in {events:?}");
+            assert!(last < Some(place), "{event:?} is out of order in {events:?}");
             last = Some(place);
-            assert_asked_for(*event, mask);
+            assert_within_mask(*event, mask);
         }
     }
 }
 
-pub fn assert_asked_for(event: Event, mask: PollFlags) {
+pub fn assert_within_mask(event: Event, mask: PollFlags) {
     let allowed = mask | PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
-    let is_right = !event.revents.is_empty() && allowed.contains(event.revents);
-    assert!(is_right, "{event:?} for the mask {mask}");
+    let is_within = !event.revents.is_empty() && allowed.contains(event.revents);
+    assert!(is_within, "{event:?} for the mask {mask}");
 }
 
 pub fn assert_open(file: &OwnedFd) {
-    assert!(fcntl_getfd(file).is_ok(), "{} is not the set's, and was closed", file.as_raw_fd());
+    assert!(fcntl_getfd(file).is_ok(), "the set has closed {}, not its own", file.as_raw_fd());
 }

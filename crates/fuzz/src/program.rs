@@ -1,4 +1,4 @@
-//! Programs: data, which can be kept in a file.
+//! Programs as data, which can be kept in a file.
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -7,169 +7,170 @@ use pollset::PollFlags;
 use pollset_testkit::kinds::Kind;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What is done to one set.
+/// Operations on one set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Program(pub Vec<Step>);
+pub struct Program(pub Vec<Op>);
 
-/// Chooses one of the numbers that the program has come across so far.
-pub type Which = u16;
+/// Selects one of the descriptors that the program has used so far, modulo their count.
+pub type FdIndex = u16;
 
-/// One step of a program. After each the set is compared with the kernel.
+/// One operation of a program. After each, the set is compared with the kernel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
-pub enum Step {
-    /// Opens files, on the lowest free numbers, and registers them.
+pub enum Op {
+    /// Opens files on the lowest free descriptors, and registers them.
     Open(Kind, Mask),
-    /// Opens this many, of which few are ready.
-    Crowd(Kind, u16, Mask),
-    /// Opens another number for the same file.
-    Dup(Which),
+    /// Opens and registers this many files.
+    OpenMany(Kind, u16, Mask),
+    /// Duplicates a descriptor.
+    Dup(FdIndex),
     /// Writes a few bytes.
-    Write(Which),
+    Write(FdIndex),
     /// Writes until there is no more room.
-    Fill(Which),
-    /// Reads all there is.
-    Drain(Which),
-    /// Does to a file what is peculiar to its kind, and wakes no waiter: see
+    Fill(FdIndex),
+    /// Reads all data.
+    Drain(FdIndex),
+    /// Changes the readiness of a file by means special to its kind, mostly without a wake-up: see
     /// [`twist`](pollset_testkit::twist::twist).
-    Twist(Which),
-    /// Has another thread ask the set once.
-    AskElsewhere,
+    Toggle(FdIndex),
+    /// Polls the set once in another thread.
+    PollInThread,
     /// Shuts down the writing half.
-    ShutDown(Which),
-    /// Closes a number without unregistering it.
-    Close(Which),
-    /// Closes this many numbers in a row.
-    CloseRun(Which, u8),
-    /// Puts the file of the first number on the second one, whatever was there.
-    Dup2(Which, Which),
-    /// Closes a number, opens another file on it, and registers it again with the same mask.
-    Reuse(Which, Kind),
-    /// Registers a number, or registers it again.
-    Register(Which, Mask),
-    /// Registers a number that may never have been open.
-    RegisterNumber(RawFd, Mask),
-    /// Registers the number of the set's own epoll instance.
+    ShutDown(FdIndex),
+    /// Closes a descriptor without unregistering it.
+    Close(FdIndex),
+    /// Closes this many descriptors in a row.
+    CloseRun(FdIndex, u8),
+    /// Duplicates the first descriptor onto the second, which may be open.
+    Dup2(FdIndex, FdIndex),
+    /// Closes a descriptor, opens another file on it, and registers it again with the same mask.
+    Reuse(FdIndex, Kind),
+    /// Registers a descriptor, which may be registered already.
+    Register(FdIndex, Mask),
+    /// Registers a descriptor that may never have been open.
+    RegisterRawFd(RawFd, Mask),
+    /// Registers the set's own epoll instance.
     RegisterInstance(Mask),
-    /// Gives a number another mask, if it is registered.
-    Modify(Which, Mask),
-    /// Unregisters a number, if it is registered.
-    Unregister(Which),
-    /// Unregisters this many numbers in a row.
-    UnregisterRun(Which, u8),
-    /// Waits for so many microseconds, at most.
-    Poll(How, u16),
-    /// Asks so many times, as a program does that has little else to do.
-    PollOften(u16),
-    /// Asks until all that was closed must have been found.
-    Settle,
-    /// Makes a new set of the same descriptors, asks it once and drops it.
+    /// Changes the mask of a descriptor, if it is registered.
+    Modify(FdIndex, Mask),
+    /// Unregisters a descriptor, if it is registered.
+    Unregister(FdIndex),
+    /// Unregisters this many descriptors in a row.
+    UnregisterRun(FdIndex, u8),
+    /// Waits for up to this many microseconds.
+    Poll(WaitCall, u16),
+    /// Polls this many times in a row with a timeout of zero.
+    PollRepeatedly(u16),
+    /// Polls until the audit must have found all stale entries.
+    AwaitAudit,
+    /// Makes another set of the same descriptors, polls it once and drops it.
     NewSet,
-    /// Waits while threads do these things, each its own.
-    During(Until, Vec<Vec<Action>>),
-    /// Goes on like this in a forked child, and then in the parent.
-    Fork(Vec<Step>),
-    /// The same in a child that closes everything, and opens this many files on the numbers.
-    Daemon(Kind, u8, Vec<Step>),
-    /// Forks a child that does nothing but hold copies of all descriptors.
-    Hold,
+    /// Waits while each of these threads runs its actions.
+    PollWhile(Until, Vec<Vec<Action>>),
+    /// Forks a child that runs these operations, and continues in the parent when it has ended.
+    Fork(Vec<Op>),
+    /// As [`Op::Fork`], with a child that first closes all descriptors, opens a file of this kind,
+    /// and duplicates it this many times.
+    Daemon(Kind, u8, Vec<Op>),
+    /// Forks a child that does nothing: it holds copies of all descriptors.
+    ForkHolder,
     /// Ends these children.
-    LetGo,
-    /// Goes on like this while no descriptor can be had.
-    Starved(Vec<Step>),
-    /// Goes on like this with a signal each so many microseconds.
-    Interrupted(u16, Vec<Step>),
-    /// Somebody closes the set's epoll instance.
+    KillHolders,
+    /// Runs these operations with the limit on descriptors lowered to those in use.
+    AtFdLimit(Vec<Op>),
+    /// Runs these operations with a signal every this many microseconds.
+    Interrupted(u16, Vec<Op>),
+    /// Closes the set's epoll instance without the set's knowledge.
     CloseInstance,
-    /// Somebody puts another file on its number.
-    ReplaceInstance(Which),
+    /// Duplicates another file onto the descriptor of the set's epoll instance.
+    ReplaceInstance(FdIndex),
 }
 
-impl Step {
-    /// Whether it twists a file, or something inside of it does.
-    pub(crate) fn twists(&self) -> bool {
+impl Op {
+    /// Whether it, or an operation inside it, is [`Op::Toggle`].
+    pub(crate) fn has_toggle(&self) -> bool {
         match self {
-            Self::Twist(_) => true,
-            Self::Fork(steps) | Self::Starved(steps) | Self::Interrupted(_, steps) => {
-                steps.iter().any(Self::twists)
+            Self::Toggle(_) => true,
+            Self::Fork(ops) | Self::AtFdLimit(ops) | Self::Interrupted(_, ops) => {
+                ops.iter().any(Self::has_toggle)
             }
             _ => false,
         }
     }
 }
 
-/// Which form of a wait.
+/// The function that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
-pub enum How {
+pub enum WaitCall {
     /// `PollSet::poll`.
     Poll,
     /// `PollSet::poll_into`, with a list that is not empty.
-    Into,
+    PollInto,
     /// `PollSet::start`, taking one event at a time.
-    Steps,
-    /// `PollSet::start`, taking up to so many at a time.
-    Answers(u8),
+    TakeEach,
+    /// `PollSet::start`, taking up to this many events at a time.
+    TakeBatch(u8),
 }
 
-/// What ends a wait during which something is done.
+/// The end of a [`Op::PollWhile`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Until {
-    /// It takes so many microseconds, at most.
+    /// A timeout of this many microseconds.
     Timeout(u16),
-    /// A waker, when all is done.
+    /// A waker, after all threads have ended.
     Woken,
 }
 
-/// What a thread does while another one waits.
+/// An action of a thread while another thread waits.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Action {
-    /// Nothing, for so many microseconds.
+    /// Sleeps for this many microseconds.
     Sleep(u16),
-    /// As [`Step::Register`].
-    Register(Which, Mask),
-    /// As [`Step::Modify`].
-    Modify(Which, Mask),
-    /// As [`Step::Unregister`].
-    Unregister(Which),
-    /// As [`Step::Write`].
-    Write(Which),
-    /// As [`Step::Close`].
-    Close(Which),
-    /// As [`Step::Dup2`].
-    Dup2(Which, Which),
-    /// Waits on the same set, which is refused while the other one waits.
+    /// As [`Op::Register`].
+    Register(FdIndex, Mask),
+    /// As [`Op::Modify`].
+    Modify(FdIndex, Mask),
+    /// As [`Op::Unregister`].
+    Unregister(FdIndex),
+    /// As [`Op::Write`].
+    Write(FdIndex),
+    /// As [`Op::Close`].
+    Close(FdIndex),
+    /// As [`Op::Dup2`].
+    Dup2(FdIndex, FdIndex),
+    /// Waits on the same set, which fails while the other thread waits.
     Poll,
     /// Forks a child that uses the set, and waits until it ends.
-    Fork(Which),
+    Fork(FdIndex),
 }
 
 impl Program {
-    /// Reads what `Display` writes: a list of steps in [RON](https://docs.rs/ron).
+    /// Reads the output of `Display`: a list of operations in [RON](https://docs.rs/ron).
     ///
     /// # Errors
     ///
-    /// If it is something else.
+    /// If the text is not such a list.
     pub fn parse(text: &str) -> Result<Self, ron::error::SpannedError> {
         ron::from_str(text).map(Self)
     }
 }
 
-/// A step a line.
+/// Writes one operation a line.
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[\n")?;
-        for step in &self.0 {
-            let line = ron::to_string(step).map_err(|_| fmt::Error)?;
+        for op in &self.0 {
+            let line = ron::to_string(op).map_err(|_| fmt::Error)?;
             writeln!(f, "    {line},")?;
         }
         f.write_str("]\n")
     }
 }
 
-/// Events, in a file by their names.
+/// A mask of events, written to files by name.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mask(pub PollFlags);
 
@@ -200,7 +201,7 @@ mod tests {
         #![proptest_config(Config::with_cases(32))]
 
         #[test]
-        fn what_is_written_is_read(program in programs()) {
+        fn parse_reads_the_output_of_display(program in programs()) {
             prop_assert_eq!(Program::parse(&program.to_string()), Ok(program));
         }
     }

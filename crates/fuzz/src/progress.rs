@@ -1,4 +1,4 @@
-//! What a person sees of it.
+//! The progress of a run on the terminal, or in plain lines.
 
 use std::time::{Duration, Instant};
 
@@ -6,15 +6,15 @@ use indicatif::{HumanCount, ProgressBar};
 use pollset::Engine;
 use pollset_fuzz::SharedCounts;
 
-/// How often a line is printed where it can't be rewritten.
-const PLAIN_EVERY: Duration = Duration::from_secs(60);
+/// How often a line is printed if standard error is no terminal.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(60);
 
 pub struct Progress {
     pub programs: u64,
     pub counts: Vec<(Engine, &'static SharedCounts)>,
     pub start: Instant,
     bar: ProgressBar,
-    plain_at: Instant,
+    next_line: Instant,
 }
 
 impl Progress {
@@ -25,19 +25,17 @@ impl Progress {
             counts: engines.iter().map(|engine| (*engine, SharedCounts::new())).collect(),
             start,
             bar: ProgressBar::new_spinner(),
-            plain_at: start + PLAIN_EVERY,
+            next_line: start + PLAIN_INTERVAL,
         }
     }
 
-    /// Shows how far it has come.
-    pub fn tick(&mut self) {
-        if self.bar.is_hidden() && Instant::now() >= self.plain_at {
-            println!("{}", self.line());
-            self.plain_at += PLAIN_EVERY;
-        }
+    pub fn update(&mut self) {
         if !self.bar.is_hidden() {
             self.bar.set_message(self.line());
             self.bar.tick();
+        } else if Instant::now() >= self.next_line {
+            println!("{}", self.line());
+            self.next_line += PLAIN_INTERVAL;
         }
     }
 
@@ -47,23 +45,28 @@ impl Progress {
         format!("{} programs in {seconds:.0} s, {rate} a minute", HumanCount(self.programs))
     }
 
-    /// What was done on each engine.
-    pub fn report(&self) {
+    /// Prints the totals, and the counts of each engine.
+    pub fn finish(&self) {
         self.bar.finish_and_clear();
         println!("{}", self.line());
         for (engine, counts) in &self.counts {
             let counts = counts.snapshot();
             let waits = counts.poll_waits + counts.epoll_waits;
-            println!(
-                "{engine:?}: {} steps, {} waits, {} % of them on epoll, {} comparisons; what was \
-                 closed was found {} times, after {:.1?} at the latest",
-                HumanCount(counts.steps),
+            print!(
+                "{engine:?}: {} operations, {} waits ({} % on epoll), {} comparisons",
+                HumanCount(counts.ops),
                 HumanCount(waits),
                 (100 * counts.epoll_waits).checked_div(waits).unwrap_or(0),
                 HumanCount(counts.comparisons),
-                HumanCount(counts.settled),
-                counts.longest,
             );
+            match counts.audits {
+                0 => println!(),
+                audits => println!(
+                    ", {} audits, stale entries detected within {:.1?}",
+                    HumanCount(audits),
+                    counts.longest_detection,
+                ),
+            }
         }
     }
 }

@@ -1,3 +1,5 @@
+//! Descriptors with a number of their own, and reading and writing until a file is empty or full.
+
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::PoisonError;
@@ -8,7 +10,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use super::number::Number;
 use super::process::SPAWNING;
 
-/// A number of its own, and the file that is open on it, if any. Never blocks.
+/// A reserved descriptor number, and the non-blocking file that is open on it, if any.
 pub struct Fd {
     number: Number,
     file: Option<OwnedFd>,
@@ -21,7 +23,7 @@ impl Fd {
         fd
     }
 
-    /// A number that is not open, and that nobody else opens.
+    /// A descriptor that is not open, and that no other code opens.
     pub fn closed() -> Self {
         Self { number: Number::take(), file: None }
     }
@@ -34,36 +36,36 @@ impl Fd {
         self.file.is_some()
     }
 
-    /// Puts `file` on the number, in place of what was there.
+    /// Opens `file` on this descriptor, and closes the previous file.
     pub fn open(&mut self, file: impl Into<OwnedFd>) {
         self.close();
         let file = file.into();
         let flags = fcntl_getfl(&file).unwrap();
-        // O_PATH descriptors have no such flag.
+        // Fails for O_PATH descriptors, which have no such flag.
         let _ = fcntl_setfl(&file, flags | OFlags::NONBLOCK);
         self.put(file.as_fd());
     }
 
-    /// Another number for the same file.
+    /// Another descriptor of the same file.
     pub fn dup(&self) -> Self {
         let mut dup = Self::closed();
         dup.put(self.as_fd());
         dup
     }
 
-    /// The file alone, to be put on another number.
+    /// Another descriptor of the same file, without a reserved number.
     pub fn dup_file(&self) -> OwnedFd {
         self.as_fd().try_clone_to_owned().unwrap()
     }
 
     fn put(&mut self, file: BorrowedFd<'_>) {
         let moved = fcntl_dupfd_cloexec(file, self.number()).unwrap();
-        assert_eq!(moved.as_raw_fd(), self.number(), "somebody took a test's number");
+        assert_eq!(moved.as_raw_fd(), self.number(), "other code has opened a test's descriptor");
         self.file = Some(moved);
     }
 
     pub fn close(&mut self) {
-        let _nobody_copies_it = SPAWNING.read().unwrap_or_else(PoisonError::into_inner);
+        let _no_process_starts = SPAWNING.read().unwrap_or_else(PoisonError::into_inner);
         self.file = None;
     }
 
@@ -71,27 +73,19 @@ impl Fd {
         Ok(rustix::io::write(self, bytes)?)
     }
 
-    /// Makes an event counter ready to read.
+    /// Makes an eventfd readable.
     pub fn increment(&self) {
         self.write(&1_u64.to_ne_bytes()).unwrap();
     }
 
+    /// See [`write_until_full`].
     pub fn write_until_full(&self) {
-        for _ in 0..64 {
-            if self.write(&[0; 65_536]).is_err() {
-                break;
-            }
-        }
+        write_until_full(self);
     }
 
-    /// Reads until there is no more (or very much).
+    /// See [`drain`].
     pub fn drain(&self) {
-        let mut buffer = vec![0; 65_536];
-        for _ in 0..64 {
-            if !matches!(rustix::io::read(self, &mut buffer), Ok(1..)) {
-                break;
-            }
-        }
+        drain(self);
     }
 }
 
@@ -109,6 +103,33 @@ impl AsRawFd for Fd {
 
 impl AsFd for Fd {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_ref().expect("it is closed").as_fd()
+        self.file.as_ref().expect("the descriptor is open").as_fd()
+    }
+}
+
+/// How often [`write_until_full`] writes, and [`drain`] reads, at most: some files are never full
+/// or empty.
+const MAX_TRANSFERS: usize = 64;
+const TRANSFER_SIZE: usize = 65_536;
+
+/// Writes to a non-blocking file until it has no more room, at most 4 MiB.
+pub fn write_until_full(file: impl AsFd) {
+    for _ in 0..MAX_TRANSFERS {
+        if rustix::io::write(&file, &[0; TRANSFER_SIZE]).is_err() {
+            break;
+        }
+    }
+}
+
+/// Reads from a file until it has no more data, at most 4 MiB. Does nothing if reads could block.
+pub fn drain(file: impl AsFd) {
+    if fcntl_getfl(&file).is_ok_and(|flags| !flags.contains(OFlags::NONBLOCK)) {
+        return;
+    }
+    let mut buffer = vec![0; TRANSFER_SIZE];
+    for _ in 0..MAX_TRANSFERS {
+        if !matches!(rustix::io::read(&file, &mut buffer), Ok(1..)) {
+            break;
+        }
     }
 }

@@ -1,10 +1,12 @@
-//! What the tests of the library and the fuzzer share.
+//! Helpers that the tests of the library and the fuzzer share.
 
 #![cfg(target_os = "linux")]
 
 pub mod fd;
 pub mod kinds;
+pub mod limit;
 pub mod number;
+pub mod open_fds;
 pub mod oracle;
 pub mod process;
 pub mod signal;
@@ -18,27 +20,27 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// Longer than any wait that a descriptor or another thread ends.
+/// A timeout longer than any wait that a descriptor or another thread ends.
 pub const LONG: Duration = Duration::from_secs(10);
 
 pub const NOW: Duration = Duration::ZERO;
 
-/// Higher than any number that is open.
+/// Higher than any open descriptor.
 pub const NEVER_OPENED: RawFd = 1 << 30;
 
-/// `POLLSET_ENGINE` is poll or epoll where the whole suite runs on one engine.
+/// The engine of all sets of the suite: `POLLSET_ENGINE`, or `auto`.
 pub fn engine() -> Engine {
     static ENGINE: LazyLock<Engine> =
         LazyLock::new(|| match std::env::var("POLLSET_ENGINE").as_deref() {
             Err(_) | Ok("auto") => Engine::Auto,
             Ok("poll") => Engine::Poll,
             Ok("epoll") => Engine::Epoll,
-            Ok(other) => panic!("POLLSET_ENGINE is {other:?}, not auto, poll or epoll"),
+            Ok(other) => panic!("POLLSET_ENGINE must be auto, poll or epoll, not {other:?}"),
         });
     *ENGINE
 }
 
-/// Whether a set is on epoll from its first wait on.
+/// Whether sets of the suite are on epoll from their first wait on.
 pub fn is_epoll_forced() -> bool {
     engine() == Engine::Epoll && !cfg!(pollset_portable)
 }
@@ -63,7 +65,7 @@ pub fn set_of<'a, T: AsRawFd + 'a>(
     set
 }
 
-/// All of it is ready, to say that it is not open.
+/// A set of descriptors that are not open. All are ready, with POLLNVAL.
 pub fn set_of_never_opened(count: i32) -> PollSet {
     let set = new_set();
     for i in 0..count {
@@ -74,19 +76,19 @@ pub fn set_of_never_opened(count: i32) -> PollSet {
 
 /// `PROPTEST_CASES` overrides the number of cases.
 pub fn cases(cases: u32) -> Config {
-    let asked = std::env::var("PROPTEST_CASES");
+    let requested = std::env::var("PROPTEST_CASES");
     Config {
-        cases: asked.map_or(cases, |count| count.parse().unwrap()),
+        cases: requested.map_or(cases, |count| count.parse().unwrap()),
         failure_persistence: None,
         max_shrink_time: 10_000,
         ..Config::default()
     }
 }
 
-/// Masks as programs use them, and any others.
+/// Mostly masks that are common in programs, and sometimes any bits.
 pub fn masks() -> impl Strategy<Value = PollFlags> {
     use PollFlags as F;
-    let usual = prop::sample::select(vec![
+    let common = prop::sample::select(vec![
         F::DEFAULT,
         F::IN,
         F::OUT,
@@ -96,7 +98,7 @@ pub fn masks() -> impl Strategy<Value = PollFlags> {
         F::empty(),
     ]);
     prop_oneof![
-        3 => usual,
+        3 => common,
         1 => any::<u16>().prop_map(PollFlags::from_bits_retain),
     ]
 }

@@ -1,22 +1,22 @@
 //! Descriptor numbers that belong to one test.
 //!
-//! The kernel gives out the lowest number that is free. These are high, and each has one owner at
-//! a time, so none is ever opened by chance: a test knows what is behind its numbers, also while
-//! they are closed and other tests open and close theirs.
+//! The kernel allocates the lowest free number. These are high, and each has one owner at a time,
+//! so none is opened by chance. A test knows which file is on its numbers, also while they are
+//! closed and other tests open and close theirs.
 
 use std::io::Write;
 use std::os::fd::RawFd;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use crate::limit::raise_fd_limit;
 
-pub struct Number(RawFd);
+pub(crate) struct Number(RawFd);
 
 impl Number {
     pub fn take() -> Self {
         let mut pool = pool();
         let recycled = pool.free.pop();
-        Self(recycled.unwrap_or_else(|| pool.next_unused().expect("too few descriptors")))
+        Self(recycled.unwrap_or_else(|| pool.next_unused().expect("descriptors are left")))
     }
 
     pub fn get(&self) -> RawFd {
@@ -30,24 +30,24 @@ impl Drop for Number {
     }
 }
 
-/// The first of these numbers. Those below are anybody's.
+/// The first of these numbers. The kernel allocates lower ones.
 pub fn first() -> RawFd {
     pool().first
 }
 
-/// Whether a test that needs `count` descriptors can have them. If not, it says so.
+/// Whether `count` descriptors are available for a test. If not, prints that the test is skipped.
 pub fn enough_for(count: usize) -> bool {
     let pool = pool();
     let left = (pool.limit - pool.next).max(0) as usize + pool.free.len();
     drop(pool);
-    let enough = left >= count;
-    if !enough {
+    let is_enough = left >= count;
+    if !is_enough {
         let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        // Not by eprintln!, which is hidden where the test passes.
+        // Not with eprintln!, whose output is hidden if the test passes.
         let line = format!("SKIPPED: {test} needs {count} descriptors, and only {left} are left\n");
         std::io::stderr().write_all(line.as_bytes()).unwrap();
     }
-    enough
+    is_enough
 }
 
 struct Pool {
@@ -67,10 +67,7 @@ impl Pool {
 
 fn pool() -> MutexGuard<'static, Pool> {
     static POOL: LazyLock<Mutex<Pool>> = LazyLock::new(|| {
-        let mut limit = getrlimit(Resource::Nofile);
-        limit.current = limit.maximum;
-        setrlimit(Resource::Nofile, limit).unwrap();
-        let limit = limit.current.map_or(1 << 20, |limit| limit.min(1 << 20)) as RawFd;
+        let limit = raise_fd_limit().min(1 << 20) as RawFd;
         let first = (limit / 4).min(3000);
         Mutex::new(Pool { free: Vec::new(), first, next: first, limit })
     });

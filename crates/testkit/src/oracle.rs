@@ -1,14 +1,13 @@
-//! The judge: the kernel's `poll(2)`, called bare.
+//! The reference: the kernel's `poll(2)`, called directly.
 
 use std::os::fd::{AsRawFd, RawFd};
-
 use std::time::{Duration, Instant};
 
 use pollset::{Engine, Event, PollFlags, PollSet};
 
 use super::{LONG, NOW, engine};
 
-/// What `poll(2)` answers at once, in the order given.
+/// The events that `poll(2)` reports without blocking, in the order of `entries`.
 pub fn kernel_poll(entries: &[(RawFd, PollFlags)]) -> Vec<Event> {
     let mut array = array_of(entries);
     while kernel_wait(&mut array, 0) < 0 {
@@ -33,74 +32,58 @@ pub fn array_of(entries: &[(RawFd, PollFlags)]) -> Vec<libc::pollfd> {
 }
 
 pub fn kernel_wait(array: &mut [libc::pollfd], milliseconds: i32) -> i32 {
-    // SAFETY: the pointer and the length are those of a slice that is ours until this returns.
+    // SAFETY: the pointer and the length are those of a slice that is borrowed until this returns.
     unsafe { libc::poll(array.as_mut_ptr(), array.len() as libc::nfds_t, milliseconds) }
 }
 
-/// Waits until the kernel's answer about `fd`, cut to `among`, is `revents`: what goes through
-/// the network stack may take a moment.
+/// Waits until the kernel reports exactly `revents` of the events `among` for `fd`: data may take a
+/// moment to pass through the network stack.
 pub fn until_kernel_reports(fd: &impl AsRawFd, among: PollFlags, revents: PollFlags) {
-    let answer = || {
+    let reported = || {
         let events = kernel_poll(&[(fd.as_raw_fd(), among)]);
         events.first().map_or(PollFlags::empty(), |event| event.revents & among)
     };
-    while answer() != revents {
+    while reported() != revents {
         std::thread::yield_now();
     }
 }
 
-/// The set answers what the kernel answers about its registrations, waiting or not.
+/// Asserts that the set reports the kernel's events for its registrations, with and without
+/// blocking. Returns them.
 #[track_caller]
 pub fn assert_agrees(set: &PollSet) -> Vec<Event> {
     let registered: Vec<_> = set.iter().collect();
     assert_answers_for(set, &registered)
 }
 
-/// The set answers what the kernel answers about `registered`, waiting or not.
+/// Asserts that the set reports the kernel's events for `registered`, with and without blocking.
 #[track_caller]
 pub fn assert_answers_for(set: &PollSet, registered: &[(RawFd, PollFlags)]) -> Vec<Event> {
-    assert_answers_within(set, registered, Duration::ZERO)
-}
-
-/// The same, in the end: what was closed behind the back of a set on epoll is found in a while.
-/// How long that is, is a test of its own.
-#[track_caller]
-pub fn assert_answers_in_the_end(set: &PollSet, registered: &[(RawFd, PollFlags)]) -> Vec<Event> {
-    let patience = if engine() == Engine::Poll { Duration::ZERO } else { LONG };
-    assert_answers_within(set, registered, patience)
-}
-
-#[track_caller]
-fn assert_answers_within(
-    set: &PollSet,
-    registered: &[(RawFd, PollFlags)],
-    patience: Duration,
-) -> Vec<Event> {
-    let start = Instant::now();
     loop {
         let before = kernel_poll(registered);
-        let asked = set.poll(NOW).unwrap();
-        let unchanged = || before == kernel_poll(registered);
-        if asked != before && (start.elapsed() < patience || !unchanged()) {
-            continue; // something was still on its way through the kernel
+        let is_unchanged = || before == kernel_poll(registered);
+        let events = set.poll(NOW).unwrap();
+        if events != before && !is_unchanged() {
+            continue; // data was in transit through the kernel
         }
-        assert_eq!(asked, before, "without waiting");
+        assert_eq!(events, before, "without blocking");
         if !before.is_empty() {
-            let waited = set.poll(None).unwrap();
-            if waited != before && (start.elapsed() < patience || !unchanged()) {
+            let events = set.poll(None).unwrap();
+            if events != before && !is_unchanged() {
                 continue;
             }
-            assert_eq!(waited, before, "waiting");
+            assert_eq!(events, before, "without a timeout");
         }
         return before;
     }
 }
 
-/// The set answers `expected` from some moment on: at once, but for closed numbers on epoll.
+/// Asserts that the set reports `expected`: at once, or on epoll as soon as its audit has found the
+/// closed descriptors.
 #[track_caller]
 pub fn assert_comes_to_answer(set: &PollSet, expected: &[Event]) {
-    let patience = if engine() == Engine::Poll { Duration::ZERO } else { LONG };
+    let audit_time = if engine() == Engine::Poll { Duration::ZERO } else { LONG };
     let start = Instant::now();
-    while set.poll(NOW).unwrap() != expected && start.elapsed() < patience {}
+    while set.poll(NOW).unwrap() != expected && start.elapsed() < audit_time {}
     assert_eq!(set.poll(NOW).unwrap(), expected);
 }

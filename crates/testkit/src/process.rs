@@ -1,8 +1,8 @@
 //! Tests in a process of their own, and forked children.
 //!
-//! A child holds a copy of every descriptor. If any test could be copied at any time, a pipe
-//! whose writer it closes would hang up only when that child ends. So only processes that run a
-//! single test fork, and while one of those is started, no test closes anything.
+//! A child holds a copy of every descriptor. If a test could be copied at any time, a pipe whose
+//! writer it closes would hang up only when that child ends. So only processes that run a single
+//! test fork, and while such a process is started, no test closes a descriptor.
 
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,14 +10,19 @@ use std::process::{Command, Stdio};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
 
-/// Written while a process is started, read while a descriptor is closed.
-pub static SPAWNING: RwLock<()> = RwLock::new(());
+/// Locked for writing while a process is started, and for reading while a descriptor is closed.
+pub(crate) static SPAWNING: RwLock<()> = RwLock::new(());
 
+/// Set in the process of a single test.
 const ALONE: &str = "POLLSET_TEST_ALONE";
 
-/// Whether tests that run for a time may take minutes.
+/// Seconds after which a test in its own process, or a forked child, is killed.
+const HANG_SECONDS: u32 = 120;
+
+/// Whether tests whose length is adjustable may take minutes.
 pub fn is_long() -> bool {
     std::env::var_os("POLLSET_LONG").is_some()
 }
@@ -27,10 +32,10 @@ pub fn alone<F: FnOnce()>(test: F) {
     alone_for(Duration::ZERO, test);
 }
 
-/// The same for a test that takes so much time by itself.
+/// As [`alone`], for a test that takes this much time by design.
 pub fn alone_for<F: FnOnce()>(time: Duration, test: F) {
     if is_alone() {
-        set_watchdog(time);
+        kill_after(HANG_SECONDS + time.as_secs() as u32);
         return test();
     }
     let name = name_of_test::<F>();
@@ -40,9 +45,9 @@ pub fn alone_for<F: FnOnce()>(time: Duration, test: F) {
 
     let mut output = vec![0];
     let mut child = {
-        let _nobody_closes = SPAWNING.write().unwrap_or_else(PoisonError::into_inner);
+        let _no_test_closes = SPAWNING.write().unwrap_or_else(PoisonError::into_inner);
         let mut child = command.spawn().unwrap();
-        // Once it writes, it has closed its copies.
+        // When the child writes, exec has closed its copies of the descriptors.
         child.stdout.as_mut().unwrap().read_exact(&mut output).unwrap();
         child
     };
@@ -56,17 +61,28 @@ fn is_alone() -> bool {
     std::env::var_os(ALONE).is_some()
 }
 
-/// `crate::module::test::{{closure}}` without its ends.
+/// `crate::module::test::{{closure}}` without the first and the last part.
 fn name_of_test<F>() -> &'static str {
     let path = std::any::type_name::<F>();
     let name = path.split_once("::").unwrap().1;
     name.strip_suffix("::{{closure}}").unwrap()
 }
 
-/// Whoever doesn't end by itself is killed.
-fn set_watchdog(time: Duration) {
-    // SAFETY: it takes a number. The signal ends the process.
-    unsafe { libc::alarm(120 + time.as_secs() as u32) };
+/// Has the kernel kill this process after this many seconds, by `SIGALRM`.
+pub fn kill_after(seconds: u32) {
+    // SAFETY: it takes a number. The signal has no handler, so it ends the process.
+    unsafe { libc::alarm(seconds) };
+}
+
+/// Waits until a child of this process ends.
+#[track_caller]
+pub fn wait_for_exit(child: Pid) -> WaitStatus {
+    loop {
+        match waitpid(Some(child), WaitOptions::empty()) {
+            Err(Errno::INTR) => {}
+            outcome => return outcome.expect("it is a child").expect("it has ended").1,
+        }
+    }
 }
 
 /// A forked child.
@@ -86,23 +102,15 @@ impl Child {
         self.0
     }
 
-    /// Waits until it ends, without a panic.
+    /// Waits until the child ends, and fails if it has panicked.
     #[track_caller]
     pub fn join(self) {
-        loop {
-            match waitpid(Some(self.0), WaitOptions::empty()) {
-                Err(rustix::io::Errno::INTR) => continue,
-                outcome => {
-                    let (_, status) = outcome.unwrap().unwrap();
-                    assert_eq!(status.exit_status(), Some(0), "a forked child: {status:?}");
-                    return;
-                }
-            }
-        }
+        let status = wait_for_exit(self.0);
+        assert_eq!(status.exit_status(), Some(0), "a forked child: {status:?}");
     }
 }
 
-/// Which side of a fork this is.
+/// The side of a fork on which this process is.
 pub enum Side {
     Parent(Child),
     /// Must end with [`end_with`].
@@ -112,21 +120,21 @@ pub enum Side {
 impl Side {
     pub fn fork() -> Self {
         assert!(is_alone(), "only a test that runs alone forks");
-        // SAFETY: in this process nobody else is doing anything but wait, so no lock is held, and
-        // the child can go on as the parent could.
+        // SAFETY: the other threads of this process only wait, so no lock is held, and the child
+        // can do what the parent could.
         match unsafe { libc::fork() } {
             0 => {
-                set_watchdog(Duration::ZERO);
+                kill_after(HANG_SECONDS);
                 Self::Child
             }
-            pid => Self::Parent(Child(Pid::from_raw(pid).expect("it forks"))),
+            pid => Self::Parent(Child(Pid::from_raw(pid).expect("fork succeeds"))),
         }
     }
 }
 
-/// Runs the rest of a forked child.
+/// Runs the rest of a forked child, and ends it: with status 0, or 101 after a panic.
 pub fn end_with(body: impl FnOnce()) -> ! {
     let status = if catch_unwind(AssertUnwindSafe(body)).is_ok() { 0 } else { 101 };
-    // SAFETY: it only ends the process, without what the parent has registered for its own end.
+    // SAFETY: it ends the process, without running the parent's exit handlers.
     unsafe { libc::_exit(status) }
 }

@@ -1,4 +1,4 @@
-//! Signals to one thread: `SIGUSR1`, whose handler only counts, and `SIGUSR2`, which is blocked.
+//! Signals to one thread: `SIGUSR1`, which a handler counts, and `SIGUSR2`, which is blocked.
 
 use std::cell::Cell;
 use std::io;
@@ -35,24 +35,24 @@ extern "C" fn count(_signal: libc::c_int) {
     }
 }
 
-/// A delay of zero stops it.
+/// Starts the timer, or stops it if the delay is zero.
 fn set_timer(timer: libc::timer_t, delay: Duration, interval: Duration) {
     let timespec = |duration: Duration| libc::timespec {
         tv_sec: duration.as_secs() as _,
         tv_nsec: duration.subsec_nanos() as _,
     };
     let times = libc::itimerspec { it_interval: timespec(interval), it_value: timespec(delay) };
-    // SAFETY: the timer exists, since only an `Alarm` that lives knows one, and the times are read
+    // SAFETY: the timer exists as long as the `Alarm` that refers to it, and the times are read
     // before this returns.
     unsafe { libc::timer_settime(timer, 0, &times, std::ptr::null_mut()) };
 }
 
-/// Without `SA_RESTART`.
-pub fn install_handler() {
+/// Installs the handler of `SIGUSR1`, without `SA_RESTART`.
+fn install_handler() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
         // SAFETY: all zero is a valid sigaction: no flags, no signals blocked. The handler
-        // touches only what is its thread's own.
+        // uses only data of its own thread.
         let outcome = unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = count as extern "C" fn(libc::c_int) as libc::sighandler_t;
@@ -62,6 +62,7 @@ pub fn install_handler() {
     });
 }
 
+/// A thread of this process.
 #[derive(Clone, Copy)]
 pub struct Thread(libc::pid_t);
 
@@ -71,7 +72,7 @@ impl Thread {
         Self(unsafe { libc::gettid() })
     }
 
-    /// Sends a signal to it. Nothing happens if it has ended.
+    /// Sends `SIGUSR1` to the thread. Does nothing if it has ended.
     pub fn interrupt(self) {
         install_handler();
         // SAFETY: it takes numbers only, and the signal has a handler.
@@ -79,8 +80,8 @@ impl Thread {
     }
 }
 
-/// Interrupts the thread that made it, until it is dropped; or 10,000 times, so that a wait that
-/// each signal prolongs ends nevertheless. One at a time.
+/// Sends signals to the thread that created it, until it is dropped. It sends at most 10,000, so
+/// that a wait ends even if each signal prolongs it. A thread has one alarm at a time.
 pub struct Alarm(libc::timer_t);
 
 impl Alarm {
@@ -95,8 +96,8 @@ impl Alarm {
     fn start(delay: Duration, interval: Duration) -> Self {
         install_handler();
         let mut timer = std::ptr::null_mut();
-        // SAFETY: both pointers are to locals of the right types; a sigevent is integers, for
-        // which zero is valid, and says here: SIGUSR1, which has a handler, to this thread.
+        // SAFETY: both pointers are to locals of the right types. A sigevent consists of integers,
+        // for which zero is valid; this one sends SIGUSR1, which has a handler, to this thread.
         let outcome = unsafe {
             let mut target: libc::sigevent = std::mem::zeroed();
             target.sigev_notify = libc::SIGEV_THREAD_ID;
@@ -120,9 +121,9 @@ impl Drop for Alarm {
     }
 }
 
-/// `SIGUSR2` alone, which this thread and those that it starts from now on block.
+/// Blocks `SIGUSR2` in this thread and those that it starts later. Returns a set of that signal.
 pub fn blocked() -> libc::sigset_t {
-    // SAFETY: all zero is a valid set of signals, and each call gets one that lives.
+    // SAFETY: all zero is a valid set of signals, and each call gets a pointer to a local.
     unsafe {
         let mut signals: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&mut signals);
@@ -132,7 +133,7 @@ pub fn blocked() -> libc::sigset_t {
     }
 }
 
-/// Sends `SIGUSR2` to this thread. It stays pending until it is read.
+/// Sends `SIGUSR2` to this thread. The signal stays pending until a signalfd reads it.
 pub fn raise_blocked() -> io::Result<()> {
     blocked();
     // SAFETY: it takes numbers only, and the signal is blocked.

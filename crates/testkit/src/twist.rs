@@ -1,5 +1,5 @@
-//! What is peculiar to a kind of file: it becomes ready, or stops being so, by other means than
-//! reading and writing.
+//! Toggles the readiness of a file by means special to its kind, other than reading and writing.
+//! Most of them wake no waiter.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -13,54 +13,50 @@ use rustix::net::{
 };
 
 use crate::kinds;
+use crate::open_fds::link_target;
 use crate::signal;
 
-/// Which files epoll may be wrong about after a twist, since it takes them for what wakes.
+/// The files that epoll may report wrongly after [`twist`], because it expects a wake-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doubt {
+pub enum Affected {
     None,
-    /// The one that was twisted.
-    This,
+    /// The file itself.
+    File,
     /// All Unix datagram sockets.
-    Datagrams,
+    UnixDatagrams,
 }
 
-/// Twists a file, or undoes that. Does nothing to a kind that has nothing peculiar.
+/// Toggles the readiness of a file of one of these kinds. Does nothing to other files.
 ///
-/// | | |
+/// | file | change |
 /// |---|---|
-/// | TCP | urgent data is among the rest, or not |
-/// | Unix datagrams | the socket is connected to the one of `others` that is connected to it, or to none |
-/// | io_uring | the submission queue is filled, or submitted |
-/// | ring of a BPF program | there is something to read, or not |
-/// | userfaultfd | reads may block, or not |
-/// | signalfd | there is a signal for this thread, until it is read |
-/// | message queue | a message is sent, or received |
-pub fn twist<'a>(file: impl AsFd, others: impl IntoIterator<Item = BorrowedFd<'a>>) -> Doubt {
+/// | TCP socket | toggles `SO_OOBINLINE`: urgent data counts as readable, or not |
+/// | Unix datagram socket | connects it to its peer among `others`, or disconnects it |
+/// | io_uring | fills the submission queue, or submits it |
+/// | BPF ring buffer | adds data to read, or removes it |
+/// | userfaultfd | toggles `O_NONBLOCK`: poll(2) reports an error if reads may block |
+/// | signalfd | sends a signal to this thread, pending until it is read |
+/// | message queue | sends a message, or receives it |
+pub fn twist<'a>(file: impl AsFd, others: impl IntoIterator<Item = BorrowedFd<'a>>) -> Affected {
     let file = file.as_fd();
     if is_tcp(file) {
         let _ = socket_oobinline(file).and_then(|is| set_socket_oobinline(file, !is));
-        return Doubt::This;
+        return Affected::File;
     }
     if is_unix_datagram(file) {
-        let _ = turn_peer(file, others);
-        return Doubt::Datagrams;
+        let _ = toggle_peer(file, others);
+        return Affected::UnixDatagrams;
     }
-    // Which of them fail, depends on what else was done to them.
-    let _ = match link(file).as_str() {
-        "anon_inode:[io_uring]" => kinds::turn_ring(file),
-        "anon_inode:bpf-map" => kinds::turn_kernel_ring(file),
-        "anon_inode:[userfaultfd]" => turn_blocking(file),
+    // These may fail, depending on earlier changes to the file.
+    let _ = match link_target(file).as_str() {
+        "anon_inode:[io_uring]" => kinds::toggle_io_uring(file),
+        "anon_inode:bpf-map" => kinds::toggle_bpf_ring_buffer(file),
+        "anon_inode:[userfaultfd]" => toggle_blocking(file),
         "anon_inode:[signalfd]" => signal::raise_blocked(),
-        _ if is_message_queue(file) => turn_queue(file),
+        _ if is_message_queue(file) => toggle_queue(file),
         _ => Ok(()),
     };
-    Doubt::None
-}
-
-fn link(file: BorrowedFd<'_>) -> String {
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    std::fs::read_link(path).map_or_else(|_| String::new(), |link| link.display().to_string())
+    Affected::None
 }
 
 pub fn is_tcp(file: impl AsFd) -> bool {
@@ -81,8 +77,9 @@ pub fn is_same_file(one: impl AsFd, other: impl AsFd) -> bool {
     (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 }
 
-/// Without reading, which would wake the others.
-fn turn_peer<'a>(
+/// Connects a socket to the peer that is connected to it, or disconnects it. Reading from it would
+/// wake its peers; this does not.
+fn toggle_peer<'a>(
     socket: BorrowedFd<'_>,
     others: impl IntoIterator<Item = BorrowedFd<'a>>,
 ) -> io::Result<()> {
@@ -96,7 +93,7 @@ fn turn_peer<'a>(
     Ok(connect(socket, &getsockname(peer.ok_or(io::ErrorKind::NotConnected)?)?)?)
 }
 
-fn turn_blocking(file: BorrowedFd<'_>) -> io::Result<()> {
+fn toggle_blocking(file: BorrowedFd<'_>) -> io::Result<()> {
     Ok(fcntl_setfl(file, fcntl_getfl(file)? ^ OFlags::NONBLOCK)?)
 }
 
@@ -105,10 +102,10 @@ fn is_message_queue(file: BorrowedFd<'_>) -> bool {
     fstatfs(file).is_ok_and(|system| system.f_type == MAGIC)
 }
 
-fn turn_queue(queue: BorrowedFd<'_>) -> io::Result<()> {
+fn toggle_queue(queue: BorrowedFd<'_>) -> io::Result<()> {
     let (number, mut message) = (queue.as_raw_fd(), [0_u8; 8]);
-    // SAFETY: the message has the size that is given, and a queue of these tests takes no other. The
-    // queue doesn't block.
+    // SAFETY: the message has the given size, the only one that the queues of these tests take, and
+    // they don't block.
     let outcome = unsafe {
         match libc::mq_send(number, message.as_ptr().cast(), 8, 0) {
             0 => 0,

@@ -1,3 +1,5 @@
+//! Waits in another thread.
+
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,31 +11,31 @@ use pollset::{ConcurrentPoll, Event, PollSet, Timeout};
 
 use super::signal::Thread;
 
-/// Runs `meanwhile` while another thread waits on `set`, without a timeout if `None`.
+/// Runs `meanwhile` while another thread waits on `set`, and returns the result of that wait.
 ///
-/// Returns what that wait returned. `meanwhile` has to end it, and begins after the wait is known
-/// to have seen all earlier changes: the thread was interrupted in it.
+/// `meanwhile` must end the wait. It starts after a signal has interrupted the wait, which by then
+/// has applied all earlier changes.
 pub fn while_waiting(
     set: &PollSet,
     timeout: impl Into<Timeout>,
     meanwhile: impl FnOnce(),
 ) -> io::Result<Vec<Event>> {
     let timeout = timeout.into();
-    let inside = AtomicBool::new(false);
+    let is_inside = AtomicBool::new(false);
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
-        let inside = &inside;
+        let is_inside = &is_inside;
         let waiter = scope.spawn(move || {
             sender.send(Thread::current()).unwrap();
             let mut events = Vec::new();
             set.poll_interruptible(&mut events, timeout, || {
-                inside.store(true, Ordering::Release);
+                is_inside.store(true, Ordering::Release);
                 ControlFlow::Continue(())
             })?;
             Ok(events)
         });
         let thread = receiver.recv().unwrap();
-        while !inside.load(Ordering::Acquire) && !waiter.is_finished() {
+        while !is_inside.load(Ordering::Acquire) && !waiter.is_finished() {
             thread.interrupt();
             thread::sleep(Duration::from_micros(50));
         }

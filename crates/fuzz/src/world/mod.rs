@@ -1,7 +1,7 @@
 //! Runs a program on a set and real descriptors.
 
 mod children;
-mod during;
+mod concurrent;
 mod waits;
 
 use std::collections::BTreeSet;
@@ -10,50 +10,51 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pollset::{Builder, Engine, PollFlags, PollSet};
+use pollset_testkit::fd::{drain, write_until_full};
 use pollset_testkit::kinds::{self, Kind};
+use pollset_testkit::limit::{fd_limit, set_fd_limit};
 use pollset_testkit::number;
+use pollset_testkit::open_fds::{epoll_instances, open_fds};
 use pollset_testkit::signal::Alarm;
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::io::DupFlags;
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::Pid;
 
-use crate::child::open_files;
 use crate::model::{Model, assert_open};
-use crate::{Program, SharedCounts, Step, Which, raw};
+use crate::{FdIndex, Op, Program, SharedCounts, raw};
 
-/// A set, the files of a program, and what must be true of them.
+/// A set, the files of a program, and the expected state of the set.
 pub struct World {
     set: PollSet,
     model: Mutex<Model>,
     engine: Engine,
-    /// Numbers that were open before.
+    /// Descriptors that were open before.
     inherited: BTreeSet<RawFd>,
     /// Children that hold copies of all descriptors.
     holders: Vec<Pid>,
-    /// How many files may be open, so that none takes a number of the makers of files.
-    room: usize,
-    is_starved: bool,
+    /// How many files a program may have open. More would reach the descriptors that the makers of
+    /// files use.
+    max_files: usize,
+    is_at_fd_limit: bool,
     is_interrupted: bool,
     counts: &'static SharedCounts,
 }
 
-const MOST_HOLDERS: usize = 3;
+const MAX_HOLDERS: usize = 3;
 
 impl World {
-    /// An empty one.
+    /// A world with an empty set.
     #[must_use]
     pub fn new(engine: Engine, counts: &'static SharedCounts) -> Self {
-        let room = number::first() as usize - 100; // this raises the limit, too
-        let limit = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |limit| limit as usize);
+        let max_files = number::first() as usize - 100; // raises the limit as a side effect
         Self {
             set: Builder::new().engine(engine).build(),
-            model: Mutex::new(Model::new(limit)),
+            model: Mutex::new(Model::new(fd_limit() as usize)),
             engine,
-            inherited: open_files().into_keys().collect(),
+            inherited: open_fds().into_keys().collect(),
             holders: Vec::new(),
-            room,
-            is_starved: false,
+            max_files,
+            is_at_fd_limit: false,
             is_interrupted: false,
             counts,
         }
@@ -63,144 +64,142 @@ impl World {
     ///
     /// # Panics
     ///
-    /// If the set is wrong.
+    /// If the set differs from the kernel.
     pub fn run(mut self, program: &Program) {
-        self.steps(&program.0);
+        self.run_ops(&program.0);
         self.finish();
     }
 
-    fn steps(&mut self, steps: &[Step]) {
-        for step in steps {
-            self.counts.count_step();
-            self.step(step);
-            self.agree();
+    fn run_ops(&mut self, ops: &[Op]) {
+        for op in ops {
+            self.counts.count_op();
+            self.run_op(op);
+            self.assert_matches_kernel();
         }
     }
 
-    /// Drops the set, which leaves everything open that is not its own.
+    /// Drops the set, and checks that it closes only its own descriptors.
     fn finish(&mut self) {
-        self.let_go();
+        self.kill_holders();
         let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
         let set = std::mem::take(&mut self.set);
-        assert_eq!(set.iter().collect::<Vec<_>>(), model.registered(), "what is registered");
+        assert_eq!(set.iter().collect::<Vec<_>>(), model.registrations(), "registrations");
         let replaced = set.stats().replaced;
-        assert!(model.has_closed || replaced == 0, "instances replaced without a reason");
+        assert!(model.has_closed || replaced == 0, "instances were replaced without a reason");
         drop(set);
         model.files().for_each(assert_open);
         model.close_files();
     }
 
-    fn step(&mut self, step: &Step) {
-        match step {
-            Step::Open(kind, mask) => {
+    fn run_op(&mut self, op: &Op) {
+        match op {
+            Op::Open(kind, mask) => {
                 for file in self.make(*kind) {
-                    let number = match file {
-                        Some(file) => self.model().opened(file),
-                        None => self.closed_number(),
+                    let fd = match file {
+                        Some(file) => self.model().add_file(file),
+                        None => self.closed_fd(),
                     };
-                    self.model().register(&self.set, number, mask.0);
+                    self.model().register(&self.set, fd, mask.0);
                 }
             }
-            Step::Crowd(kind, count, mask) => {
+            Op::OpenMany(kind, count, mask) => {
                 let mut files = Vec::new();
                 while files.len() < usize::from(*count) && self.has_room(files.len()) {
                     files.extend(self.make(*kind).into_iter().flatten());
                 }
                 let mut model = self.model();
                 for file in files {
-                    let number = model.opened(file);
-                    model.register(&self.set, number, mask.0);
+                    let fd = model.add_file(file);
+                    model.register(&self.set, fd, mask.0);
                 }
             }
-            Step::Dup(which) => {
-                let dup = self.model().file(*which).map(OwnedFd::try_clone);
+            Op::Dup(index) => {
+                let dup = self.model().file(*index).map(OwnedFd::try_clone);
                 if let Some(Ok(dup)) = dup {
-                    self.model().opened(dup);
+                    self.model().add_file(dup);
                 }
             }
-            Step::Write(which) => self.write(*which),
-            Step::Fill(which) => {
-                self.model().file(*which).into_iter().for_each(write_until_full);
-            }
-            Step::Drain(which) => self.model().file(*which).into_iter().for_each(drain),
-            Step::Twist(which) => self.model().twist(*which),
-            Step::AskElsewhere => self.ask_elsewhere(),
-            Step::ShutDown(which) => {
-                if let Some(file) = self.model().file(*which) {
+            Op::Write(index) => self.write(*index),
+            Op::Fill(index) => self.model().file(*index).into_iter().for_each(write_until_full),
+            Op::Drain(index) => self.model().file(*index).into_iter().for_each(drain),
+            Op::Toggle(index) => self.model().toggle(*index),
+            Op::PollInThread => self.poll_in_thread(),
+            Op::ShutDown(index) => {
+                if let Some(file) = self.model().file(*index) {
                     let _ = rustix::net::shutdown(file, rustix::net::Shutdown::Write);
                 }
             }
-            Step::Close(which) => self.model().close(*which),
-            Step::CloseRun(which, run) => {
-                (0..*run).for_each(|i| self.model().close(which.wrapping_add(i.into())));
+            Op::Close(index) => self.model().close(*index),
+            Op::CloseRun(index, run) => {
+                (0..*run).for_each(|i| self.model().close(index.wrapping_add(i.into())));
             }
-            Step::Dup2(file, over) => self.dup2(*file, *over),
-            Step::Reuse(which, kind) => {
+            Op::Dup2(file, over) => self.dup2(*file, *over),
+            Op::Reuse(index, kind) => {
                 let files = self.make(*kind).into_iter().flatten();
-                let file = files.map(|file| self.model().opened(file)).last();
+                let file = files.map(|file| self.model().add_file(file)).last();
                 let mut model = self.model();
-                if let (Some(file), Some(number)) = (file, model.which(*which)) {
-                    model.dup2_number(file, number);
-                    model.register_again(&self.set, number);
+                if let (Some(file), Some(fd)) = (file, model.fd(*index)) {
+                    model.dup2_fd(file, fd);
+                    model.register_again(&self.set, fd);
                 }
             }
-            Step::Register(which, mask) => self.register(*which, mask.0),
-            Step::RegisterNumber(number, mask) => {
+            Op::Register(index, mask) => self.register(*index, mask.0),
+            Op::RegisterRawFd(fd, mask) => {
                 let mut model = self.model();
-                model.note(*number);
-                model.register(&self.set, *number, mask.0);
+                model.add_fd(*fd);
+                model.register(&self.set, *fd, mask.0);
             }
-            Step::RegisterInstance(mask) => {
-                if let Some(number) = self.instance() {
-                    self.model().register_instance(&self.set, number, mask.0);
+            Op::RegisterInstance(mask) => {
+                if let Some(fd) = self.instance() {
+                    self.model().register_instance(&self.set, fd, mask.0);
                 }
             }
-            Step::Modify(which, mask) => self.model().modify(&self.set, *which, mask.0),
-            Step::Unregister(which) => self.unregister(*which),
-            Step::UnregisterRun(which, run) => {
-                (0..*run).for_each(|i| self.unregister(which.wrapping_add(i.into())));
+            Op::Modify(index, mask) => self.model().modify(&self.set, *index, mask.0),
+            Op::Unregister(index) => self.unregister(*index),
+            Op::UnregisterRun(index, run) => {
+                (0..*run).for_each(|i| self.unregister(index.wrapping_add(i.into())));
             }
-            Step::Poll(how, us) => self.poll(*how, Duration::from_micros((*us).into())),
-            Step::PollOften(count) => self.poll_often(*count),
-            Step::Settle => self.settle(),
-            Step::NewSet => self.new_set(),
-            Step::During(until, threads) => self.during(*until, threads),
-            Step::Fork(steps) => {
+            Op::Poll(call, us) => self.poll(*call, Duration::from_micros((*us).into())),
+            Op::PollRepeatedly(count) => self.poll_repeatedly(*count),
+            Op::AwaitAudit => self.await_audit(),
+            Op::NewSet => self.poll_new_set(),
+            Op::PollWhile(until, threads) => self.poll_while(*until, threads),
+            Op::Fork(ops) => {
                 self.fork(|world| {
-                    world.agree();
-                    world.steps(steps);
+                    world.assert_matches_kernel();
+                    world.run_ops(ops);
                 });
-                if steps.iter().any(Step::twists) {
-                    self.model().twisted_by_child();
+                if ops.iter().any(Op::has_toggle) {
+                    self.model().mark_toggled_by_child();
                 }
             }
-            Step::Daemon(kind, count, steps) => {
-                self.fork(|world| world.daemon(*kind, *count, steps))
+            Op::Daemon(kind, count, ops) => {
+                self.fork(|world| world.run_as_daemon(*kind, *count, ops))
             }
-            Step::Hold => {
-                if self.holders.len() < MOST_HOLDERS {
-                    self.hold();
+            Op::ForkHolder => {
+                if self.holders.len() < MAX_HOLDERS {
+                    self.fork_holder();
                 }
             }
-            Step::LetGo => self.let_go(),
-            Step::Starved(steps) => self.starved(steps),
-            Step::Interrupted(us, steps) => {
+            Op::KillHolders => self.kill_holders(),
+            Op::AtFdLimit(ops) => self.run_at_fd_limit(ops),
+            Op::Interrupted(us, ops) => {
                 let interval = Duration::from_micros((*us).max(500).into());
-                let is_first = !std::mem::replace(&mut self.is_interrupted, true);
-                let alarm = is_first.then(|| Alarm::every(interval));
-                self.steps(steps);
-                self.is_interrupted = !is_first;
+                let is_outermost = !std::mem::replace(&mut self.is_interrupted, true);
+                let alarm = is_outermost.then(|| Alarm::every(interval));
+                self.run_ops(ops);
+                self.is_interrupted = !is_outermost;
                 drop(alarm);
             }
-            Step::CloseInstance => {
-                if let Some(number) = self.instance() {
-                    drop(raw::seize(number));
-                    self.model().tampered(number, None);
+            Op::CloseInstance => {
+                if let Some(fd) = self.instance() {
+                    drop(raw::take_fd(fd));
+                    self.model().mark_tampered(fd, None);
                 }
             }
-            Step::ReplaceInstance(which) => {
-                if let Some(number) = self.instance() {
-                    self.replace(number, *which);
+            Op::ReplaceInstance(index) => {
+                if let Some(fd) = self.instance() {
+                    self.replace_instance(fd, *index);
                 }
             }
         }
@@ -210,12 +209,12 @@ impl World {
         self.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there is room for one more file, beside this number of `new` ones.
+    /// Whether the program may open one more file, after this number of `new` ones.
     fn has_room(&self, new: usize) -> bool {
-        !self.is_starved && self.model().files().count() + new < self.room
+        !self.is_at_fd_limit && self.model().files().count() + new < self.max_files
     }
 
-    /// Files on the lowest numbers that are free; `None`: one that is not open.
+    /// Opens files on the lowest free descriptors. `None` stands for a closed descriptor.
     fn make(&self, kind: Kind) -> Vec<Option<OwnedFd>> {
         if !self.has_room(0) {
             return Vec::new();
@@ -224,109 +223,81 @@ impl World {
         made.iter().map(|fd| fd.is_open().then(|| fd.dup_file())).collect()
     }
 
-    fn closed_number(&self) -> RawFd {
-        let number = lowest_free_number().unwrap_or(RawFd::MAX);
-        self.model().note(number);
-        number
+    fn closed_fd(&self) -> RawFd {
+        let fd = lowest_free_fd().unwrap_or(RawFd::MAX);
+        self.model().add_fd(fd);
+        fd
     }
 
-    fn write(&self, which: Which) {
-        if let Some(file) = self.model().file(which) {
+    fn write(&self, index: FdIndex) {
+        if let Some(file) = self.model().file(index) {
             let _ = rustix::io::write(file, &1_u64.to_ne_bytes());
         }
     }
 
-    fn dup2(&self, file: Which, over: Which) {
-        let number = self.model().which(over);
-        match number {
-            Some(number) if self.instances().contains(&number) => self.replace(number, file),
+    fn dup2(&self, file: FdIndex, over: FdIndex) {
+        let fd = self.model().fd(over);
+        match fd {
+            Some(fd) if self.instances().contains(&fd) => self.replace_instance(fd, file),
             _ => self.model().dup2(file, over),
         }
     }
 
-    fn register(&self, which: Which, mask: PollFlags) {
+    fn register(&self, index: FdIndex, mask: PollFlags) {
         let mut model = self.model();
-        if let Some(number) = model.which(which) {
-            model.register(&self.set, number, mask);
+        if let Some(fd) = model.fd(index) {
+            model.register(&self.set, fd, mask);
         }
     }
 
-    fn unregister(&self, which: Which) {
+    fn unregister(&self, index: FdIndex) {
         let mut model = self.model();
-        if let Some(number) = model.which(which) {
-            model.unregister(&self.set, number);
+        if let Some(fd) = model.fd(index) {
+            model.unregister(&self.set, fd);
         }
     }
 
-    /// The epoll instances that are not the program's.
+    /// The epoll instances that the set has opened.
     fn instances(&self) -> Vec<RawFd> {
         let model = self.model();
-        let is_ours = |n: &RawFd| !model.owns(*n) && !self.inherited.contains(n);
-        self.epolls().into_iter().filter(is_ours).collect()
-    }
-
-    /// All epoll instances, the program's among them.
-    fn epolls(&self) -> Vec<RawFd> {
-        let files = open_files().into_iter();
-        let epolls = files.filter(|(_, file)| file == "anon_inode:[eventpoll]");
-        epolls.map(|(number, _)| number).collect()
+        let is_of_set = |fd: &RawFd| !model.owns(*fd) && !self.inherited.contains(fd);
+        epoll_instances().into_iter().filter(is_of_set).collect()
     }
 
     fn instance(&self) -> Option<RawFd> {
         self.instances().first().copied()
     }
 
-    fn replace(&self, instance: RawFd, file: Which) {
+    fn replace_instance(&self, instance: RawFd, file: FdIndex) {
         let mut model = self.model();
         let Some(file) = model.file(file) else { return };
-        let mut number = raw::seize(instance);
-        match rustix::io::dup3(file, &mut number, DupFlags::CLOEXEC) {
-            Ok(()) => model.tampered(instance, Some(number)),
-            // It is above a lowered limit.
-            Err(_) => drop(number.into_raw_fd()),
+        let mut fd = raw::take_fd(instance);
+        match rustix::io::dup3(file, &mut fd, DupFlags::CLOEXEC) {
+            Ok(()) => model.mark_tampered(instance, Some(fd)),
+            // The instance is above a lowered limit, and still the set's.
+            Err(_) => drop(fd.into_raw_fd()),
         }
     }
 
-    /// Lowers the limit of descriptors to what is open.
-    fn starved(&mut self, steps: &[Step]) {
-        let before = getrlimit(Resource::Nofile);
-        let lowest = lowest_free_number();
-        let (Some(lowest), false) = (lowest, self.is_starved) else {
-            return self.steps(steps);
+    /// Lowers the limit on descriptors to those in use.
+    fn run_at_fd_limit(&mut self, ops: &[Op]) {
+        let lowest = lowest_free_fd();
+        let (Some(lowest), false) = (lowest, self.is_at_fd_limit) else {
+            return self.run_ops(ops);
         };
-        let lowered = Rlimit { current: Some(lowest as u64), ..before };
-        setrlimit(Resource::Nofile, lowered).expect("it may be lowered");
-        let limit = std::mem::replace(&mut self.model().limit, lowest as usize);
-        self.is_starved = true;
-        self.agree();
-        self.steps(steps);
-        setrlimit(Resource::Nofile, before).expect("it may be raised again");
-        self.model().limit = limit;
-        self.is_starved = false;
+        let limit = fd_limit();
+        set_fd_limit(lowest as u64);
+        let poll_limit = std::mem::replace(&mut self.model().poll_limit, lowest as usize);
+        self.is_at_fd_limit = true;
+        self.assert_matches_kernel();
+        self.run_ops(ops);
+        set_fd_limit(limit);
+        self.model().poll_limit = poll_limit;
+        self.is_at_fd_limit = false;
     }
 }
 
-fn lowest_free_number() -> Option<RawFd> {
+fn lowest_free_fd() -> Option<RawFd> {
     let file = eventfd(0, EventfdFlags::CLOEXEC).ok()?;
     Some(file.as_raw_fd())
-}
-
-fn write_until_full(file: &OwnedFd) {
-    for _ in 0..64 {
-        if rustix::io::write(file, &[0; 65_536]).is_err() {
-            break;
-        }
-    }
-}
-
-fn drain(file: &OwnedFd) {
-    if fcntl_getfl(file).is_ok_and(|flags| !flags.contains(OFlags::NONBLOCK)) {
-        return; // it was twisted, and might block
-    }
-    let mut buffer = vec![0; 65_536];
-    for _ in 0..64 {
-        if !matches!(rustix::io::read(file, &mut buffer), Ok(1..)) {
-            break;
-        }
-    }
 }

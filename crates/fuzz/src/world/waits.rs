@@ -1,138 +1,143 @@
-//! Waits, and what is compared with the kernel.
+//! Waits, and their comparison with the kernel.
 
 use std::panic::resume_unwind;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pollset::{Builder, Engine, Event, PollFlags, Step as Stage, Timeout};
+use pollset::{Builder, Engine, Event, PollFlags, Step, Timeout};
 use pollset_testkit::{LONG, NOW};
 
 use super::World;
-use crate::How;
+use crate::WaitCall;
 use crate::model::Model;
 
-/// More than enough for everything that is on its way through the kernel to arrive.
-const ATTEMPTS: usize = 10_000;
+/// More than enough for all data in transit through the kernel to arrive.
+const MAX_ATTEMPTS: usize = 10_000;
 
 impl World {
-    /// The set answers what the kernel answers, waiting or not.
-    pub(super) fn agree(&self) {
-        self.agree_on(&self.model());
+    /// Compares the set with poll(2): without blocking, and in a wait if an event is ready.
+    pub(super) fn assert_matches_kernel(&self) {
+        self.assert_model_matches_kernel(&self.model());
     }
 
-    pub(super) fn agree_on(&self, model: &Model) {
-        for _ in 0..ATTEMPTS {
-            let before = model.kernel();
-            let asked = self.wait(model, How::Poll, NOW);
+    pub(super) fn assert_model_matches_kernel(&self, model: &Model) {
+        for _ in 0..MAX_ATTEMPTS {
+            let before = model.kernel_events();
+            let outcome = self.wait(model, WaitCall::Poll, NOW);
             if !is_unchanged(model, &before) {
-                continue; // something was on its way through the kernel
+                continue; // data was in transit through the kernel
             }
-            asked.check(model, &before, "without waiting");
-            // So that it doesn't wait for what the set may not know yet.
-            if model.end_a_wait(&before) {
-                let waited = self.wait(model, How::Poll, None);
+            outcome.assert_matches(model, &before, "without blocking");
+            // Otherwise the only events may be those of stale entries, which could block the wait.
+            if model.can_end_wait(&before) {
+                let outcome = self.wait(model, WaitCall::Poll, None);
                 if !is_unchanged(model, &before) {
                     continue;
                 }
-                waited.check(model, &before, "waiting");
+                outcome.assert_matches(model, &before, "without a timeout");
             }
             self.counts.count_comparison();
             return;
         }
-        panic!("the kernel's answer changes all the time");
+        panic!("the kernel's events keep changing");
     }
 
-    fn wait(&self, model: &Model, how: How, timeout: impl Into<Timeout>) -> Answer {
+    fn wait(&self, model: &Model, call: WaitCall, timeout: impl Into<Timeout>) -> Outcome {
         let refused = self.set.stats().refused;
-        let outcome = self.wait_as(how, timeout.into());
+        let result = self.call(call, timeout.into());
         let engine = self.set.stats().last_engine;
-        match outcome {
+        match result {
             Ok(events) => {
                 self.counts.count_wait(engine);
-                // What has answered before the instance was lost isn't asked again.
-                let has_moved = self.set.stats().refused > refused;
-                let is_right = !model.is_over_limit() || engine == Some(Engine::Epoll) || has_moved;
-                assert!(is_right, "poll(2) takes fewer entries than it has answered");
-                Answer { events: Some(events), engine }
+                // Events found before the instance was lost are not polled again.
+                let fell_back = self.set.stats().refused > refused;
+                let is_expected =
+                    !model.is_over_limit() || engine == Some(Engine::Epoll) || fell_back;
+                assert!(
+                    is_expected,
+                    "a wait on poll(2) succeeded with more entries than its limit"
+                );
+                Outcome { events: Some(events), engine }
             }
             Err(error) => {
-                let is_right = model.is_over_limit() && error.raw_os_error() == Some(libc::EINVAL);
-                assert!(is_right, "a wait failed: {error}");
-                Answer { events: None, engine }
+                let is_expected =
+                    model.is_over_limit() && error.raw_os_error() == Some(libc::EINVAL);
+                assert!(is_expected, "a wait failed: {error}");
+                Outcome { events: None, engine }
             }
         }
     }
 
-    fn wait_as(&self, how: How, timeout: Timeout) -> std::io::Result<Vec<Event>> {
-        let nothing = Event { fd: -1, revents: PollFlags::empty() };
-        let places = match how {
-            How::Poll => return self.set.poll(timeout),
-            How::Into => {
-                let mut events = vec![nothing; 3];
+    fn call(&self, call: WaitCall, timeout: Timeout) -> std::io::Result<Vec<Event>> {
+        let no_event = Event { fd: -1, revents: PollFlags::empty() };
+        let batch = match call {
+            WaitCall::Poll => return self.set.poll(timeout),
+            WaitCall::PollInto => {
+                let mut events = vec![no_event; 3];
                 let count = self.set.poll_into(&mut events, timeout)?;
                 assert_eq!(count, events.len());
                 return Ok(events);
             }
-            How::Steps => 0,
-            How::Answers(places) => places.into(),
+            WaitCall::TakeEach => 0,
+            WaitCall::TakeBatch(batch) => batch.into(),
         };
         let mut waiting = self.set.start(timeout)?;
         let ready = loop {
             match waiting.step()? {
-                Stage::Ready(ready) => break ready,
-                Stage::Unfinished | Stage::Interrupted => {}
+                Step::Ready(ready) => break ready,
+                Step::Unfinished | Step::Interrupted => {}
             }
         };
         let mut events = Vec::new();
-        if places == 0 {
+        if batch == 0 {
             events.extend(std::iter::from_fn(|| waiting.take_event()));
         } else {
             let slots = waiting.slots();
-            let mut answers = vec![(0, nothing); places];
+            let mut taken = vec![(0, no_event); batch];
             let mut last = None;
             loop {
-                let count = waiting.take_answers(&mut answers);
-                for &(slot, event) in &answers[..count] {
+                let count = waiting.take_answers(&mut taken);
+                for &(slot, event) in &taken[..count] {
                     assert!(slot < slots && last < Some(slot), "slot {slot} of {slots}");
                     last = Some(slot);
                     events.push(event);
                 }
-                if count < places {
+                if count < batch {
                     break;
                 }
             }
         }
-        assert_eq!(events.len(), ready, "as many events as were announced");
+        assert_eq!(events.len(), ready, "events taken, and events announced");
         Ok(events)
     }
 
-    pub(super) fn poll(&self, how: How, timeout: Duration) {
+    pub(super) fn poll(&self, call: WaitCall, timeout: Duration) {
         let model = self.model();
-        let before = model.kernel();
+        let before = model.kernel_events();
         let start = Instant::now();
-        let answer = self.wait(&model, how, timeout);
-        answer.assert_not_early(start, timeout);
+        let outcome = self.wait(&model, call, timeout);
+        outcome.assert_not_early(start, timeout);
         if is_unchanged(&model, &before) {
-            answer.check(&model, &before, "for some time");
+            outcome.assert_matches(&model, &before, "with a timeout");
         }
     }
 
-    /// Some files answer each thread otherwise.
-    pub(super) fn ask_elsewhere(&self) {
+    /// The readiness of some files, such as a signalfd, depends on the calling thread.
+    pub(super) fn poll_in_thread(&self) {
         thread::scope(|scope| {
-            let asks = scope.spawn(|| self.poll(How::Poll, NOW));
-            asks.join().unwrap_or_else(|panic| resume_unwind(panic));
+            let thread = scope.spawn(|| self.poll(WaitCall::Poll, NOW));
+            thread.join().unwrap_or_else(|panic| resume_unwind(panic));
         });
     }
 
-    pub(super) fn poll_often(&self, count: u16) {
+    pub(super) fn poll_repeatedly(&self, count: u16) {
         let model = self.model();
-        let before = model.kernel();
+        let before = model.kernel_events();
         for _ in 0..count {
-            let answer = self.wait(&model, How::Into, NOW);
-            if !answer.agrees(&model, &before) {
+            let outcome = self.wait(&model, WaitCall::PollInto, NOW);
+            if !outcome.matches(&model, &before) {
                 if is_unchanged(&model, &before) {
-                    answer.check(&model, &before, "again and again");
+                    outcome.assert_matches(&model, &before, "polled repeatedly");
                 }
                 break;
             }
@@ -140,73 +145,74 @@ impl World {
         is_unchanged(&model, &before);
     }
 
-    /// How many entries the set has checked in both ways.
-    fn looked_at(&self) -> u64 {
+    /// How many entries both checks of the audit have covered.
+    fn audit_checks(&self) -> u64 {
         let stats = self.set.stats();
         stats.audited.min(stats.compared)
     }
 
-    /// What was closed behind the back of a set on epoll is found in a while, and so is what became
-    /// ready without a sign. On poll(2) there is nothing to find.
-    pub(super) fn settle(&self) {
+    /// Polls until both checks of the audit have covered every entry, and so must have found all
+    /// files that were closed, replaced, or became ready without a wake-up. A set on poll(2) has no
+    /// stale entries.
+    pub(super) fn await_audit(&self) {
         let mut model = self.model();
-        if !model.has_doubts() || model.registered().is_empty() {
+        if !model.may_be_stale() || model.registrations().is_empty() {
             return;
         }
         let start = Instant::now();
-        let looked_at = self.looked_at();
-        let mut found_after = Duration::ZERO;
+        let checks_before = self.audit_checks();
+        let mut detected_after = Duration::ZERO;
         loop {
-            let before = model.kernel();
-            let answer = self.wait(&model, How::Poll, NOW);
+            let before = model.kernel_events();
+            let outcome = self.wait(&model, WaitCall::Poll, NOW);
             if !is_unchanged(&model, &before) && start.elapsed() < LONG {
                 continue;
             }
-            answer.check(&model, &before, "while it settles");
-            let (Some(Engine::Epoll), Some(events)) = (answer.engine, answer.events) else {
+            outcome.assert_matches(&model, &before, "during the audit");
+            let (Some(Engine::Epoll), Some(events)) = (outcome.engine, outcome.events) else {
                 return;
             };
-            let checks = self.looked_at() - looked_at;
+            let checks = self.audit_checks() - checks_before;
             if events != before {
-                found_after = start.elapsed();
-                let is_late = checks > 2 * model.checks_of_all() || found_after > LONG;
+                detected_after = start.elapsed();
+                let is_late = checks > 2 * model.checks_per_pass() || detected_after > LONG;
                 assert!(!is_late, "{events:?} instead of {before:?}, after {checks} checks");
-            } else if checks > model.checks_of_all() {
-                self.counts.count_settled(found_after);
-                model.has_settled();
+            } else if checks > model.checks_per_pass() {
+                self.counts.count_audit(detected_after);
+                model.clear_stale();
                 return;
             }
         }
     }
 
-    pub(super) fn new_set(&self) {
+    pub(super) fn poll_new_set(&self) {
         let model = self.model();
-        let before = model.kernel();
+        let before = model.kernel_events();
         let mut set = Builder::new().engine(self.engine).build();
-        set.register_all(model.registered()).expect("none is negative");
-        let answer = set.poll(NOW);
-        if model.kernel() == before && !model.is_over_limit() {
-            assert_eq!(answer.expect("it is asked"), before, "a new set");
+        set.register_all(model.registrations()).expect("no descriptor is negative");
+        let result = set.poll(NOW);
+        if model.kernel_events() == before && !model.is_over_limit() {
+            assert_eq!(result.expect("the wait succeeds"), before, "a new set");
         }
     }
 }
 
-/// What a wait has come to. No events: there are more registered than poll(2) takes.
-pub(super) struct Answer {
+/// The outcome of a wait. No events: it has failed, with more entries than poll(2) takes.
+pub(super) struct Outcome {
     pub events: Option<Vec<Event>>,
     pub engine: Option<Engine>,
 }
 
-impl Answer {
-    fn check(&self, model: &Model, kernel: &[Event], how: &str) {
+impl Outcome {
+    fn assert_matches(&self, model: &Model, kernel: &[Event], how: &str) {
         let Some(events) = &self.events else { return };
-        model.assert_possible(events);
+        model.assert_well_formed(events);
         let (ours, kernels) =
             (model.certain(events, self.engine), model.certain(kernel, self.engine));
         assert_eq!(ours, kernels, "{how}, on {:?}", self.engine);
     }
 
-    fn agrees(&self, model: &Model, kernel: &[Event]) -> bool {
+    fn matches(&self, model: &Model, kernel: &[Event]) -> bool {
         self.events.as_ref().is_none_or(|events| {
             model.certain(events, self.engine) == model.certain(kernel, self.engine)
         })
@@ -220,10 +226,10 @@ impl Answer {
     }
 }
 
-/// Whether the kernel answers what it did before a wait. Nobody but the set can have opened
-/// anything meanwhile, and it must not do that on a number that is registered.
+/// Whether poll(2) reports the same events as before a wait. Only the set can have opened a
+/// descriptor in between, and it must not open one that is registered.
 fn is_unchanged(model: &Model, before: &[Event]) -> bool {
-    let now = model.kernel();
+    let now = model.kernel_events();
     for event in before.iter().filter(|event| event.revents == PollFlags::NVAL) {
         assert!(now.contains(event), "the set has opened {}, which is registered", event.fd);
     }

@@ -1,4 +1,5 @@
-//! Files without a name: signals, faults, processes, events of the file system, filters, memory.
+//! Files without a path: signalfd, userfaultfd, pidfd, inotify, fanotify, seccomp listeners,
+//! message queues, memfd, Landlock rulesets.
 
 use std::ffi::{CString, c_long};
 use std::fs::File;
@@ -17,16 +18,16 @@ use crate::fd::Fd;
 use crate::oracle::until_kernel_reports;
 use crate::signal;
 
-/// Takes what a system call has returned that opens a file.
+/// The descriptor that a system call has opened, or its error.
 pub(super) fn opened(outcome: c_long) -> io::Result<OwnedFd> {
     if outcome < 0 {
         return Err(Error::last_os_error());
     }
-    // SAFETY: the call has just opened it, and the number is used here only.
+    // SAFETY: the call has just opened it, and it has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(outcome as i32) })
 }
 
-/// Signals that the tests send to one thread: see [`signal::raise_blocked`].
+/// A signalfd for the signal of [`signal::raise_blocked`].
 pub fn signals() -> io::Result<Fd> {
     let signals = signal::blocked();
     // SAFETY: the set of signals is read before this returns.
@@ -34,7 +35,7 @@ pub fn signals() -> io::Result<Fd> {
     Ok(Fd::new(opened(outcome.into())?))
 }
 
-/// Faults of pages that are nowhere. It has an error to report as soon as its reads may block.
+/// A userfaultfd without memory. poll(2) reports an error while its reads may block.
 pub fn page_faults() -> io::Result<Fd> {
     #[repr(C)]
     struct Handshake {
@@ -47,44 +48,44 @@ pub fn page_faults() -> io::Result<Fd> {
     let file = unsafe { userfaultfd(UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::NONBLOCK)? };
     let fd = Fd::new(file);
     let mut handshake = Handshake { version: 0xaa, features: 0, ioctls: 0 };
-    // SAFETY: it is the structure that this call reads and writes.
+    // SAFETY: this call reads and writes such a structure.
     let outcome = unsafe { libc::ioctl(fd.number(), UFFDIO_API, &mut handshake) };
     if outcome < 0 { Err(Error::last_os_error()) } else { Ok(fd) }
 }
 
-/// This process, which lives.
-pub fn process() -> io::Result<Fd> {
+/// A pidfd of this process.
+pub fn pidfd_of_self() -> io::Result<Fd> {
     Ok(Fd::new(pidfd_open(getpid(), PidfdFlags::empty())?))
 }
 
-/// A thread by its descriptor, until it is dropped. Then the thread has ended.
+/// A thread, and a descriptor that depends on it. Dropping it ends the thread.
 pub struct Worker {
     pub fd: Fd,
-    go_on: Option<mpsc::Sender<()>>,
+    stop: Option<mpsc::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Worker {
-    /// Has a thread open a descriptor for itself.
+    /// Starts a thread that opens the descriptor.
     pub fn start(open: fn() -> io::Result<Fd>) -> io::Result<Self> {
-        let (give, take) = mpsc::channel();
-        let (go_on, wait) = mpsc::channel();
+        let (opened, receiver) = mpsc::channel();
+        let (stop, stopped) = mpsc::channel();
         let thread = thread::spawn(move || {
-            give.send(open()).unwrap();
-            let _ = wait.recv();
+            opened.send(open()).unwrap();
+            let _ = stopped.recv();
         });
-        let fd = take.recv().unwrap()?;
-        Ok(Self { fd, go_on: Some(go_on), thread: Some(thread) })
+        let fd = receiver.recv().unwrap()?;
+        Ok(Self { fd, stop: Some(stop), thread: Some(thread) })
     }
 
     pub fn end(&mut self) {
-        drop(self.go_on.take());
+        drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
     }
 
-    /// Ends it, and waits until the kernel says so.
+    /// Ends the thread, and waits until the kernel reports `revents`.
     pub fn ended(mut self, revents: PollFlags) -> Fd {
         self.end();
         until_kernel_reports(&self.fd, PollFlags::IN | PollFlags::HUP, revents);
@@ -99,23 +100,25 @@ impl Drop for Worker {
     }
 }
 
+/// A thread with its pidfd.
 pub fn thread() -> io::Result<Worker> {
     Worker::start(|| {
-        let of_a_thread = PidfdFlags::from_bits_retain(libc::O_EXCL as u32);
-        Ok(Fd::new(pidfd_open(rustix::thread::gettid(), of_a_thread)?))
+        let pidfd_thread = PidfdFlags::from_bits_retain(libc::O_EXCL as u32);
+        Ok(Fd::new(pidfd_open(rustix::thread::gettid(), pidfd_thread)?))
     })
 }
 
-pub fn ended_thread() -> io::Result<Fd> {
+/// A pidfd of a thread that has ended.
+pub fn pidfd_of_ended_thread() -> io::Result<Fd> {
     Ok(thread()?.ended(PollFlags::IN | PollFlags::HUP))
 }
 
-/// A child of this process.
+/// A pidfd of a child of this process.
 pub fn child(pid: Pid) -> io::Result<Fd> {
     Ok(Fd::new(pidfd_open(pid, PidfdFlags::empty())?))
 }
 
-/// What another process asks about the system calls of a thread that has a filter.
+/// A thread with a seccomp filter, and the listener of the filter.
 pub fn supervised_thread() -> io::Result<Worker> {
     Worker::start(|| {
         let allow = libc::BPF_RET | libc::BPF_K;
@@ -123,7 +126,7 @@ pub fn supervised_thread() -> io::Result<Worker> {
             [libc::sock_filter { code: allow as u16, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW }];
         let program = libc::sock_fprog { len: 1, filter: code.as_mut_ptr() };
         let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
-        // SAFETY: the program is read before this returns. It lets this thread do everything.
+        // SAFETY: the program is read before this returns. It allows all system calls.
         let outcome = unsafe {
             libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
             libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &program)
@@ -132,20 +135,20 @@ pub fn supervised_thread() -> io::Result<Worker> {
     })
 }
 
-/// The same after the thread has ended: hung up.
-pub fn filter_of_ended_thread() -> io::Result<Fd> {
+/// A seccomp listener whose thread has ended: hung up.
+pub fn seccomp_of_ended_thread() -> io::Result<Fd> {
     Ok(supervised_thread()?.ended(PollFlags::HUP))
 }
 
-/// A user may have few of them.
-pub fn filesystem_watch() -> io::Result<Fd> {
+/// A fanotify descriptor. The number of them for a user is limited.
+pub fn fanotify() -> io::Result<Fd> {
     // SAFETY: it takes flags.
     let outcome = unsafe { libc::fanotify_init(libc::FAN_CLASS_NOTIF | libc::FAN_CLOEXEC, 0) };
     Ok(Fd::new(opened(outcome.into())?))
 }
 
-/// One that has an event to read. A user may have few of them.
-pub fn file_watch_with_event() -> io::Result<Fd> {
+/// An inotify descriptor with an event to read. The number of them for a user is limited.
+pub fn inotify_with_event() -> io::Result<Fd> {
     let directory = tempfile::tempdir()?;
     let watch = Fd::new(inotify::init(inotify::CreateFlags::CLOEXEC)?);
     inotify::add_watch(&watch, directory.path(), inotify::WatchFlags::CREATE)?;
@@ -153,7 +156,7 @@ pub fn file_watch_with_event() -> io::Result<Fd> {
     Ok(watch)
 }
 
-/// Has room for one message.
+/// A message queue with room for one message.
 pub fn message_queue() -> io::Result<Fd> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -170,14 +173,13 @@ pub fn message_queue() -> io::Result<Fd> {
     Ok(Fd::new(opened(outcome.into())?))
 }
 
-pub fn memory() -> io::Result<Fd> {
+pub fn memfd() -> io::Result<Fd> {
     Ok(Fd::new(memfd_create("pollset", MemfdFlags::CLOEXEC)?))
 }
 
-/// Rules that a thread may restrict itself by.
-pub fn ruleset() -> io::Result<Fd> {
+pub fn landlock_ruleset() -> io::Result<Fd> {
     let handled: u64 = 1;
-    // SAFETY: the rules are read before this returns, of the size given.
+    // SAFETY: the attributes are read before this returns, and have the given size.
     let outcome = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, &handled, 8_usize, 0) };
     Ok(Fd::new(opened(outcome)?))
 }

@@ -1,4 +1,4 @@
-//! What files of devices become part of: network interfaces and file systems, in namespaces of a
+//! Network interfaces and file systems that device files are attached to, in the namespaces of a
 //! process of its own.
 
 use std::ffi::{CStr, CString};
@@ -13,10 +13,10 @@ use rustix::process::{getgid, getuid};
 
 use crate::fd::Fd;
 
-/// Gives this process users of its own, of whom it is root, and what else `flags` say.
+/// Moves this process to a new user namespace, in which it is root, and to those in `flags`.
 pub fn unshare(flags: i32) -> io::Result<()> {
     let (user, group) = (getuid().as_raw(), getgid().as_raw());
-    // SAFETY: it takes flags, and concerns the process alone.
+    // SAFETY: it takes flags, and affects this process only.
     if unsafe { libc::unshare(libc::CLONE_NEWUSER | flags) } < 0 {
         return Err(Error::last_os_error());
     }
@@ -26,10 +26,10 @@ pub fn unshare(flags: i32) -> io::Result<()> {
 }
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 9, 8, 1);
-const BEHIND_IT: Ipv4Addr = Ipv4Addr::new(10, 9, 8, 2);
+const PEER_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 9, 8, 2);
 
 fn interface() -> libc::ifreq {
-    // SAFETY: it is integers and addresses, for which zero is valid.
+    // SAFETY: it consists of integers and addresses, for which zero is valid.
     let mut interface: libc::ifreq = unsafe { std::mem::zeroed() };
     for (place, byte) in interface.ifr_name.iter_mut().zip(b"pollset0") {
         *place = *byte as libc::c_char;
@@ -38,22 +38,23 @@ fn interface() -> libc::ifreq {
 }
 
 fn ioctl(file: &impl AsRawFd, request: libc::Ioctl, interface: &libc::ifreq) -> io::Result<()> {
-    // SAFETY: these requests read and write no more than the structure, which is not used again.
+    // SAFETY: these requests read and write the structure only, and it is not used again.
     let outcome = unsafe { libc::ioctl(file.as_raw_fd(), request, &mut interface.clone()) };
     if outcome < 0 { Err(Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Makes an interface of it, which is down.
+/// Attaches `/dev/net/tun` to a new network interface, which is down.
 pub fn attach_tunnel(tunnel: &Fd) -> io::Result<()> {
     let mut interface = interface();
     interface.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as i16;
     ioctl(tunnel, libc::TUNSETIFF, &interface)
 }
 
+/// Sets the addresses of the interface, and brings it up.
 pub fn bring_up_tunnel() -> io::Result<()> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     let mut interface = interface();
-    for (request, address) in [(libc::SIOCSIFADDR, ADDRESS), (libc::SIOCSIFDSTADDR, BEHIND_IT)] {
+    for (request, address) in [(libc::SIOCSIFADDR, ADDRESS), (libc::SIOCSIFDSTADDR, PEER_ADDRESS)] {
         let address = libc::sockaddr_in {
             sin_family: libc::AF_INET as u16,
             sin_port: 0,
@@ -69,22 +70,23 @@ pub fn bring_up_tunnel() -> io::Result<()> {
     ioctl(&socket, libc::SIOCSIFFLAGS as libc::Ioctl, &interface)
 }
 
-/// What is sent can be read from the tunnel.
+/// Sends a datagram, which can then be read from `/dev/net/tun`.
 pub fn send_through_tunnel() -> io::Result<()> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-    socket.send_to(b"data", (BEHIND_IT, 9))?;
+    socket.send_to(b"data", (PEER_ADDRESS, 9))?;
     Ok(())
 }
 
-/// A file system that is mounted until it is dropped.
+/// A mounted file system. Dropping it unmounts the file system.
 pub struct Mount(CString);
 
 impl Mount {
+    /// A tmpfs.
     pub fn of_memory(on: &Path) -> io::Result<Self> {
         Self::new(c"tmpfs", on, c"")
     }
 
-    /// One that `server`, an open `/dev/fuse`, has to serve.
+    /// A FUSE file system served by `server`, an open `/dev/fuse`.
     pub fn of_server(on: &Path, server: BorrowedFd<'_>) -> io::Result<Self> {
         let number = server.as_raw_fd();
         let options = format!("fd={number},rootmode=40000,user_id=0,group_id=0");

@@ -1,4 +1,4 @@
-//! What programs wait on every day: pipes, sockets, files, counters, timers, terminals.
+//! Common kinds: pipes, sockets, files, eventfd, timerfd, epoll, inotify, terminals.
 
 use std::fs::File;
 use std::io::Write;
@@ -39,7 +39,7 @@ pub fn tcp_pair() -> (Fd, Fd) {
     (Fd::new(server), Fd::new(client))
 }
 
-/// A pair of which the first end has urgent data to read.
+/// As [`tcp_pair`], with urgent data to read at the first end.
 pub fn tcp_pair_with_urgent_data() -> (Fd, Fd) {
     let (server, client) = tcp_pair();
     rustix::net::send(&client, b"!", SendFlags::OOB).unwrap();
@@ -58,8 +58,8 @@ pub fn listener() -> Fd {
     Fd::new(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap())
 }
 
-/// A stream socket that was never connected: hung up from the start.
-pub fn unconnected() -> Fd {
+/// A TCP socket that was never connected: hung up.
+pub fn unconnected_tcp() -> Fd {
     use rustix::net::{AddressFamily, SocketType, socket};
     Fd::new(socket(AddressFamily::INET, SocketType::STREAM, None).unwrap())
 }
@@ -82,12 +82,12 @@ pub fn device(path: &str) -> Fd {
     Fd::new(File::options().read(true).write(true).open(path).unwrap())
 }
 
-/// Ready to read if `count` is not 0.
+/// An eventfd, readable if `count` is not 0.
 pub fn event_counter(count: u32) -> Fd {
     Fd::new(eventfd(count, EventfdFlags::CLOEXEC).unwrap())
 }
 
-/// One that expires after `delay`; never, if that is zero.
+/// A timerfd that expires after `delay`, or never if that is zero.
 pub fn timer(delay: Duration) -> Fd {
     let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC).unwrap();
     let at = Itimerspec { it_interval: Timespec::default(), it_value: delay.try_into().unwrap() };
@@ -95,25 +95,25 @@ pub fn timer(delay: Duration) -> Fd {
     Fd::new(timer)
 }
 
-pub fn expired_timer() -> Fd {
+pub fn expired_timerfd() -> Fd {
     let timer = timer(Duration::from_nanos(1));
     until_kernel_reports(&timer, PollFlags::IN, PollFlags::IN);
     timer
 }
 
-/// An epoll descriptor that watches `fd`.
+/// An epoll instance with an entry for `fd`.
 pub fn epoll_watching(fd: &Fd) -> Fd {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
     epoll::add(&epoll, fd, epoll::EventData::new_u64(0), epoll::EventFlags::IN).unwrap();
     Fd::new(epoll)
 }
 
-/// A user may have few of them; then it is another kind.
-pub fn file_watch() -> Fd {
+/// An inotify descriptor. The number of them for a user is limited; beyond, this is an eventfd.
+pub fn idle_inotify() -> Fd {
     inotify::init(inotify::CreateFlags::CLOEXEC).map_or_else(|_| event_counter(0), Fd::new)
 }
 
-/// The two sides of a pseudoterminal.
+/// The master and the slave of a pseudoterminal.
 pub fn terminal() -> (Fd, Fd) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
@@ -124,7 +124,7 @@ pub fn terminal() -> (Fd, Fd) {
     (Fd::new(master), Fd::new(slave))
 }
 
-/// Does nothing if it is not a connected socket.
+/// Shuts down the writing half of a connected socket. Does nothing to other files.
 pub fn shut_down_writing(fd: &Fd) {
     let _ = rustix::net::shutdown(fd, rustix::net::Shutdown::Write);
 }

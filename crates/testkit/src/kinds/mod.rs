@@ -1,10 +1,10 @@
-//! Makers of every kind of descriptor that the tests use.
+//! Functions that open each kind of file that the tests use.
 
 mod anonymous;
 mod attached;
 mod common;
 mod named;
-mod record;
+mod perf;
 mod rings;
 mod sockets;
 
@@ -17,17 +17,30 @@ pub use anonymous::*;
 pub use attached::*;
 pub use common::*;
 pub use named::*;
-pub use record::*;
+pub use perf::*;
 pub use rings::*;
-pub(crate) use rings::{turn_kernel_ring, turn_ring};
+pub(crate) use rings::{toggle_bpf_ring_buffer, toggle_io_uring};
 pub use sockets::*;
 
 use crate::fd::Fd;
 
-/// What [`make`] can make: one kind of file, in one state.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
-pub enum Kind {
+/// Defines [`Kind`], and `Kind::ALL` in the same order.
+macro_rules! kinds {
+    ($($kind:ident,)*) => {
+        /// A kind of file in one state, which [`make`] opens.
+        #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+        pub enum Kind {
+            $($kind,)*
+        }
+
+        impl Kind {
+            pub const ALL: [Self; [$(Self::$kind),*].len()] = [$(Self::$kind),*];
+        }
+    };
+}
+
+kinds! {
     Pipe,
     PipeWithData,
     FullPipe,
@@ -40,129 +53,66 @@ pub enum Kind {
     TcpWithUrgentData,
     Listener,
     ListenerWithClient,
-    Unconnected,
+    UnconnectedTcp,
     Udp,
     RegularFile,
     Directory,
-    Null,
-    Zero,
-    EventCounter,
-    FullEventCounter,
-    Timer,
-    ExpiredTimer,
+    DevNull,
+    DevZero,
+    Eventfd,
+    FullEventfd,
+    Timerfd,
+    ExpiredTimerfd,
     EpollOfIdle,
     EpollOfReady,
-    FileWatch,
+    Inotify,
     Terminal,
     TerminalWithoutSlave,
     Closed,
-    Datagrams,
-    FullDatagrams,
+    UnixDatagrams,
+    FullUnixDatagrams,
     UdpWithData,
     Netlink,
     NetlinkWithData,
-    Packets,
-    Multipath,
-    FullDevice,
-    Random,
-    KernelLog,
-    Tunnel,
-    FileServer,
+    PacketSocket,
+    Mptcp,
+    DevFull,
+    DevRandom,
+    DevKmsg,
+    DevTun,
+    DevFuse,
     ProcFile,
     SysFile,
-    PathOfFile,
-    PathOfSocket,
-    FileWatchWithEvent,
-    FilesystemWatch,
-    Signals,
-    PageFaults,
-    Process,
-    EndedThread,
-    FilterOfEndedThread,
+    OPathFile,
+    OPathSocket,
+    InotifyWithEvent,
+    Fanotify,
+    Signalfd,
+    Userfaultfd,
+    Pidfd,
+    PidfdOfEndedThread,
+    SeccompOfEndedThread,
     MessageQueue,
-    Memory,
-    Ruleset,
-    Ring,
-    KernelTable,
-    KernelRing,
-    RecordWithoutMemory,
+    Memfd,
+    LandlockRuleset,
+    IoUring,
+    BpfMap,
+    BpfRingBuffer,
+    UnmappedPerfEvent,
 }
 
-impl Kind {
-    pub const ALL: [Self; 58] = [
-        Self::Pipe,
-        Self::PipeWithData,
-        Self::FullPipe,
-        Self::PipeWithoutWriter,
-        Self::PipeWithoutReader,
-        Self::SocketPair,
-        Self::SocketWithoutPeer,
-        Self::SocketShutDown,
-        Self::Tcp,
-        Self::TcpWithUrgentData,
-        Self::Listener,
-        Self::ListenerWithClient,
-        Self::Unconnected,
-        Self::Udp,
-        Self::RegularFile,
-        Self::Directory,
-        Self::Null,
-        Self::Zero,
-        Self::EventCounter,
-        Self::FullEventCounter,
-        Self::Timer,
-        Self::ExpiredTimer,
-        Self::EpollOfIdle,
-        Self::EpollOfReady,
-        Self::FileWatch,
-        Self::Terminal,
-        Self::TerminalWithoutSlave,
-        Self::Closed,
-        Self::Datagrams,
-        Self::FullDatagrams,
-        Self::UdpWithData,
-        Self::Netlink,
-        Self::NetlinkWithData,
-        Self::Packets,
-        Self::Multipath,
-        Self::FullDevice,
-        Self::Random,
-        Self::KernelLog,
-        Self::Tunnel,
-        Self::FileServer,
-        Self::ProcFile,
-        Self::SysFile,
-        Self::PathOfFile,
-        Self::PathOfSocket,
-        Self::FileWatchWithEvent,
-        Self::FilesystemWatch,
-        Self::Signals,
-        Self::PageFaults,
-        Self::Process,
-        Self::EndedThread,
-        Self::FilterOfEndedThread,
-        Self::MessageQueue,
-        Self::Memory,
-        Self::Ruleset,
-        Self::Ring,
-        Self::KernelTable,
-        Self::KernelRing,
-        Self::RecordWithoutMemory,
-    ];
-}
-
-/// All the ends that belong together, the most telling one first. Where a kind is not to be had, an
-/// event counter stands for it.
+/// Opens a file of this kind and its peer, if it has one. The first of them is the one that `kind`
+/// describes. If the system doesn't support the kind, this is an idle eventfd instead.
 pub fn make(kind: Kind) -> Vec<Fd> {
     try_make(kind).unwrap_or_else(|_| vec![event_counter(0)])
 }
 
-/// The kinds that this machine doesn't make, and why.
+/// The kinds that this system doesn't support, with the error.
 pub fn missing() -> Vec<(Kind, io::Error)> {
     Kind::ALL.into_iter().filter_map(|kind| Some((kind, try_make(kind).err()?))).collect()
 }
 
-/// Says which kinds a test leaves out.
+/// Prints the kinds that a test can't cover on this system.
 pub fn report_missing() {
     for (kind, error) in missing() {
         eprintln!("not tested: {kind:?}: {error}");
@@ -195,20 +145,20 @@ fn try_make(kind: Kind) -> io::Result<Vec<Fd>> {
         Kind::TcpWithUrgentData => both(tcp_pair_with_urgent_data()),
         Kind::Listener => vec![listener()],
         Kind::ListenerWithClient => both(listener_with_client()),
-        Kind::Unconnected => vec![unconnected()],
+        Kind::UnconnectedTcp => vec![unconnected_tcp()],
         Kind::Udp => vec![udp()],
         Kind::RegularFile => vec![regular_file()],
         Kind::Directory => vec![directory()],
-        Kind::Null => vec![device("/dev/null")],
-        Kind::Zero => vec![device("/dev/zero")],
-        Kind::EventCounter => vec![event_counter(0)],
-        Kind::FullEventCounter => {
+        Kind::DevNull => vec![device("/dev/null")],
+        Kind::DevZero => vec![device("/dev/zero")],
+        Kind::Eventfd => vec![event_counter(0)],
+        Kind::FullEventfd => {
             let counter = event_counter(0);
             counter.write(&(u64::MAX - 1).to_ne_bytes()).unwrap();
             vec![counter]
         }
-        Kind::Timer => vec![timer(Duration::ZERO)],
-        Kind::ExpiredTimer => vec![expired_timer()],
+        Kind::Timerfd => vec![timer(Duration::ZERO)],
+        Kind::ExpiredTimerfd => vec![expired_timerfd()],
         Kind::EpollOfIdle => {
             let counter = event_counter(0);
             vec![epoll_watching(&counter), counter]
@@ -217,40 +167,40 @@ fn try_make(kind: Kind) -> io::Result<Vec<Fd>> {
             let counter = event_counter(1);
             vec![epoll_watching(&counter), counter]
         }
-        Kind::FileWatch => vec![file_watch()],
+        Kind::Inotify => vec![idle_inotify()],
         Kind::Terminal => both(terminal()),
         Kind::TerminalWithoutSlave => vec![terminal().0],
         Kind::Closed => vec![Fd::closed()],
-        Kind::Datagrams => both(datagram_pair()),
-        Kind::FullDatagrams => both(full_datagram_pair()),
+        Kind::UnixDatagrams => both(unix_datagram_pair()),
+        Kind::FullUnixDatagrams => both(full_datagram_pair()),
         Kind::UdpWithData => vec![udp_with_data()],
         Kind::Netlink => vec![netlink()?],
         Kind::NetlinkWithData => vec![netlink_with_data()?],
-        Kind::Packets => vec![packets()?],
-        Kind::Multipath => both(multipath_pair()?),
-        Kind::FullDevice => vec![full_device()?],
-        Kind::Random => vec![to_read("/dev/random")?],
-        Kind::KernelLog => vec![to_read("/dev/kmsg")?],
-        Kind::Tunnel => vec![tunnel()?],
-        Kind::FileServer => vec![file_server()?],
+        Kind::PacketSocket => vec![packet_socket()?],
+        Kind::Mptcp => both(mptcp_pair()?),
+        Kind::DevFull => vec![dev_full()?],
+        Kind::DevRandom => vec![to_read("/dev/random")?],
+        Kind::DevKmsg => vec![to_read("/dev/kmsg")?],
+        Kind::DevTun => vec![tunnel()?],
+        Kind::DevFuse => vec![file_server()?],
         Kind::ProcFile => vec![to_read("/proc/self/status")?],
         Kind::SysFile => vec![to_read("/sys/kernel/uevent_seqnum")?],
-        Kind::PathOfFile => vec![path_of_file()?],
-        Kind::PathOfSocket => vec![path_of_socket()?],
-        Kind::FileWatchWithEvent => vec![file_watch_with_event()?],
-        Kind::FilesystemWatch => vec![filesystem_watch()?],
-        Kind::Signals => vec![signals()?],
-        Kind::PageFaults => vec![page_faults()?],
-        Kind::Process => vec![process()?],
-        Kind::EndedThread => vec![ended_thread()?],
-        Kind::FilterOfEndedThread => vec![filter_of_ended_thread()?],
+        Kind::OPathFile => vec![o_path_file()?],
+        Kind::OPathSocket => vec![o_path_socket()?],
+        Kind::InotifyWithEvent => vec![inotify_with_event()?],
+        Kind::Fanotify => vec![fanotify()?],
+        Kind::Signalfd => vec![signals()?],
+        Kind::Userfaultfd => vec![page_faults()?],
+        Kind::Pidfd => vec![pidfd_of_self()?],
+        Kind::PidfdOfEndedThread => vec![pidfd_of_ended_thread()?],
+        Kind::SeccompOfEndedThread => vec![seccomp_of_ended_thread()?],
         Kind::MessageQueue => vec![message_queue()?],
-        Kind::Memory => vec![memory()?],
-        Kind::Ruleset => vec![ruleset()?],
-        Kind::Ring => vec![ring()?],
-        Kind::KernelTable => vec![kernel_table()?],
-        Kind::KernelRing => vec![kernel_ring()?],
-        Kind::RecordWithoutMemory => vec![record_without_memory()?],
+        Kind::Memfd => vec![memfd()?],
+        Kind::LandlockRuleset => vec![landlock_ruleset()?],
+        Kind::IoUring => vec![ring()?],
+        Kind::BpfMap => vec![bpf_map()?],
+        Kind::BpfRingBuffer => vec![kernel_ring()?],
+        Kind::UnmappedPerfEvent => vec![unmapped_perf_event()?],
     })
 }
 

@@ -1,4 +1,4 @@
-//! Files with a name: devices, what the kernel shows as files, and paths that are not opened.
+//! Files with a path: devices, /proc and /sys, and O_PATH descriptors.
 
 use std::fs::File;
 use std::io;
@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags, open};
 
 use crate::fd::Fd;
 
-/// For what must not be written to.
+/// Opens a file for reading only, because writing to it could do harm.
 pub fn to_read(path: &str) -> io::Result<Fd> {
     Ok(Fd::new(File::open(path)?))
 }
@@ -18,33 +18,33 @@ fn try_device(path: &str) -> io::Result<Fd> {
     Ok(Fd::new(File::options().read(true).write(true).open(path)?))
 }
 
-/// A network interface that is not there yet.
+/// `/dev/net/tun`, not yet attached to an interface.
 pub fn tunnel() -> io::Result<Fd> {
     try_device("/dev/net/tun")
 }
 
-/// A file system that is not there yet.
+/// `/dev/fuse`, not yet attached to a file system.
 pub fn file_server() -> io::Result<Fd> {
     try_device("/dev/fuse")
 }
 
-/// Full from the start, like `/dev/null` otherwise.
-pub fn full_device() -> io::Result<Fd> {
+/// `/dev/full`: writes fail, otherwise like `/dev/null`.
+pub fn dev_full() -> io::Result<Fd> {
     try_device("/dev/full")
 }
 
-fn path_only(path: &Path) -> io::Result<Fd> {
+fn o_path(path: &Path) -> io::Result<Fd> {
     Ok(Fd::new(open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?))
 }
 
-/// Not open for poll(2), although it has a number.
-pub fn path_of_file() -> io::Result<Fd> {
-    path_only(Path::new("/"))
+/// An O_PATH descriptor, which is not open for poll(2).
+pub fn o_path_file() -> io::Result<Fd> {
+    o_path(Path::new("/"))
 }
 
-pub fn path_of_socket() -> io::Result<Fd> {
+pub fn o_path_socket() -> io::Result<Fd> {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("socket");
     let _socket = UnixDatagram::bind(&path)?;
-    path_only(&path)
+    o_path(&path)
 }

@@ -1,4 +1,4 @@
-//! Memory that is shared with the kernel: what is written there changes readiness, and wakes no one.
+//! Rings in memory shared with the kernel: writing there changes readiness without a wake-up.
 
 use std::io::{self, Error};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,7 +18,7 @@ use crate::fd::Fd;
 const PAGE: usize = 4096;
 const ENTRIES: u32 = 4;
 
-/// One page of a file, shared, while it lives.
+/// A shared mapping of one page of a file.
 struct Page(*mut u8);
 
 impl Page {
@@ -32,7 +32,7 @@ impl Page {
 
     fn word(&self, offset: u32) -> &AtomicU32 {
         assert!(offset as usize + 4 <= PAGE && offset.is_multiple_of(4));
-        // SAFETY: it is inside of the page, aligned, and mapped while `self` lives.
+        // SAFETY: it is inside the page, aligned, and mapped while `self` lives.
         unsafe { &*self.0.add(offset as usize).cast() }
     }
 
@@ -44,29 +44,29 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
-        // SAFETY: nothing borrows from it any more.
+        // SAFETY: the page is no longer borrowed.
         let _ = unsafe { munmap(self.0.cast(), PAGE) };
     }
 }
 
-/// Where the kernel keeps the head and the tail of the submission queue: the same for all rings.
+/// The offsets of the head and the tail of the submission queue: the same for all rings.
 static OFFSETS: OnceLock<(u32, u32)> = OnceLock::new();
 
-/// An io_uring whose submission queue has room for four entries. Their completions are not told.
+/// An io_uring whose submission queue has room for four entries. They report no completion.
 pub fn ring() -> io::Result<Fd> {
     const SKIP_COMPLETION: u8 = 1 << 6;
     let mut parameters = io_uring_params::default();
-    // SAFETY: the parameters ask for nothing that refers to memory or to other files.
+    // SAFETY: the parameters refer to no memory and no other files.
     let ring = Fd::new(unsafe { io_uring_setup(ENTRIES, &mut parameters)? });
     OFFSETS.get_or_init(|| (parameters.sq_off.head, parameters.sq_off.tail));
     let entries = Page::of(ring.as_fd(), IORING_OFF_SQES)?;
-    // Every place of the queue says entry 0, which says to do nothing.
+    // Every place of the queue refers to entry 0, which is a no-op.
     entries.word(0).store(u32::from_ne_bytes([0, SKIP_COMPLETION, 0, 0]), Ordering::Release);
     Ok(ring)
 }
 
 /// Fills the submission queue, or submits all of it.
-pub(crate) fn turn_ring(ring: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn toggle_io_uring(ring: BorrowedFd<'_>) -> io::Result<()> {
     let &(head, tail) = OFFSETS.get().ok_or(io::ErrorKind::NotFound)?;
     let page = Page::of(ring, IORING_OFF_SQ_RING)?;
     let (head, tail) = (page.word(head), page.word(tail));
@@ -77,7 +77,7 @@ pub(crate) fn turn_ring(ring: BorrowedFd<'_>) -> io::Result<()> {
     }
     // SAFETY: the entries refer to no memory and no files.
     let submitted = unsafe { io_uring_enter(ring, ENTRIES, 0, IoringEnterFlags::empty())? };
-    if submitted == ENTRIES { Ok(()) } else { Err(Error::other("entries were left")) }
+    if submitted == ENTRIES { Ok(()) } else { Err(Error::other("not all entries were submitted")) }
 }
 
 #[repr(C)]
@@ -89,23 +89,25 @@ struct NewMap {
 }
 
 fn new_map(map: &NewMap) -> io::Result<Fd> {
-    // SAFETY: what it is to be is read before this returns, of the size given.
+    // SAFETY: the attributes are read before this returns, and have the given size.
     let outcome = unsafe { libc::syscall(libc::SYS_bpf, 0, map, size_of::<NewMap>()) };
     Ok(Fd::new(opened(outcome)?))
 }
 
-/// A table of a program in the kernel, which always has an error to report.
-pub fn kernel_table() -> io::Result<Fd> {
-    new_map(&NewMap { kind: 2, key: 4, value: 8, entries: 1 })
+/// A BPF array map, for which poll(2) always reports an error.
+pub fn bpf_map() -> io::Result<Fd> {
+    const ARRAY: u32 = 2;
+    new_map(&NewMap { kind: ARRAY, key: 4, value: 8, entries: 1 })
 }
 
-/// A ring to which a program in the kernel may write.
+/// A BPF ring buffer.
 pub fn kernel_ring() -> io::Result<Fd> {
-    new_map(&NewMap { kind: 27, key: 0, value: 0, entries: PAGE as u32 })
+    const RINGBUF: u32 = 27;
+    new_map(&NewMap { kind: RINGBUF, key: 0, value: 0, entries: PAGE as u32 })
 }
 
-/// Has the ring seem to have data to read, or not any more.
-pub(crate) fn turn_kernel_ring(ring: BorrowedFd<'_>) -> io::Result<()> {
+/// Makes the ring buffer seem to have data to read, or none.
+pub(crate) fn toggle_bpf_ring_buffer(ring: BorrowedFd<'_>) -> io::Result<()> {
     let page = Page::of(ring, 0)?;
     page.long().fetch_xor(8_u64.wrapping_neg(), Ordering::AcqRel);
     Ok(())

@@ -1,4 +1,4 @@
-//! Sockets besides those of Unix streams, TCP and UDP, and these in less usual states.
+//! Less common sockets, and sockets in less common states.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
@@ -23,12 +23,12 @@ fn socket(
     Ok(socket_with(family, kind, SocketFlags::CLOEXEC, protocol)?)
 }
 
-pub fn datagram_pair() -> (Fd, Fd) {
+pub fn unix_datagram_pair() -> (Fd, Fd) {
     let (one, other) = UnixDatagram::pair().unwrap();
     (Fd::new(one), Fd::new(other))
 }
 
-/// One that has no room to send, and its peer: not connected, with a full queue.
+/// A Unix datagram socket that has no room to send, and its peer: not connected, with a full queue.
 pub fn full_datagram_pair() -> (Fd, Fd) {
     let [sender, receiver] = [(); 2].map(|()| {
         let socket = socket(AddressFamily::UNIX, SocketType::DGRAM, None).unwrap();
@@ -53,7 +53,7 @@ pub fn netlink() -> io::Result<Fd> {
     Ok(Fd::new(socket(AddressFamily::NETLINK, SocketType::RAW, None)?))
 }
 
-/// One that has all network interfaces to tell.
+/// A netlink socket with the list of network interfaces to read.
 pub fn netlink_with_data() -> io::Result<Fd> {
     const GET_LINKS: u16 = 18;
     const REQUEST: u16 = 0x301;
@@ -67,13 +67,13 @@ pub fn netlink_with_data() -> io::Result<Fd> {
     Ok(fd)
 }
 
-/// Bound to no protocol, so it receives nothing.
-pub fn packets() -> io::Result<Fd> {
+/// A packet socket bound to no protocol, so that it receives nothing.
+pub fn packet_socket() -> io::Result<Fd> {
     Ok(Fd::new(socket(AddressFamily::PACKET, SocketType::DGRAM, None)?))
 }
 
-/// TCP over several paths: the accepted end, and the connecting one.
-pub fn multipath_pair() -> io::Result<(Fd, Fd)> {
+/// Two MPTCP sockets: the accepted end, and the connecting one.
+pub fn mptcp_pair() -> io::Result<(Fd, Fd)> {
     let new = || socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::MPTCP));
     let (listener, client) = (new()?, new()?);
     bind(&listener, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;

@@ -11,7 +11,7 @@ use crate::fd::Fd;
 
 const PAGE: usize = 4096;
 
-/// The record of what a thread does, kept for it by the kernel. Asking takes the answer.
+/// A perf event of a thread, with its ring buffer. poll(2) reports its readiness only once.
 pub struct Record {
     pub fd: Fd,
     _pages: Pages,
@@ -21,14 +21,14 @@ struct Pages(*mut libc::c_void);
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        // SAFETY: only the kernel uses them.
+        // SAFETY: only the kernel uses the pages.
         let _ = unsafe { munmap(self.0, 2 * PAGE) };
     }
 }
 
-/// Of the names that this thread gives itself.
+/// Records when this thread changes its name.
 pub fn record() -> io::Result<Record> {
-    let fd = record_without_memory()?;
+    let fd = unmapped_perf_event()?;
     let protection = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: a new mapping at an address that the kernel chooses touches no memory in use.
     let pages = unsafe { mmap(ptr::null_mut(), 2 * PAGE, protection, MapFlags::SHARED, &fd, 0)? };
@@ -36,7 +36,7 @@ pub fn record() -> io::Result<Record> {
 }
 
 impl Record {
-    /// Has something to tell, once.
+    /// Adds a record, which makes the event readable.
     pub fn add(&self) {
         let mut name = [0_u8; 16];
         // SAFETY: the name has room for 16 bytes, and ends with a zero.
@@ -47,8 +47,8 @@ impl Record {
     }
 }
 
-/// There is nowhere to record anything: it is hung up.
-pub fn record_without_memory() -> io::Result<Fd> {
+/// A perf event without a ring buffer: hung up.
+pub fn unmapped_perf_event() -> io::Result<Fd> {
     #[repr(C)]
     #[derive(Default)]
     struct Attributes {
@@ -77,7 +77,7 @@ pub fn record_without_memory() -> io::Result<Fd> {
         ..Attributes::default()
     };
     let (this_thread, any_processor, no_group, on_exec) = (0, -1, -1, 1 << 3);
-    // SAFETY: the attributes are read before this returns, and say how large they are.
+    // SAFETY: the attributes are read before this returns, and contain their size.
     let outcome = unsafe {
         libc::syscall(
             libc::SYS_perf_event_open,

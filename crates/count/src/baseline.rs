@@ -1,4 +1,4 @@
-//! The counts that are kept: a line for the toolchain, and one for each path.
+//! The baseline, `counts.txt`: a line for the toolchain, and one for each path.
 
 use std::fmt::Write;
 use std::fs;
@@ -11,12 +11,12 @@ const HEAD: &str = "\
 # Written by: cargo run --release -p pollset-count -- record
 ";
 
-pub struct Kept {
+pub struct Baseline {
     pub toolchain: String,
     pub counts: Vec<(String, u64)>,
 }
 
-impl Kept {
+impl Baseline {
     pub fn read() -> Result<Self> {
         let text = fs::read_to_string(FILE).context(FILE)?;
         let mut lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -36,7 +36,7 @@ impl Kept {
         fs::write(FILE, text).context(FILE)
     }
 
-    pub fn count_of(&self, path: &str) -> Option<u64> {
+    pub fn count(&self, path: &str) -> Option<u64> {
         self.counts.iter().find(|(name, _)| name == path).map(|&(_, count)| count)
     }
 }
