@@ -1,4 +1,4 @@
-"""Event loops that take part."""
+"""The event loops under comparison."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from report import Contestant
 
 ASYNCIO = Contestant("asyncio", "peer")
 ASYNCIO_ON_POLL = Contestant("asyncio on poll", "peer")
-ASYNCIO_ON_OURS = Contestant("asyncio on pollset", "ours")
+ASYNCIO_ON_POLLSET = Contestant("asyncio on pollset", "ours")
 UVLOOP = Contestant("uvloop", "peer")
 GEVENT = Contestant("gevent", "peer")
 
@@ -28,11 +28,11 @@ def new_uvloop() -> Loop:
     return loop
 
 
-# Those with asyncio's interface.
+# The loops with asyncio's interface.
 LOOPS: dict[Contestant, Callable[[], Loop]] = {
     ASYNCIO: lambda: asyncio.SelectorEventLoop(selectors.DefaultSelector()),
     ASYNCIO_ON_POLL: lambda: asyncio.SelectorEventLoop(selectors.PollSelector()),
-    ASYNCIO_ON_OURS: lambda: asyncio.SelectorEventLoop(pollset.PollSelector()),
+    ASYNCIO_ON_POLLSET: lambda: asyncio.SelectorEventLoop(pollset.PollSelector()),
     UVLOOP: new_uvloop,
 }
 OPTIONAL = ["gevent", "uvloop"]
@@ -42,9 +42,9 @@ def missing() -> list[str]:
     return [name for name in OPTIONAL if importlib.util.find_spec(name) is None]
 
 
-def versions(contestants: Iterable[str]) -> dict[str, str]:
-    return {name: version(name) for name in contestants if name in OPTIONAL}
+def versions(subjects: Iterable[str]) -> dict[str, str]:
+    return {name: version(name) for name in subjects if name in OPTIONAL}
 
 
-def present(contestants: Iterable[Contestant]) -> list[Contestant]:
-    return [who for who in contestants if who.name not in missing()]
+def installed(subjects: Iterable[Contestant]) -> list[Contestant]:
+    return [subject for subject in subjects if subject.name not in missing()]
