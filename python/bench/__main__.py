@@ -107,7 +107,7 @@ def main() -> None:
             versions={
                 "Python": interpreter,
                 "pollset": pollset.__version__,
-                **loops.versions(series.contestant for chart in charts for series in chart.series),
+                **loops.versions(series.subject for chart in charts for series in chart.series),
             },
             charts=charts,
         )

@@ -13,7 +13,7 @@ from descriptors import pairs
 from loops import GEVENT, LOOPS, Loop, installed
 from measure import Repeated, Run
 from processes import processes
-from report import Chart, Contestant
+from report import Chart, Subject
 from subjects import SELECT, WATCHERS, Call, Watcher
 
 ACTIVE = 100
@@ -112,10 +112,10 @@ def run_child(set_up: Setup, size: int, pipe: Connection) -> None:
             pipe.send(repeated.sample() / EVENTS)
 
 
-BARE: dict[Contestant, Setup] = {
+BARE: dict[Subject, Setup] = {
     subject: partial(set_up_watcher, make) for subject, make in WATCHERS.items()
 }
-ON_LOOPS: dict[Contestant, Setup] = {
+ON_LOOPS: dict[Subject, Setup] = {
     **{subject: partial(set_up_loop, make) for subject, make in LOOPS.items()},
     GEVENT: set_up_gevent,
 }
@@ -139,14 +139,14 @@ def active_pipes(run: Run) -> list[Chart]:
     return [bare, loops]
 
 
-def in_turn(run: Run, size: int, setups: dict[Contestant, Setup]) -> dict[Contestant, list[float]]:
+def in_turn(run: Run, size: int, setups: dict[Subject, Setup]) -> dict[Subject, list[float]]:
     with processes() as start:
         children = {
             subject: start(partial(run_child, set_up, size))[1]
             for subject, set_up in setups.items()
             if subject is not SELECT or size <= 1000
         }
-        samples: dict[Contestant, list[float]] = {subject: [] for subject in children}
+        samples: dict[Subject, list[float]] = {subject: [] for subject in children}
         for child in children.values():
             child.recv()
         for subject in run.turns(children):

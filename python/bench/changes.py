@@ -13,7 +13,7 @@ import pollset
 from descriptors import first, none, second, socket_pair, sockets
 from idle_thread import also_beside_idle_thread
 from measure import Run
-from report import Chart, Contestant
+from report import Chart, Subject
 from subjects import (
     EPOLL,
     POLL,
@@ -63,7 +63,7 @@ def transient(run: Run) -> list[Chart]:
     chart = Chart("python-transient", title, "descriptors watched", "object")
     for size in run.over("new object", [1, 2, 3, 8]):
         with sockets(size, first) as fds:
-            calls: dict[Contestant, Call] = {
+            calls: dict[Subject, Call] = {
                 SELECT: partial(select.select, fds, (), (), 0),
                 POLL: partial(register_and_poll, select.poll, fds),
                 EPOLL: partial(register_and_poll, select.epoll, fds),

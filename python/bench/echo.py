@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, cast
 from loops import GEVENT, LOOPS, Loop, installed
 from measure import Run
 from processes import Main, Start, processes
-from report import Chart, Contestant
+from report import Chart, Subject
 from subjects import EPOLL, POLL, POLLSET, SELECTORS, WATCHERS, Watcher
 
 ACTIVE_CLIENTS = 100
@@ -81,11 +81,11 @@ def serve_bare(make: Callable[[], Watcher], pipe: Connection) -> None:
                 watcher.register(connection.fileno())
 
 
-ON_LOOPS: dict[Contestant, Main] = {
+ON_LOOPS: dict[Subject, Main] = {
     **{subject: partial(serve_on_loop, make) for subject, make in LOOPS.items()},
     GEVENT: serve_on_gevent,
 }
-BARE: dict[Contestant, Main] = {
+BARE: dict[Subject, Main] = {
     subject: partial(serve_bare, WATCHERS[subject]) for subject in (POLL, EPOLL, SELECTORS, POLLSET)
 }
 
@@ -196,7 +196,7 @@ def echo(run: Run) -> list[Chart]:
             servers = {
                 subject: ServerAndClients(start, main, idle) for subject, main in mains.items()
             }
-            samples: dict[Contestant, list[Sample]] = {subject: [] for subject in servers}
+            samples: dict[Subject, list[Sample]] = {subject: [] for subject in servers}
             for subject in run.turns(servers, rounds):
                 samples[subject].append(servers[subject].round(nanoseconds))
         for subject, subject_samples in samples.items():

@@ -11,13 +11,13 @@ from importlib.metadata import version
 from typing import Any
 
 import pollset
-from report import Contestant
+from report import Subject
 
-ASYNCIO = Contestant("asyncio", "peer")
-ASYNCIO_ON_POLL = Contestant("asyncio on poll", "peer")
-ASYNCIO_ON_POLLSET = Contestant("asyncio on pollset", "ours")
-UVLOOP = Contestant("uvloop", "peer")
-GEVENT = Contestant("gevent", "peer")
+ASYNCIO = Subject("asyncio", "peer")
+ASYNCIO_ON_POLL = Subject("asyncio on poll", "peer")
+ASYNCIO_ON_POLLSET = Subject("asyncio on pollset", "ours")
+UVLOOP = Subject("uvloop", "peer")
+GEVENT = Subject("gevent", "peer")
 
 Loop = asyncio.AbstractEventLoop
 
@@ -29,7 +29,7 @@ def new_uvloop() -> Loop:
 
 
 # The loops with asyncio's interface.
-LOOPS: dict[Contestant, Callable[[], Loop]] = {
+LOOPS: dict[Subject, Callable[[], Loop]] = {
     ASYNCIO: lambda: asyncio.SelectorEventLoop(selectors.DefaultSelector()),
     ASYNCIO_ON_POLL: lambda: asyncio.SelectorEventLoop(selectors.PollSelector()),
     ASYNCIO_ON_POLLSET: lambda: asyncio.SelectorEventLoop(pollset.PollSelector()),
@@ -46,5 +46,5 @@ def versions(subjects: Iterable[str]) -> dict[str, str]:
     return {name: version(name) for name in subjects if name in OPTIONAL}
 
 
-def installed(subjects: Iterable[Contestant]) -> list[Contestant]:
+def installed(subjects: Iterable[Subject]) -> list[Subject]:
     return [subject for subject in subjects if subject.name not in missing()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from report import Contestant
+from report import Subject
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -49,9 +49,7 @@ class Run:
         self.progress.update(task, completed=len(xs), description=title)
         self.progress.refresh()
 
-    def turns(
-        self, subjects: Iterable[Contestant], rounds: int | None = None
-    ) -> Iterator[Contestant]:
+    def turns(self, subjects: Iterable[Subject], rounds: int | None = None) -> Iterator[Subject]:
         """Yields each subject once per round; each round starts with another one."""
         order = list(subjects)
         rounds = rounds or self.rounds
@@ -63,13 +61,13 @@ class Run:
                 self.progress.refresh()
 
     def in_turn(
-        self, calls: Mapping[Contestant, Call], operations: int = 1
-    ) -> dict[Contestant, list[float]]:
+        self, calls: Mapping[Subject, Call], operations: int = 1
+    ) -> dict[Subject, list[float]]:
         """Repeats the call of each subject in turn. A sample is the CPU time per operation, in
         nanoseconds; `operations` is their number in one call.
         """
         repeated = {subject: Repeated(call) for subject, call in calls.items()}
-        samples: dict[Contestant, list[float]] = {subject: [] for subject in calls}
+        samples: dict[Subject, list[float]] = {subject: [] for subject in calls}
         for subject in self.turns(calls):
             samples[subject].append(repeated[subject].sample() / operations)
         return samples

@@ -17,7 +17,7 @@ import pollset
 from descriptors import eventfds, none
 from loops import ASYNCIO, ASYNCIO_ON_POLL, ASYNCIO_ON_POLLSET, LOOPS, Loop
 from measure import Run
-from report import Chart, Contestant
+from report import Chart, Subject
 from subjects import (
     EPOLL,
     POLL,
@@ -36,23 +36,23 @@ ENGINE_CHOICE = 0.05  # until pollset has settled on an engine
 CONTENTION = 0.02  # until pollset has noticed that other threads want the interpreter lock
 
 
-def as_reference(subject: Contestant) -> Contestant:
+def as_reference(subject: Subject) -> Subject:
     return subject._replace(kind="reference")
 
 
 # pollset is compared with the class that it replaces. The rest are references.
-SLEEP = Contestant("time.sleep", "reference")
-OBJECTS: dict[Contestant, Callable[[], Watcher]] = {
+SLEEP = Subject("time.sleep", "reference")
+OBJECTS: dict[Subject, Callable[[], Watcher]] = {
     POLL: WATCHERS[POLL],
     as_reference(EPOLL): WATCHERS[EPOLL],
     **{subject: WATCHERS[subject] for subject in (POLLSET, POLLSET_ON_POLL, POLLSET_ON_EPOLL)},
 }
-SELECTORS: dict[Contestant, Callable[[], Watcher]] = {
-    Contestant("selectors.PollSelector", "peer"): partial(Selector, selectors.PollSelector),
-    Contestant("selectors.EpollSelector", "reference"): partial(Selector, selectors.EpollSelector),
-    Contestant("pollset.PollSelector", "ours"): partial(Selector, pollset.PollSelector),
+SELECTORS: dict[Subject, Callable[[], Watcher]] = {
+    Subject("selectors.PollSelector", "peer"): partial(Selector, selectors.PollSelector),
+    Subject("selectors.EpollSelector", "reference"): partial(Selector, selectors.EpollSelector),
+    Subject("pollset.PollSelector", "ours"): partial(Selector, pollset.PollSelector),
 }
-ON_LOOPS: dict[Contestant, Callable[[], Loop]] = {
+ON_LOOPS: dict[Subject, Callable[[], Loop]] = {
     ASYNCIO_ON_POLL: LOOPS[ASYNCIO_ON_POLL],
     as_reference(ASYNCIO): LOOPS[ASYNCIO],
     ASYNCIO_ON_POLLSET: LOOPS[ASYNCIO_ON_POLLSET],
@@ -68,7 +68,7 @@ class Rates(NamedTuple):
 
 # Measures a round of that many seconds.
 Round = Callable[[float], Rates]
-Samples = Mapping[Contestant, list[Rates]]
+Samples = Mapping[Subject, list[Rates]]
 
 
 class Charts:
@@ -79,7 +79,7 @@ class Charts:
         name: str,
         title: str,
         x: str,
-        subjects: Iterable[Contestant],
+        subjects: Iterable[Subject],
         others: str = "round trips",
         polling: str = "calls",
     ) -> None:
@@ -144,9 +144,9 @@ def other_threads(run: Run) -> list[Chart]:
     ]
 
 
-def in_turn(run: Run, subjects: Mapping[Contestant, Round]) -> Samples:
+def in_turn(run: Run, subjects: Mapping[Subject, Round]) -> Samples:
     rounds, seconds = (3, 0.05) if run.quick else (11, 0.15)
-    samples: dict[Contestant, list[Rates]] = {subject: [] for subject in subjects}
+    samples: dict[Subject, list[Rates]] = {subject: [] for subject in subjects}
     for subject in run.turns(subjects, rounds):
         samples[subject].append(subjects[subject](seconds))
     return samples

@@ -9,7 +9,7 @@ import pollset
 from descriptors import eventfds, every, middle, none, share, sockets
 from idle_thread import also_beside_idle_thread
 from measure import Run
-from report import Chart, Contestant
+from report import Chart, Subject
 from subjects import POLLSET, SELECTORS, WATCHERS, Selector, Timeout, Watcher, watching
 
 
@@ -37,8 +37,8 @@ def time_waits(
     run: Run,
     fds: list[int],
     timeout: Timeout,
-    watchers: dict[Contestant, Callable[[], Watcher]] = WATCHERS,
-) -> dict[Contestant, list[float]]:
+    watchers: dict[Subject, Callable[[], Watcher]] = WATCHERS,
+) -> dict[Subject, list[float]]:
     with watching(fds, watchers) as made:
         return run.in_turn({subject: watcher.call(timeout) for subject, watcher in made.items()})
 
@@ -82,10 +82,10 @@ def audit(run: Run) -> list[Chart]:
     return their events in different forms, so compare how each grows with n. CPU time per call
     without a timeout.
     """
-    watchers: dict[Contestant, Callable[[], Watcher]] = {
+    watchers: dict[Subject, Callable[[], Watcher]] = {
         SELECTORS: WATCHERS[SELECTORS],
         POLLSET: WATCHERS[POLLSET],
-        Contestant("pollset.PollSelector", "ours"): partial(Selector, pollset.PollSelector),
+        Subject("pollset.PollSelector", "ours"): partial(Selector, pollset.PollSelector),
     }
     title = "Python: the audit at its default and at its slow rate"
     chart = Chart("python-audit", title, "descriptors watched", "wait")

@@ -13,7 +13,7 @@ from typing import Any
 import memory
 from descriptors import eventfds, none
 from measure import Run
-from report import Chart, Contestant
+from report import Chart, Subject
 from subjects import OBJECTS, new_registered, poll_once
 
 
@@ -30,7 +30,7 @@ def registration(run: Run) -> list[Chart]:
     times = Chart("python-registration", title, "descriptors watched", "descriptor")
     for size in run.over("registration", sizes):
         with eventfds(size, none) as fds:
-            samples: dict[Contestant, list[float]] = {subject: [] for subject in OBJECTS}
+            samples: dict[Subject, list[float]] = {subject: [] for subject in OBJECTS}
             for subject in run.turns(OBJECTS):
                 samples[subject].append(nanoseconds_to_register(OBJECTS[subject], fds) / size)
             times.add(size, samples)
@@ -57,7 +57,7 @@ def nanoseconds_to_register(make: Callable[[], Any], fds: list[int]) -> int:
     return duration
 
 
-def bytes_held(subject: Contestant, size: int) -> int:
+def bytes_held(subject: Subject, size: int) -> int:
     done = subprocess.run(
         [sys.executable, str(Path(memory.__file__)), subject.name, str(size)],
         env={**os.environ, "PYTHONMALLOC": "malloc"},

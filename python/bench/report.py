@@ -14,7 +14,7 @@ Kind = Literal["bare", "peer", "ours", "ours-forced", "reference"]
 Unit = Literal["nanoseconds", "bytes", "per-second"]
 
 
-class Contestant(NamedTuple):
+class Subject(NamedTuple):
     """A class, function or event loop under comparison."""
 
     name: str
@@ -29,7 +29,7 @@ class Point:
 
 @dataclass
 class Series:
-    contestant: str
+    subject: str
     kind: Kind
     points: list[Point] = field(default_factory=list)
 
@@ -43,14 +43,14 @@ class Chart:
     unit: Unit = "nanoseconds"
     series: list[Series] = field(default_factory=list)
 
-    def add(self, x: float, samples: Mapping[Contestant, list[float]]) -> None:
+    def add(self, x: float, samples: Mapping[Subject, list[float]]) -> None:
         """Adds a point at x to the series of each subject. The first point creates the series."""
         for subject, subject_samples in samples.items():
             self._series_of(subject).points.append(Point(x, subject_samples))
 
-    def _series_of(self, subject: Contestant) -> Series:
+    def _series_of(self, subject: Subject) -> Series:
         for series in self.series:
-            if series.contestant == subject.name:
+            if series.subject == subject.name:
                 return series
         self.series.append(Series(*subject))
         return self.series[-1]

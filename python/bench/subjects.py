@@ -10,19 +10,19 @@ from functools import partial
 from typing import Any, Optional, Protocol
 
 import pollset
-from report import Contestant
+from report import Subject
 
 Call = Callable[[], object]
 # None waits without limit, 0 does not wait. The unit, which differs, doesn't matter for these two.
 Timeout = Optional[int]
 
-SELECT = Contestant("select.select", "bare")
-POLL = Contestant("select.poll", "bare")
-EPOLL = Contestant("select.epoll", "bare")
-SELECTORS = Contestant("selectors", "peer")
-POLLSET = Contestant("pollset", "ours")
-POLLSET_ON_POLL = Contestant("pollset, poll forced", "ours-forced")
-POLLSET_ON_EPOLL = Contestant("pollset, epoll forced", "ours-forced")
+SELECT = Subject("select.select", "bare")
+POLL = Subject("select.poll", "bare")
+EPOLL = Subject("select.epoll", "bare")
+SELECTORS = Subject("selectors", "peer")
+POLLSET = Subject("pollset", "ours")
+POLLSET_ON_POLL = Subject("pollset, poll forced", "ours-forced")
+POLLSET_ON_EPOLL = Subject("pollset, epoll forced", "ours-forced")
 
 # select.select takes only descriptors below this.
 FD_SETSIZE = 1024
@@ -155,7 +155,7 @@ class Selector:
         self.object.close()
 
 
-WATCHERS: dict[Contestant, Callable[[], Watcher]] = {
+WATCHERS: dict[Subject, Callable[[], Watcher]] = {
     SELECT: Select,
     POLL: partial(Poll, select.poll),
     EPOLL: Epoll,
@@ -166,7 +166,7 @@ WATCHERS: dict[Contestant, Callable[[], Watcher]] = {
 }
 
 # The classes with register(); pollset only with its defaults.
-OBJECTS: dict[Contestant, Callable[[], Any]] = {
+OBJECTS: dict[Subject, Callable[[], Any]] = {
     POLL: select.poll,
     EPOLL: select.epoll,
     SELECTORS: selectors.DefaultSelector,
@@ -192,8 +192,8 @@ def poll_once(registered: Any) -> None:
 
 @contextmanager
 def watching(
-    fds: list[int], watchers: dict[Contestant, Callable[[], Watcher]] = WATCHERS
-) -> Iterator[dict[Contestant, Watcher]]:
+    fds: list[int], watchers: dict[Subject, Callable[[], Watcher]] = WATCHERS
+) -> Iterator[dict[Subject, Watcher]]:
     """A watcher of each subject that can watch these descriptors, with all of them registered."""
     made = {
         subject: make()

@@ -21,11 +21,11 @@ def show(console: Console, chart: Chart) -> None:
         medians = medians_of(series)
         widths = half_widths_of(series)
         cells = [f"{medians[x]:,.0f} ±{widths[x]:,.0f}" if x in medians else "" for x in xs]
-        table.add_row(series.contestant, *cells, style="bold" if series.kind == "ours" else None)
+        table.add_row(series.subject, *cells, style="bold" if series.kind == "ours" else None)
     others = [series for series in chart.series if series.kind in ("bare", "peer")]
     for series in chart.series:
         if series.kind == "ours" and others:
-            table.add_row(f"{series.contestant} / best other", *ratios(chart, series, others, xs))
+            table.add_row(f"{series.subject} / best other", *ratios(chart, series, others, xs))
     console.print(f"{chart.title}; {unit}")
     console.print(table)
 

@@ -99,7 +99,6 @@ pub enum Unit {
 #[derive(Serialize, Deserialize)]
 pub struct Series {
     /// The name in the legend.
-    #[serde(rename = "contestant")]
     pub subject: String,
     pub kind: Kind,
     pub points: Vec<Point>,
