@@ -1,7 +1,7 @@
 //! Counts the bytes that a function leaves allocated on the heap.
 //!
 //! The global allocator passes every request to the system's allocator unchanged, `realloc` and
-//! `alloc_zeroed` included: so vectors still grow in ptr and zeroed pages still come from the
+//! `alloc_zeroed` included: so vectors still grow in place and zeroed pages still come from the
 //! kernel. An allocator that implemented these itself would add its own cost to the measurements.
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -115,7 +115,7 @@ pub enum Kind {
     Ours,
     /// pollset with a setting that programs need not change.
     OursForced,
-    /// Shown for comparison only: pollset is not judged by it.
+    /// Shown for comparison only: pollset is not compared with it.
     Reference,
 }
 

@@ -56,7 +56,7 @@ pub fn png(svg: &str) -> Result<Vec<u8>> {
     Ok(pixels.encode_png()?)
 }
 
-/// Such as "time per wait, lower is better"; without the better direction if pollset is not compared.
+/// Such as "time per wait, lower is better"; "time per wait" if pollset is not compared.
 pub fn subtitle(chart: &Chart) -> String {
     let y = &chart.y;
     let (measured, better) = match chart.unit {
