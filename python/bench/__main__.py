@@ -1,7 +1,8 @@
-"""What pollset costs from Python, beside what there is besides it.
+"""Measures pollset and the standard library's ways to wait for descriptors. For Linux.
 
-The contestants take turns in one run, on the same descriptors. Prints a table of medians for each
-workload, writes every sample as JSON, and draws charts of all reports in the folder. For Linux.
+All subjects of a workload are measured in one run, round by round in turn, on the same descriptors.
+Prints a table of medians for each workload, writes all samples as JSON, and draws charts of all
+reports in the folder.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import loops
 import pollset
 from active_pipes import active_pipes
 from changes import churn, modify, transient
-from descriptors import allow_many
+from descriptors import raise_limit
 from echo import echo
 from measure import Run
 from other_threads import other_threads
@@ -54,28 +55,28 @@ def description_of(workload: str) -> str:
 
 
 def parse_arguments() -> argparse.Namespace:
-    described = (
+    descriptions = (
         f"{name}:\n{textwrap.indent(textwrap.fill(description_of(name), 76), '  ')}"
         for name in WORKLOADS
     )
     parser = argparse.ArgumentParser(
         prog="python python/bench",
         description=__doc__,
-        epilog="workloads:\n\n" + "\n\n".join(described),
+        epilog="workloads:\n\n" + "\n\n".join(descriptions),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "workloads", nargs="*", metavar="WORKLOAD", help="what to measure; all if none is named"
+        "workloads", nargs="*", metavar="WORKLOAD", help="workloads to measure (default: all)"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="few rounds, no more than 1,000 of anything"
+        "--quick", action="store_true", help="measure fewer rounds, and sizes up to 1,000"
     )
     parser.add_argument(
         "--into",
         type=Path,
         default=CHECKOUT / "target" / "benchmarks",
         metavar="FOLDER",
-        help="for the reports and charts; target/benchmarks of the checkout if not given",
+        help="folder for reports and charts (default: target/benchmarks of the checkout)",
     )
     arguments = parser.parse_args()
     for name in arguments.workloads:
@@ -86,12 +87,12 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse_arguments()
-    allow_many()
-    # Tables that are read later, from a file, are as wide as they need to be.
+    raise_limit()
+    # Tables in a file are not cut to the width of a terminal.
     width = None if sys.stdout.isatty() else 160
     console = Console(width=width, markup=False, emoji=False, highlight=False)
     for name in loops.missing():
-        console.print(f"without {name}, which is not installed")
+        console.print(f"without {name}: it is not installed")
     interpreter = f"{platform.python_implementation()} {platform.python_version()}"
     for workload in arguments.workloads or WORKLOADS:
         run = Run(arguments.quick, Console(stderr=True))
@@ -106,12 +107,12 @@ def main() -> None:
             versions={
                 "Python": interpreter,
                 "pollset": pollset.__version__,
-                **loops.versions(series.contestant for chart in charts for series in chart.series),
+                **loops.versions(series.subject for chart in charts for series in chart.series),
             },
             charts=charts,
         )
         report.write(arguments.into)
-        console.print(f"\n{workload}: {report.description}\n\n{report.circumstances()}\n")
+        console.print(f"\n{workload}: {report.description}\n\n{report.environment()}\n")
         for chart in charts:
             show(console, chart)
     draw(arguments.into.resolve())
@@ -120,7 +121,7 @@ def main() -> None:
 def draw(folder: Path) -> None:
     command = shlex.split("cargo run --release -q -p pollset-bench -- --draw --into")
     command.append(str(folder))
-    problem = f"The samples are in {folder}. They were not drawn by, in {CHECKOUT}:"
+    problem = f"The samples are in {folder}. To draw them, run in {CHECKOUT}:"
     if shutil.which("cargo") is None:
         print(f"There is no cargo. {problem}", shlex.join(command), sep="\n")
     elif subprocess.run(command, cwd=CHECKOUT).returncode:

@@ -1,4 +1,4 @@
-"""The benchmark that libevent came with: many pipes, of which some are active."""
+"""The benchmark of libevent: many pipes, some of which are active."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
-from contestants import MAKERS, SELECT, Call, Watcher
 from descriptors import pairs
-from loops import GEVENT, LOOPS, Loop, present
+from loops import GEVENT, LOOPS, Loop, installed
 from measure import Repeated, Run
 from processes import processes
-from report import Chart, Contestant
+from report import Chart, Subject
+from subjects import SELECT, WATCHERS, Call, Watcher
 
 ACTIVE = 100
 WRITES = 1000
@@ -22,7 +22,7 @@ EVENTS = ACTIVE + WRITES
 
 
 class Pipes:
-    """Read from one of them, and another one becomes readable, until the writes are spent."""
+    """For each byte read from a pipe one is written to another pipe, WRITES times in all."""
 
     def __init__(self, readers: list[int], writers: list[int]) -> None:
         self.readers = readers
@@ -36,7 +36,7 @@ class Pipes:
         for writer in self.starts:
             os.write(writer, b"e")
 
-    def readable(self, reader: int) -> None:
+    def on_readable(self, reader: int) -> None:
         os.read(reader, 1)
         self.events_left -= 1
         if self.writes_left:
@@ -44,49 +44,49 @@ class Pipes:
             os.write(self.next[reader], b"e")
 
 
-# Makes of the pipes a call that spends them.
-Player = Callable[[Pipes], Call]
+# Watches the pipes, and returns a call that handles EVENTS events.
+Setup = Callable[[Pipes], Call]
 
 
-def watch(make: Callable[[], Watcher], pipes: Pipes) -> Call:
+def set_up_watcher(make: Callable[[], Watcher], pipes: Pipes) -> Call:
     watcher = make()
     for reader in pipes.readers:
         watcher.register(reader)
 
-    def spend() -> None:
+    def handle_events() -> None:
         pipes.begin()
         while pipes.events_left:
             for reader in watcher.ready():
-                pipes.readable(reader)
+                pipes.on_readable(reader)
 
-    return spend
+    return handle_events
 
 
-def run_loop(make: Callable[[], Loop], pipes: Pipes) -> Call:
+def set_up_loop(make: Callable[[], Loop], pipes: Pipes) -> Call:
     loop = make()
 
     def on_readable(reader: int) -> None:
-        pipes.readable(reader)
+        pipes.on_readable(reader)
         if not pipes.events_left:
             loop.stop()
 
     for reader in pipes.readers:
         loop.add_reader(reader, on_readable, reader)
 
-    def spend() -> None:
+    def handle_events() -> None:
         pipes.begin()
         loop.run_forever()
 
-    return spend
+    return handle_events
 
 
-def run_gevent(pipes: Pipes) -> Call:
+def set_up_gevent(pipes: Pipes) -> Call:
     gevent: Any = importlib.import_module("gevent")
     events: Any = importlib.import_module("gevent.event")
     done = events.Event()
 
     def on_readable(reader: int) -> None:
-        pipes.readable(reader)
+        pipes.on_readable(reader)
         if not pipes.events_left:
             done.set()
 
@@ -94,60 +94,62 @@ def run_gevent(pipes: Pipes) -> Call:
     for reader, watcher in zip(pipes.readers, watchers):
         watcher.start(on_readable, reader)
 
-    def spend() -> None:
+    def handle_events() -> None:
         done.clear()
         pipes.begin()
         done.wait()
 
-    return spend
+    return handle_events
 
 
-def play(player: Player, size: int, pipe: Connection) -> None:
+def run_child(set_up: Setup, size: int, pipe: Connection) -> None:
+    """Sends a sample for each message that it receives: nanoseconds per event."""
     with pairs(size, os.pipe) as (readers, writers):
-        repeated = Repeated(player(Pipes(readers, writers)))
+        repeated = Repeated(set_up(Pipes(readers, writers)))
         pipe.send("ready")
         while True:
             pipe.recv()
             pipe.send(repeated.sample() / EVENTS)
 
 
-BARE: dict[Contestant, Player] = {who: partial(watch, make) for who, make in MAKERS.items()}
-ON_LOOPS: dict[Contestant, Player] = {
-    **{who: partial(run_loop, make) for who, make in LOOPS.items()},
-    GEVENT: run_gevent,
+BARE: dict[Subject, Setup] = {
+    subject: partial(set_up_watcher, make) for subject, make in WATCHERS.items()
+}
+ON_LOOPS: dict[Subject, Setup] = {
+    **{subject: partial(set_up_loop, make) for subject, make in LOOPS.items()},
+    GEVENT: set_up_gevent,
 }
 
 
 def active_pipes(run: Run) -> list[Chart]:
-    """n pipes, of which a hundred are active: the benchmark of libevent. For each event a byte is
-    read and one is written to another pipe, until a thousand writes are spent, and then until all
-    is read. Processor time an event, the read and the write included. Each contestant has a process
-    and pipes of its own, and takes its turn. The event loops call a function for each event.
+    """The benchmark of libevent: n pipes, a hundred of which are readable. For each byte read one
+    is written to another pipe, until a thousand bytes have been written; then the rest is read. CPU
+    time per byte, reading and writing included. Each subject has its own process and pipes, and the
+    processes take turns. The event loops call a function for each event.
     """
     title = "Python: n pipes, 100 active"
-    bare = Chart("python-active-pipes", title, "pipes", "a byte")
-    loops = Chart("python-active-pipes-loops", f"{title}, event loops", "pipes", "a byte")
+    bare = Chart("python-active-pipes", title, "pipes", "byte")
+    loops = Chart("python-active-pipes-loops", f"{title}, event loops", "pipes", "byte")
     sizes = run.sizes(100, 300, 1000, 3000, 9000)
     for size in run.over("pipes", sizes):
         bare.add(size, in_turn(run, size, BARE))
     for size in run.over("pipes, event loops", sizes):
-        loops.add(size, in_turn(run, size, {who: ON_LOOPS[who] for who in present(ON_LOOPS)}))
+        setups = {subject: ON_LOOPS[subject] for subject in installed(ON_LOOPS)}
+        loops.add(size, in_turn(run, size, setups))
     return [bare, loops]
 
 
-def in_turn(
-    run: Run, size: int, players: dict[Contestant, Player]
-) -> dict[Contestant, list[float]]:
+def in_turn(run: Run, size: int, setups: dict[Subject, Setup]) -> dict[Subject, list[float]]:
     with processes() as start:
         children = {
-            who: start(partial(play, player, size))[1]
-            for who, player in players.items()
-            if who is not SELECT or size <= 1000
+            subject: start(partial(run_child, set_up, size))[1]
+            for subject, set_up in setups.items()
+            if subject is not SELECT or size <= 1000
         }
-        samples: dict[Contestant, list[float]] = {who: [] for who in children}
+        samples: dict[Subject, list[float]] = {subject: [] for subject in children}
         for child in children.values():
             child.recv()
-        for who in run.turns(children):
-            children[who].send("go")
-            samples[who].append(children[who].recv())
+        for subject in run.turns(children):
+            children[subject].send("go")
+            samples[subject].append(children[subject].recv())
     return samples

@@ -1,4 +1,4 @@
-"""Descriptors to watch, of which some are readable, for good."""
+"""Open descriptors to watch, some of which are readable and stay so."""
 
 from __future__ import annotations
 
@@ -10,52 +10,54 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+# From the index of a descriptor.
 IsReady = Callable[[int], bool]
 
 
-def allow_many() -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+def raise_limit() -> None:
+    """Raises the limit of open descriptors as far as this process may."""
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
 
 
-def none(member: int) -> bool:
+def none(index: int) -> bool:
     return False
 
 
-def every(member: int) -> bool:
+def every(index: int) -> bool:
     return True
 
 
-def first(member: int) -> bool:
-    return member == 0
+def first(index: int) -> bool:
+    return index == 0
 
 
-def first_but_one(member: int) -> bool:
-    return member == 1
+def second(index: int) -> bool:
+    return index == 1
 
 
 def middle(size: int) -> IsReady:
-    return lambda member: member == size // 2
+    return lambda index: index == size // 2
 
 
 def share(size: int, ready: int) -> IsReady:
-    """So many of them, evenly spread."""
-    return lambda member: member * ready // size != (member + 1) * ready // size
+    """`ready` of `size`, evenly spread."""
+    return lambda index: index * ready // size != (index + 1) * ready // size
 
 
 @contextmanager
 def sockets(size: int, is_ready: IsReady) -> Iterator[list[int]]:
-    """One end of each of so many socket pairs."""
+    """The near ends of socket pairs."""
     with pairs(size, socket_pair) as (near, far):
-        for member, fd in enumerate(far):
-            if is_ready(member):
+        for index, fd in enumerate(far):
+            if is_ready(index):
                 os.write(fd, b"!")
         yield near
 
 
 @contextmanager
 def pairs(size: int, make: Callable[[], tuple[int, int]]) -> Iterator[tuple[list[int], list[int]]]:
-    """The near and the far ends of so many. The near ones have low numbers, for select.select."""
+    """The near and the far ends. The near ends have low numbers, for select.select."""
     near, far = [], []
     try:
         for _ in range(size):
@@ -75,17 +77,17 @@ def socket_pair() -> tuple[int, int]:
 
 
 @contextmanager
-def single(size: int, is_ready: IsReady) -> Iterator[list[int]]:
-    """One descriptor each: eventfds, or before Python 3.10 duplicates of the ends of two pipes."""
+def eventfds(size: int, is_ready: IsReady) -> Iterator[list[int]]:
+    """One descriptor each. Before Python 3.10, duplicates of the ends of two pipes."""
     pipes: tuple[int, ...] = ()
     if sys.version_info >= (3, 10):
-        numbers = [os.eventfd(is_ready(member)) for member in range(size)]
+        fds = [os.eventfd(is_ready(index)) for index in range(size)]
     else:
         silent, _, readable, writer = pipes = (*os.pipe(), *os.pipe())
         os.write(writer, b"!")
-        numbers = [os.dup(readable if is_ready(member) else silent) for member in range(size)]
+        fds = [os.dup(readable if is_ready(index) else silent) for index in range(size)]
     try:
-        yield numbers
+        yield fds
     finally:
-        for fd in (*numbers, *pipes):
+        for fd in (*fds, *pipes):
             os.close(fd)

@@ -1,4 +1,4 @@
-"""An echo server with clients that talk and more that are idle."""
+"""An echo server with active and idle clients."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from contestants import EPOLL, MAKERS, OURS, POLL, SELECTORS, Watcher
-from loops import GEVENT, LOOPS, Loop, present
+from loops import GEVENT, LOOPS, Loop, installed
 from measure import Run
-from processes import Role, Start, processes
-from report import Chart, Contestant
+from processes import Main, Start, processes
+from report import Chart, Subject
+from subjects import EPOLL, POLL, POLLSET, SELECTORS, WATCHERS, Watcher
 
-TALKERS = 100
+ACTIVE_CLIENTS = 100
 MESSAGE = b"a message of thirty-two bytes..."
 ADDRESS = ("127.0.0.1", 0)
 BACKLOG = 4096
 
 
 class Echo(asyncio.BufferedProtocol):
-    """Has a buffer of its own: the one of 256 KiB that asyncio otherwise makes for each message
-    costs several times as much as all the rest, or nothing, as the memory allocator is disposed.
+    """With a buffer of its own. By default asyncio allocates 256 KiB for each message, which costs
+    nothing or several times as much as all else, depending on the state of the allocator.
     """
 
     transport: asyncio.Transport
@@ -81,63 +81,64 @@ def serve_bare(make: Callable[[], Watcher], pipe: Connection) -> None:
                 watcher.register(connection.fileno())
 
 
-ON_LOOPS: dict[Contestant, Role] = {
-    **{who: partial(serve_on_loop, make) for who, make in LOOPS.items()},
+ON_LOOPS: dict[Subject, Main] = {
+    **{subject: partial(serve_on_loop, make) for subject, make in LOOPS.items()},
     GEVENT: serve_on_gevent,
 }
-BARE: dict[Contestant, Role] = {
-    who: partial(serve_bare, MAKERS[who]) for who in (POLL, EPOLL, SELECTORS, OURS)
+BARE: dict[Subject, Main] = {
+    subject: partial(serve_bare, WATCHERS[subject]) for subject in (POLL, EPOLL, SELECTORS, POLLSET)
 }
 
 
-class Talk(NamedTuple):
-    """What the talkers have seen. Times are in nanoseconds."""
+class RoundStats(NamedTuple):
+    """Statistics of a round, as the clients measure them. Times are in nanoseconds."""
 
     messages: int
     duration: int
     median: float  # of the round trips
-    percentile_99: float
+    percentile_99: float  # of the round trips
 
 
-def crowd(address: tuple[str, int], idle: int, pipe: Connection) -> None:
-    """The clients: have the talkers talk for as long as the pipe says, again and again."""
+def run_clients(address: tuple[str, int], idle: int, pipe: Connection) -> None:
+    """Runs a round for each duration that it receives, and sends the statistics of the round."""
     connections = []
-    for number in range(idle + TALKERS):
+    for index in range(idle + ACTIVE_CLIENTS):
         connection = socket.create_connection(address)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connections.append(connection)
-        if number % 100 == 99:  # the server has accepted all of them when it answers the last
-            talk([connection], 0)
-    talkers = connections[idle:]
+        # An echo on the newest connection shows that the server has accepted all.
+        if index % 100 == 99:
+            exchange([connection], 0)
+    active = connections[idle:]
     pipe.send("connected")
     while True:
-        pipe.send(talk(talkers, pipe.recv()))
+        pipe.send(exchange(active, pipe.recv()))
 
 
-def talk(talkers: list[socket.socket], nanoseconds: int) -> Talk:
-    """Each sends its next message when it has the last one back."""
+def exchange(connections: list[socket.socket], nanoseconds: int) -> RoundStats:
+    """Each client sends its next message when it has received the last one back."""
     with select.epoll() as epoll:
-        by_number = {talker.fileno(): talker for talker in talkers}
+        by_fd = {connection.fileno(): connection for connection in connections}
         start = time.perf_counter_ns()
-        sent_at = dict.fromkeys(by_number, start)
-        for number, talker in by_number.items():
-            epoll.register(number, select.EPOLLIN)
-            talker.send(MESSAGE)
+        sent_at = dict.fromkeys(by_fd, start)
+        for fd, connection in by_fd.items():
+            epoll.register(fd, select.EPOLLIN)
+            connection.send(MESSAGE)
         round_trips = []
         while sent_at:
-            for number, _ in epoll.poll():
-                talker = by_number[number]
-                answer = talker.recv(4096)
-                assert answer == MESSAGE
+            for fd, _ in epoll.poll():
+                connection = by_fd[fd]
+                reply = connection.recv(4096)
+                assert reply == MESSAGE
                 now = time.perf_counter_ns()
-                round_trips.append(now - sent_at[number])
+                round_trips.append(now - sent_at[fd])
                 if now - start < nanoseconds:
-                    sent_at[number] = now
-                    talker.send(MESSAGE)
+                    sent_at[fd] = now
+                    connection.send(MESSAGE)
                 else:
-                    del sent_at[number]
+                    del sent_at[fd]
     round_trips.sort()
-    return Talk(
+    return RoundStats(
         len(round_trips),
         now - start,
         round_trips[len(round_trips) // 2],
@@ -146,68 +147,71 @@ def talk(talkers: list[socket.socket], nanoseconds: int) -> Talk:
 
 
 class Sample(NamedTuple):
-    messages_a_second: float
-    processor_time: float  # of the server, for a message
+    messages_per_second: float
+    cpu_time: float  # of the server, per message
     median: float
     percentile_99: float
 
 
-class Party:
-    """A server and its clients."""
+class ServerAndClients:
+    def __init__(self, start: Start, server: Main, idle: int) -> None:
+        self.server_pid, pipe = start(server)
+        _, self.clients = start(partial(run_clients, pipe.recv(), idle))
+        self.clients.recv()
 
-    def __init__(self, start: Start, server: Role, idle: int) -> None:
-        self.server, pipe = start(server)
-        _, self.crowd = start(partial(crowd, pipe.recv(), idle))
-        self.crowd.recv()
-
-    def talk(self, nanoseconds: int) -> Sample:
-        before = processor_time(self.server)
-        self.crowd.send(nanoseconds)
-        talk: Talk = self.crowd.recv()
-        taken = processor_time(self.server) - before
+    def round(self, nanoseconds: int) -> Sample:
+        before = cpu_time(self.server_pid)
+        self.clients.send(nanoseconds)
+        stats: RoundStats = self.clients.recv()
+        cpu = cpu_time(self.server_pid) - before
         return Sample(
-            talk.messages * 1e9 / talk.duration,
-            taken / talk.messages,
-            talk.median,
-            talk.percentile_99,
+            stats.messages * 1e9 / stats.duration,
+            cpu / stats.messages,
+            stats.median,
+            stats.percentile_99,
         )
 
 
-def processor_time(pid: int) -> int:
+def cpu_time(pid: int) -> int:
+    """Nanoseconds of user and system time of the process so far."""
     nanoseconds, *_ = Path(f"/proc/{pid}/schedstat").read_text().split()
     return int(nanoseconds)
 
 
 def echo(run: Run) -> list[Chart]:
-    """A TCP server in one thread that sends back what it receives, with a hundred clients that send
-    32 bytes and wait for the answer, again and again, and more that are idle. Messages a second;
-    the processor time that the server takes for a message, which other programs on the
-    machine disturb the least; the median and the 99th percentile of the round trips of each round.
-    Each server and its clients are two processes of their own. All servers are there at the same
-    time, and are talked to in turns. Without an event loop are loops of a few lines. gevent may
-    answer some clients many times before it comes to the others, and its median is low then.
+    """A single-threaded TCP server echoes what it receives. A hundred active clients send 32 bytes
+    and wait for the reply, again and again; more clients are idle. Messages per second; the CPU
+    time of the server per message, the figure that other programs on the machine disturb least; the
+    median and the 99th percentile of the round trips of each round. Each server and its clients are
+    two processes. The servers of all subjects run during the whole measurement, and their clients
+    take turns. The servers without an event loop are loops of a few lines. gevent may serve some
+    clients many times before it serves the others; its median is low then.
     """
-    loops = charts("python-echo", "Python: echo server on an event loop")
-    bare = charts("python-echo-bare", "Python: echo server without an event loop")
-    servers = {**{who: ON_LOOPS[who] for who in present(ON_LOOPS)}, **BARE}
+    loops = new_charts("python-echo", "Python: echo server on an event loop")
+    bare = new_charts("python-echo-bare", "Python: echo server without an event loop")
+    mains = {**{subject: ON_LOOPS[subject] for subject in installed(ON_LOOPS)}, **BARE}
     rounds, nanoseconds = (3, 100_000_000) if run.quick else (15, 500_000_000)
-    for idle in run.over("beside idle clients", run.sizes(0, 1000, 9000)):
+    for idle in run.over("idle clients", run.sizes(0, 1000, 9000)):
         with processes() as start:
-            parties = {who: Party(start, server, idle) for who, server in servers.items()}
-            samples: dict[Contestant, list[Sample]] = {who: [] for who in parties}
-            for who in run.turns(parties, rounds):
-                samples[who].append(parties[who].talk(nanoseconds))
-        for who, its in samples.items():
-            for chart, measure in zip(bare if who in BARE else loops, zip(*its)):
-                chart.add(idle, {who: list(measure)})
+            servers = {
+                subject: ServerAndClients(start, main, idle) for subject, main in mains.items()
+            }
+            samples: dict[Subject, list[Sample]] = {subject: [] for subject in servers}
+            for subject in run.turns(servers, rounds):
+                samples[subject].append(servers[subject].round(nanoseconds))
+        for subject, subject_samples in samples.items():
+            charts = bare if subject in BARE else loops
+            for chart, statistic in zip(charts, zip(*subject_samples)):
+                chart.add(idle, {subject: list(statistic)})
     return [*loops, *bare]
 
 
-def charts(name: str, title: str) -> list[Chart]:
-    """In the order of a sample."""
+def new_charts(name: str, title: str) -> list[Chart]:
+    """A chart for each field of a Sample."""
+    x = "idle connections"
     return [
-        Chart(name, f"{title}: messages", "idle connections", "messages", "per-second"),
-        Chart(f"{name}-processor", f"{title}: processor time", "idle connections", "a message"),
-        Chart(f"{name}-median", f"{title}: median round trip", "idle connections", "a round trip"),
-        Chart(f"{name}-99", f"{title}: 99th percentile", "idle connections", "a round trip"),
+        Chart(name, f"{title}: messages", x, "messages", "per-second"),
+        Chart(f"{name}-processor", f"{title}: CPU time of the server", x, "message"),
+        Chart(f"{name}-median", f"{title}: median round trip", x, "round trip"),
+        Chart(f"{name}-99", f"{title}: 99th percentile round trip", x, "round trip"),
     ]

@@ -1,4 +1,4 @@
-"""Event loops that take part."""
+"""The event loops under comparison."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from importlib.metadata import version
 from typing import Any
 
 import pollset
-from report import Contestant
+from report import Subject
 
-ASYNCIO = Contestant("asyncio", "peer")
-ASYNCIO_ON_POLL = Contestant("asyncio on poll", "peer")
-ASYNCIO_ON_OURS = Contestant("asyncio on pollset", "ours")
-UVLOOP = Contestant("uvloop", "peer")
-GEVENT = Contestant("gevent", "peer")
+ASYNCIO = Subject("asyncio", "peer")
+ASYNCIO_ON_POLL = Subject("asyncio on poll", "peer")
+ASYNCIO_ON_POLLSET = Subject("asyncio on pollset", "ours")
+UVLOOP = Subject("uvloop", "peer")
+GEVENT = Subject("gevent", "peer")
 
 Loop = asyncio.AbstractEventLoop
 
@@ -28,11 +28,11 @@ def new_uvloop() -> Loop:
     return loop
 
 
-# Those with asyncio's interface.
-LOOPS: dict[Contestant, Callable[[], Loop]] = {
+# The loops with asyncio's interface.
+LOOPS: dict[Subject, Callable[[], Loop]] = {
     ASYNCIO: lambda: asyncio.SelectorEventLoop(selectors.DefaultSelector()),
     ASYNCIO_ON_POLL: lambda: asyncio.SelectorEventLoop(selectors.PollSelector()),
-    ASYNCIO_ON_OURS: lambda: asyncio.SelectorEventLoop(pollset.PollSelector()),
+    ASYNCIO_ON_POLLSET: lambda: asyncio.SelectorEventLoop(pollset.PollSelector()),
     UVLOOP: new_uvloop,
 }
 OPTIONAL = ["gevent", "uvloop"]
@@ -42,9 +42,9 @@ def missing() -> list[str]:
     return [name for name in OPTIONAL if importlib.util.find_spec(name) is None]
 
 
-def versions(contestants: Iterable[str]) -> dict[str, str]:
-    return {name: version(name) for name in contestants if name in OPTIONAL}
+def versions(subjects: Iterable[str]) -> dict[str, str]:
+    return {name: version(name) for name in subjects if name in OPTIONAL}
 
 
-def present(contestants: Iterable[Contestant]) -> list[Contestant]:
-    return [who for who in contestants if who.name not in missing()]
+def installed(subjects: Iterable[Subject]) -> list[Subject]:
+    return [subject for subject in subjects if subject.name not in missing()]

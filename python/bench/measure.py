@@ -1,24 +1,24 @@
-"""Contestants measured in turn within one run."""
+"""Rounds: the subjects of a benchmark take turns within one run."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from report import Contestant
+from report import Subject
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-# In nanoseconds. The clock by which ours looks for closed descriptors ticks every 4 ms: rounds are
-# longer, so that each has its part of that.
+# In nanoseconds. The coarse clock that paces pollset's audit ticks every 4 ms: a round is longer,
+# so that each has its share of the audit.
 ROUND = 5_000_000
-WARM_UP = 50_000_000  # until ours has chosen its engine
+WARM_UP = 50_000_000  # until pollset has settled on an engine
 
 Call = Callable[[], object]
 
 
 class Run:
-    """How much is measured, and how far it has come."""
+    """Settings and progress of a run."""
 
     def __init__(self, quick: bool, console: Console) -> None:
         self.quick = quick
@@ -31,28 +31,27 @@ class Run:
             console=console,
             transient=True,
             disable=not console.is_terminal,
-            auto_refresh=False,  # by a thread, which would take the interpreter lock meanwhile
+            auto_refresh=False,  # it needs a thread, which would contend for the interpreter lock
         )
 
     def sizes(self, *sizes: int) -> list[int]:
+        """The sizes to measure. A quick run leaves out those above 1,000."""
         return [size for size in sizes if size <= 1000] if self.quick else list(sizes)
 
-    def over(self, title: str, places: Iterable[int]) -> Iterator[int]:
-        """Each of them, with a bar that turns() moves on."""
-        places = list(places)
-        task = self.progress.add_task(title, total=len(places))
-        for done, place in enumerate(places):
-            self.progress.update(task, completed=done, description=f"{title}: {place:,}")
+    def over(self, title: str, xs: Iterable[int]) -> Iterator[int]:
+        """Yields each x, and shows a progress bar that turns() advances."""
+        xs = list(xs)
+        task = self.progress.add_task(title, total=len(xs))
+        for done, x in enumerate(xs):
+            self.progress.update(task, completed=done, description=f"{title}: {x:,}")
             self.progress.refresh()
-            yield place
-        self.progress.update(task, completed=len(places), description=title)
+            yield x
+        self.progress.update(task, completed=len(xs), description=title)
         self.progress.refresh()
 
-    def turns(
-        self, contestants: Iterable[Contestant], rounds: int | None = None
-    ) -> Iterator[Contestant]:
-        """Whose turn it is, round by round; nobody is always the first."""
-        order = list(contestants)
+    def turns(self, subjects: Iterable[Subject], rounds: int | None = None) -> Iterator[Subject]:
+        """Yields each subject once per round; each round starts with another one."""
+        order = list(subjects)
         rounds = rounds or self.rounds
         for _ in range(rounds):
             yield from order
@@ -62,42 +61,47 @@ class Run:
                 self.progress.refresh()
 
     def in_turn(
-        self, calls: Mapping[Contestant, Call], things: int = 1
-    ) -> dict[Contestant, list[float]]:
-        """Nanoseconds a call of each, in each round; or a thing, if a call does several."""
-        repeated = {contestant: Repeated(call) for contestant, call in calls.items()}
-        samples: dict[Contestant, list[float]] = {contestant: [] for contestant in calls}
-        for contestant in self.turns(calls):
-            samples[contestant].append(repeated[contestant].sample() / things)
+        self, calls: Mapping[Subject, Call], operations: int = 1
+    ) -> dict[Subject, list[float]]:
+        """Repeats the call of each subject in turn. A sample is the CPU time per operation, in
+        nanoseconds; `operations` is their number in one call.
+        """
+        repeated = {subject: Repeated(call) for subject, call in calls.items()}
+        samples: dict[Subject, list[float]] = {subject: [] for subject in calls}
+        for subject in self.turns(calls):
+            samples[subject].append(repeated[subject].sample() / operations)
         return samples
 
 
 class Repeated:
-    """A call that is repeated until a round is over, warmed up."""
+    """A warmed-up call, with the number of repetitions that fill a round."""
 
     def __init__(self, call: Call) -> None:
         self.call = call
         spent, count = 0, 1
         while spent < WARM_UP:
-            taken = timed(call, count)
-            spent += taken
-            if taken < ROUND:
+            duration = cpu_time(call, count)
+            spent += duration
+            if duration < ROUND:
                 count *= 2
-        # Only now: ours may have filled its epoll instance in the last of these.
-        while (taken := timed(call, count)) < ROUND:
+        # Not derived from the loop above: pollset may have created its epoll instance in it.
+        while (duration := cpu_time(call, count)) < ROUND:
             count *= 2
-        self.count = max(1, count * ROUND // taken)
+        self.count = max(1, count * ROUND // duration)
 
     def sample(self) -> float:
-        """Nanoseconds a call."""
-        # Not timed: it gets the caches back from the others, and does what became due for ours
-        # while they had their turn. What becomes due in this round is part of what it costs.
-        timed(self.call, max(2, self.count // 4))
-        return timed(self.call, self.count) / self.count
+        """Nanoseconds per call."""
+        # Not timed: it warms the caches up again, and makes the checks of pollset's audit that fell
+        # due during the other subjects' turns. Those that fall due in this round are part of its
+        # cost.
+        cpu_time(self.call, max(2, self.count // 4))
+        return cpu_time(self.call, self.count) / self.count
 
 
-def timed(call: Call, count: int) -> int:
-    """Of the processor: no call sleeps, and so other programs on the machine disturb it less."""
+def cpu_time(call: Call, count: int) -> int:
+    """Nanoseconds of user and system time of this thread. Other processes disturb it less than the
+    elapsed time, which it equals on an idle machine, as no call sleeps.
+    """
     repeated = (None,) * count
     start = time.thread_time_ns()
     for _ in repeated:

@@ -1,4 +1,7 @@
-"""The bytes that an object holds: python memory.py CONTESTANT SIZE, with PYTHONMALLOC=malloc."""
+"""Prints the bytes that an object holds.
+
+PYTHONMALLOC=malloc python memory.py SUBJECT SIZE
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ import gc
 import sys
 import sysconfig
 
-from contestants import OBJECTS, ask, fill
-from descriptors import allow_many, middle, single
+from descriptors import eventfds, middle, raise_limit
+from subjects import OBJECTS, new_registered, poll_once
 
 FIELDS = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
 
@@ -18,13 +21,13 @@ class Mallinfo2(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in FIELDS.split()]
 
 
-def can_be_counted() -> bool:
-    """glibc tells from 2.33 on. A free-threaded Python can't take its memory from malloc."""
-    has_it = hasattr(ctypes.CDLL(None), "mallinfo2")
-    return has_it and not sysconfig.get_config_var("Py_GIL_DISABLED")
+def can_be_measured() -> bool:
+    """mallinfo2 needs glibc 2.33. A free-threaded Python can't use malloc for its objects."""
+    has_mallinfo2 = hasattr(ctypes.CDLL(None), "mallinfo2")
+    return has_mallinfo2 and not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 
-def allocated() -> int:
+def allocated_bytes() -> int:
     gc.collect()
     mallinfo2 = ctypes.CDLL(None).mallinfo2
     mallinfo2.restype = Mallinfo2
@@ -34,19 +37,19 @@ def allocated() -> int:
 
 def main() -> None:
     name, size = sys.argv[1], int(sys.argv[2])
-    make = next(make for contestant, make in OBJECTS.items() if contestant.name == name)
-    allow_many()
-    with single(size, middle(size)) as numbers:
-        # Not the list: what keeps the numbers as objects has to have objects of its own.
-        compact = array.array("i", numbers)
-        # What the first ones leave behind isn't counted.
-        ask(fill(make, compact))
-        allocated()
-        before = allocated()
-        each = fill(make, compact)
+    make = next(make for subject, make in OBJECTS.items() if subject.name == name)
+    raise_limit()
+    with eventfds(size, middle(size)) as fds:
+        # An array holds no int objects: an object that keeps int objects has to create them.
+        compact = array.array("i", fds)
+        # Imports and caches of the first calls are not counted.
+        poll_once(new_registered(make, compact))
+        allocated_bytes()
+        before = allocated_bytes()
+        registered = new_registered(make, compact)
         for _ in range(100):
-            ask(each)
-        print(max(0, allocated() - before))
+            poll_once(registered)
+        print(max(0, allocated_bytes() - before))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Contestants that each have a process of their own."""
+"""Child processes, one or more for each subject."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from multiprocessing.connection import Connection
 
 PR_SET_PDEATHSIG = 1
 
-Role = Callable[[Connection], None]
-Start = Callable[[Role], "tuple[int, Connection]"]
+# The main function of a child process; the connection leads to the parent.
+Main = Callable[[Connection], None]
+Start = Callable[[Main], "tuple[int, Connection]"]
 
 
 @contextmanager
 def processes() -> Iterator[Start]:
-    """Gives a function that starts them; they are gone afterwards."""
+    """Yields a function that starts a child process and returns its pid and a connection. All child
+    processes end with the context.
+    """
     started = []
 
-    def start(role: Role) -> tuple[int, Connection]:
-        pipe, its_pipe = multiprocessing.Pipe()
+    def start(main: Main) -> tuple[int, Connection]:
+        pipe, child_pipe = multiprocessing.Pipe()
         context = multiprocessing.get_context("fork")
-        process = context.Process(target=play, args=[role, its_pipe], daemon=True)
+        process = context.Process(target=run_child, args=[main, child_pipe], daemon=True)
         process.start()
-        its_pipe.close()
+        child_pipe.close()
         started.append(process)
         assert process.pid is not None
         return process.pid, pipe
@@ -38,7 +41,7 @@ def processes() -> Iterator[Start]:
             process.join()
 
 
-def play(role: Role, pipe: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it ends it
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # or is killed, and can't
-    role(pipe)
+def run_child(main: Main, pipe: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process after Ctrl-C
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # the kernel does if the parent dies
+    main(pipe)

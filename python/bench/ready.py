@@ -1,4 +1,4 @@
-"""Waits of which the answer stays the same."""
+"""Waits with a constant number of ready descriptors."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Callable
 from functools import partial
 
 import pollset
-from contestants import MAKERS, OURS, SELECTORS, Selector, Timeout, Watcher, watching
-from descriptors import every, middle, none, share, single, sockets
+from descriptors import eventfds, every, middle, none, share, sockets
 from idle_thread import also_beside_idle_thread
 from measure import Run
-from report import Chart, Contestant
+from report import Chart, Subject
+from subjects import POLLSET, SELECTORS, WATCHERS, Selector, Timeout, Watcher, watching
 
 
 @also_beside_idle_thread
 def one_ready(run: Run) -> list[Chart]:
-    """One eventfd of n is ready and stays so. Processor time a call: poll(None), which waits for as
-    long as it takes and here doesn't need to; and poll(0), which asks.
+    """One eventfd of n is ready and stays so. CPU time per call: of poll(None), which returns at
+    once here, and of poll(0).
     """
     return [
         one_ready_with(run, None, "python-one-ready", "no timeout"),
@@ -24,65 +24,72 @@ def one_ready(run: Run) -> list[Chart]:
     ]
 
 
-def one_ready_with(run: Run, timeout: Timeout, name: str, timeout_in_words: str) -> Chart:
-    title = f"Python: one ready of n, {timeout_in_words}"
-    chart = Chart(name, title, "descriptors watched", "a wait")
-    for size in run.over(timeout_in_words, run.sizes(1, 3, 8, 64, 256, 1000, 4000, 9000)):
-        with single(size, middle(size)) as numbers, watching(numbers) as watchers:
-            chart.add(size, run.in_turn({who: its.call(timeout) for who, its in watchers.items()}))
+def one_ready_with(run: Run, timeout: Timeout, name: str, timeout_text: str) -> Chart:
+    title = f"Python: one ready of n, {timeout_text}"
+    chart = Chart(name, title, "descriptors watched", "wait")
+    for size in run.over(timeout_text, run.sizes(1, 3, 8, 64, 256, 1000, 4000, 9000)):
+        with eventfds(size, middle(size)) as fds:
+            chart.add(size, time_waits(run, fds, timeout))
     return chart
+
+
+def time_waits(
+    run: Run,
+    fds: list[int],
+    timeout: Timeout,
+    watchers: dict[Subject, Callable[[], Watcher]] = WATCHERS,
+) -> dict[Subject, list[float]]:
+    with watching(fds, watchers) as made:
+        return run.in_turn({subject: watcher.call(timeout) for subject, watcher in made.items()})
 
 
 @also_beside_idle_thread
 def share_ready(run: Run) -> list[Chart]:
-    """A share of n sockets, in percent, is ready and stays so, evenly spread; and all of a few.
-    Processor time a call without a timeout, which answers with all of them.
+    """A share of n sockets, in percent, is ready and stays so, evenly spread. In another chart all
+    of a few sockets are ready. CPU time per call without a timeout, which returns all ready ones.
     """
     charts = []
     for size in run.sizes(1000, 9000):
         title = f"Python: a share of {size:,} ready, no timeout"
-        chart = Chart(f"python-share-ready-{size}", title, "% ready", "a wait")
+        chart = Chart(f"python-share-ready-{size}", title, "% ready", "wait")
         for percent in run.over(f"of {size:,}, percent", [1, 10, 25, 50, 100]):
-            is_ready = share(size, size * percent // 100)
-            with sockets(size, is_ready) as numbers, watching(numbers) as watchers:
-                chart.add(
-                    percent, run.in_turn({who: its.call(None) for who, its in watchers.items()})
-                )
+            with sockets(size, share(size, size * percent // 100)) as fds:
+                chart.add(percent, time_waits(run, fds, None))
         charts.append(chart)
     title = "Python: all of a few ready, no timeout"
-    chart = Chart("python-all-ready", title, "descriptors watched", "a wait")
-    for size in run.over("all of", [1, 3, 8, 64]):
-        with sockets(size, every) as numbers, watching(numbers) as watchers:
-            chart.add(size, run.in_turn({who: its.call(None) for who, its in watchers.items()}))
+    chart = Chart("python-all-ready", title, "descriptors watched", "wait")
+    for size in run.over("all ready", [1, 3, 8, 64]):
+        with sockets(size, every) as fds:
+            chart.add(size, time_waits(run, fds, None))
     return [*charts, chart]
 
 
 @also_beside_idle_thread
 def none_ready(run: Run) -> list[Chart]:
-    """None of n eventfds is ready. Processor time a call of poll(0), which doesn't wait."""
+    """None of n eventfds is ready. CPU time per call of poll(0), which doesn't wait."""
     title = "Python: none ready, timeout 0"
-    chart = Chart("python-none-ready", title, "descriptors watched", "a wait")
-    for size in run.over("none of", run.sizes(1, 2, 3, 8, 64, 256, 1000, 4000, 9000)):
-        with single(size, none) as numbers, watching(numbers) as watchers:
-            chart.add(size, run.in_turn({who: its.call(0) for who, its in watchers.items()}))
+    chart = Chart("python-none-ready", title, "descriptors watched", "wait")
+    for size in run.over("none ready", run.sizes(1, 2, 3, 8, 64, 256, 1000, 4000, 9000)):
+        with eventfds(size, none) as fds:
+            chart.add(size, time_waits(run, fds, 0))
     return [chart]
 
 
 def audit(run: Run) -> list[Chart]:
-    """What looking for descriptors that were closed without being unregistered adds to a wait.
-    pollset.poll looks all the time, at most a twentieth of it; pollset.PollSelector at leisure, a
-    pass a second. One eventfd of n is ready, and as the two answer in different forms, what counts
-    is how each grows with n. Beside them a selector that doesn't look. Processor time a call
+    """The cost of the audit, the search for descriptors that were closed without being
+    unregistered. pollset.poll spends at most a twentieth of its time on it; pollset.PollSelector
+    makes about one pass per second; selectors makes none. One eventfd of n is ready. The two
+    return their events in different forms, so compare how each grows with n. CPU time per call
     without a timeout.
     """
-    makers: dict[Contestant, Callable[[], Watcher]] = {
-        SELECTORS: MAKERS[SELECTORS],
-        OURS: MAKERS[OURS],
-        Contestant("pollset.PollSelector", "ours"): partial(Selector, pollset.PollSelector),
+    watchers: dict[Subject, Callable[[], Watcher]] = {
+        SELECTORS: WATCHERS[SELECTORS],
+        POLLSET: WATCHERS[POLLSET],
+        Subject("pollset.PollSelector", "ours"): partial(Selector, pollset.PollSelector),
     }
-    title = "Python: looking for closed numbers, or next to never"
-    chart = Chart("python-audit", title, "descriptors watched", "a wait")
-    for size in run.over("audit of", run.sizes(64, 256, 1000, 4000, 9000, 19000)):
-        with single(size, middle(size)) as numbers, watching(numbers, makers) as watchers:
-            chart.add(size, run.in_turn({who: its.call(None) for who, its in watchers.items()}))
+    title = "Python: the audit at its default and at its slow rate"
+    chart = Chart("python-audit", title, "descriptors watched", "wait")
+    for size in run.over("audit", run.sizes(64, 256, 1000, 4000, 9000, 19000)):
+        with eventfds(size, middle(size)) as fds:
+            chart.add(size, time_waits(run, fds, None, watchers))
     return [chart]

@@ -1,4 +1,4 @@
-"""What it takes to register many."""
+"""The time and the memory of registrations."""
 
 from __future__ import annotations
 
@@ -11,54 +11,55 @@ from pathlib import Path
 from typing import Any
 
 import memory
-from contestants import OBJECTS, ask, fill
-from descriptors import none, single
+from descriptors import eventfds, none
 from measure import Run
-from report import Chart, Contestant
+from report import Chart, Subject
+from subjects import OBJECTS, new_registered, poll_once
 
 
 def registration(run: Run) -> list[Chart]:
-    """n eventfds are registered. Processor time a descriptor, none of them ready: for a new object,
-    a register() for each, and the first poll(0), with which select.poll and pollset take up what
-    was registered; not for dropping it. Bytes a descriptor, one of them ready: what malloc has
-    given out after a hundred waits, by when pollset has its epoll instance; in a process of its
-    own, whose Python takes all its memory from malloc. What the kernel has is not counted.
+    """n eventfds are registered with a new object. CPU time per descriptor, none of them ready: it
+    includes the creation of the object, a register() for each descriptor, and the first poll(0), in
+    which select.poll and pollset process the registrations; not the object's destruction. Then
+    bytes per descriptor, one of them ready: the memory allocated by malloc after a hundred waits,
+    by when pollset has its epoll instance; measured in a process of its own, whose Python allocates
+    all objects with malloc. Memory of the kernel is not included.
     """
     sizes = run.sizes(1000, 9000, 19000)
-    title = "Python: n are registered with a new object"
-    times = Chart("python-registration", title, "descriptors watched", "a descriptor")
-    for size in run.over("registering", sizes):
-        with single(size, none) as numbers:
-            samples: dict[Contestant, list[float]] = {who: [] for who in OBJECTS}
-            for who in run.turns(OBJECTS):
-                samples[who].append(nanoseconds_to_register(OBJECTS[who], numbers) / size)
+    title = "Python: registration of n descriptors with a new object"
+    times = Chart("python-registration", title, "descriptors watched", "descriptor")
+    for size in run.over("registration", sizes):
+        with eventfds(size, none) as fds:
+            samples: dict[Subject, list[float]] = {subject: [] for subject in OBJECTS}
+            for subject in run.turns(OBJECTS):
+                samples[subject].append(nanoseconds_to_register(OBJECTS[subject], fds) / size)
             times.add(size, samples)
 
-    if not memory.can_be_counted():
-        run.console.print("registration: without the memory, which only glibc's malloc tells")
+    if not memory.can_be_measured():
+        run.console.print("registration: memory is not measured, it needs glibc 2.33 and a GIL")
         return [times]
-    title = "Python: on the heap"
-    held = Chart("python-memory", title, "descriptors watched", "a descriptor", "bytes")
-    for size in run.over("memory of", sizes):
-        samples = {who: [] for who in OBJECTS}
-        for who in run.turns(OBJECTS, rounds=3):
-            samples[who].append(bytes_held(who, size) / size)
+    title = "Python: heap memory for n registrations"
+    held = Chart("python-memory", title, "descriptors watched", "descriptor", "bytes")
+    for size in run.over("memory", sizes):
+        samples = {subject: [] for subject in OBJECTS}
+        for subject in run.turns(OBJECTS, rounds=3):
+            samples[subject].append(bytes_held(subject, size) / size)
         held.add(size, samples)
     return [times, held]
 
 
-def nanoseconds_to_register(make: Callable[[], Any], numbers: list[int]) -> int:
+def nanoseconds_to_register(make: Callable[[], Any], fds: list[int]) -> int:
     start = time.thread_time_ns()
-    each = fill(make, numbers)
-    ask(each)
-    taken = time.thread_time_ns() - start
-    getattr(each, "close", lambda: None)()
-    return taken
+    registered = new_registered(make, fds)
+    poll_once(registered)
+    duration = time.thread_time_ns() - start
+    getattr(registered, "close", lambda: None)()
+    return duration
 
 
-def bytes_held(who: Contestant, size: int) -> int:
+def bytes_held(subject: Subject, size: int) -> int:
     done = subprocess.run(
-        [sys.executable, str(Path(memory.__file__)), who.name, str(size)],
+        [sys.executable, str(Path(memory.__file__)), subject.name, str(size)],
         env={**os.environ, "PYTHONMALLOC": "malloc"},
         stdout=subprocess.PIPE,
         check=True,

@@ -1,4 +1,4 @@
-"""What a run has measured, as JSON: the schema of crates/bench/src/report.rs, which draws it."""
+"""The results of a workload as JSON, in the schema of crates/bench/src/report.rs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ Kind = Literal["bare", "peer", "ours", "ours-forced", "reference"]
 Unit = Literal["nanoseconds", "bytes", "per-second"]
 
 
-class Contestant(NamedTuple):
+class Subject(NamedTuple):
+    """A class, function or event loop under comparison."""
+
     name: str
     kind: Kind
 
@@ -27,7 +29,7 @@ class Point:
 
 @dataclass
 class Series:
-    contestant: str
+    subject: str
     kind: Kind
     points: list[Point] = field(default_factory=list)
 
@@ -41,16 +43,16 @@ class Chart:
     unit: Unit = "nanoseconds"
     series: list[Series] = field(default_factory=list)
 
-    def add(self, x: float, samples: Mapping[Contestant, list[float]]) -> None:
-        """What the contestants took at this place. A new one begins a series."""
-        for contestant, its in samples.items():
-            self._series_of(contestant).points.append(Point(x, its))
+    def add(self, x: float, samples: Mapping[Subject, list[float]]) -> None:
+        """Adds a point at x to the series of each subject. The first point creates the series."""
+        for subject, subject_samples in samples.items():
+            self._series_of(subject).points.append(Point(x, subject_samples))
 
-    def _series_of(self, contestant: Contestant) -> Series:
+    def _series_of(self, subject: Subject) -> Series:
         for series in self.series:
-            if series.contestant == contestant.name:
+            if series.subject == subject.name:
                 return series
-        self.series.append(Series(*contestant))
+        self.series.append(Series(*subject))
         return self.series[-1]
 
 
@@ -63,11 +65,11 @@ class Machine:
 
     @classmethod
     def this(cls) -> Machine:
-        pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         return cls(
             processor=_processor(),
             cores=os.cpu_count() or 1,
-            memory_gib=round(pages / 2**30),
+            memory_gib=round(memory / 2**30),
             kernel=f"{platform.system()} {platform.release()}",
         )
 
@@ -83,8 +85,8 @@ class Report:
     charts: list[Chart]
     language: str = "Python"
 
-    def circumstances(self) -> str:
-        """When, on what and of what versions."""
+    def environment(self) -> str:
+        """The date, the machine and the versions, in one line."""
         machine = self.machine
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         return (

@@ -1,4 +1,4 @@
-"""A report's charts as tables of medians, ± half of the distance between the quartiles."""
+"""Tables of medians, ± half the interquartile range."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ from rich.table import Table
 
 
 def show(console: Console, chart: Chart) -> None:
-    unit = f"{chart.y} a second" if chart.unit == "per-second" else f"{chart.unit}: {chart.y}"
-    places = sorted({point.x for series in chart.series for point in series.points})
+    unit = f"{chart.y} per second" if chart.unit == "per-second" else f"{chart.unit} per {chart.y}"
+    xs = sorted({point.x for series in chart.series for point in series.points})
     table = Table(box=box.MARKDOWN)
     table.add_column(chart.x)
-    for place in places:
-        table.add_column(f"{place:,.0f}", justify="right", no_wrap=True)
+    for x in xs:
+        table.add_column(f"{x:,.0f}", justify="right", no_wrap=True)
     for series in chart.series:
         medians = medians_of(series)
         widths = half_widths_of(series)
-        cells = [f"{medians[x]:,.0f} ±{widths[x]:,.0f}" if x in medians else "" for x in places]
-        table.add_row(series.contestant, *cells, style="bold" if series.kind == "ours" else None)
+        cells = [f"{medians[x]:,.0f} ±{widths[x]:,.0f}" if x in medians else "" for x in xs]
+        table.add_row(series.subject, *cells, style="bold" if series.kind == "ours" else None)
     others = [series for series in chart.series if series.kind in ("bare", "peer")]
     for series in chart.series:
         if series.kind == "ours" and others:
-            table.add_row(
-                f"{series.contestant} / best other", *ratios(chart, series, others, places)
-            )
+            table.add_row(f"{series.subject} / best other", *ratios(chart, series, others, xs))
     console.print(f"{chart.title}; {unit}")
     console.print(table)
 
@@ -41,17 +39,17 @@ def half_widths_of(series: Series) -> dict[float, float]:
 
 
 def half_width(samples: list[float]) -> float:
-    """Half of the samples lie about so close to the median."""
+    """Half the interquartile range: about half of the samples are this close to the median."""
     if len(samples) == 1:
         return 0
     lower, _, upper = quantiles(samples, n=4, method="inclusive")
     return (upper - lower) / 2
 
 
-def ratios(chart: Chart, ours: Series, others: list[Series], places: list[float]) -> list[str]:
-    theirs = [medians_of(series) for series in others]
+def ratios(chart: Chart, ours: Series, others: list[Series], xs: list[float]) -> list[str]:
+    other_medians = [medians_of(series) for series in others]
     choose = max if chart.unit == "per-second" else min
-    best = {place: choose(its[place] for its in theirs if place in its) for place in places}
+    best = {x: choose(medians[x] for medians in other_medians if x in medians) for x in xs}
     medians = medians_of(ours)
-    # Beside what takes nothing, to a byte or so, there is no ratio.
-    return [f"{medians[x] / best[x]:.2f}" if best[x] >= 1 else "" for x in places]
+    # An object that holds no memory of its own measures as 0 bytes, give or take one: no ratio.
+    return [f"{medians[x] / best[x]:.2f}" if best[x] >= 1 else "" for x in xs]

@@ -1,4 +1,4 @@
-//! What a run takes place on.
+//! The machine and the versions that a run measures.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub fn describe() -> Machine {
     }
 }
 
-/// Of the compiler, and of all that is compared.
+/// Versions of the compiler and of the crates under comparison.
 pub fn versions() -> Result<BTreeMap<String, String>> {
     const COMPARED: [&str; 5] = ["mio", "polling", "pollset", "popol", "rustix"];
 

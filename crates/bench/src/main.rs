@@ -1,14 +1,21 @@
-//! What pollset costs beside its peers and the bare system calls.
+//! Measures pollset and compares it with its peers and the bare system calls.
 //!
-//! `cargo run --release -p pollset-bench -- [--quick] [WORKLOAD...]`
+//! `cargo run --release -p pollset-bench -- [--quick] [WORKLOAD...]` writes samples (JSON), charts
+//! and a page with all tables to `target/benchmarks`, which is not in the repository. The documents
+//! show the charts in `benchmarks/`; to replace these with the charts of a new run:
+//!
+//! ```sh
+//! for chart in benchmarks/*.svg; do cp "target/$chart" benchmarks; done
+//! ```
 
-mod crowd;
 mod heap;
 mod machine;
 mod measure;
+mod numbers;
 mod pollers;
 mod present;
 mod report;
+mod watched_fds;
 mod workloads;
 
 use std::fs::{self, File};
@@ -24,32 +31,32 @@ use measure::Run;
 use report::Report;
 use workloads::{Workload, echo};
 
-/// So many are open in this process at the most: eventfds, and what the contestants have of their own.
-const DESCRIPTORS: u64 = 19_100;
+/// The descriptors that the largest workload opens: its eventfds, and the subjects' own.
+const MAX_DESCRIPTORS: u64 = 19_100;
 
-/// Measure pollset beside its peers: rounds that alternate between all of them, in one run
+/// Measure pollset, its peers and the bare system calls, round by round in turn
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// Less thorough: fewer sizes, fewer rounds
+    /// Measure fewer sizes and fewer rounds
     #[arg(long)]
     quick: bool,
-    /// Where the samples, charts and their page go
+    /// Folder for samples, charts and their page
     #[arg(long, value_name = "FOLDER", default_value = "target/benchmarks")]
     into: PathBuf,
-    /// Measure nothing; draw the charts and their page again from the samples in the folder
+    /// Measure nothing: draw charts and page again from the samples in the folder
     #[arg(long, conflicts_with_all = ["quick", "workloads"])]
     draw: bool,
-    /// What to measure [default: all]
+    /// Workloads to measure [default: all]
     #[arg(value_enum, value_name = "WORKLOAD")]
     workloads: Vec<Workload>,
     #[command(subcommand)]
-    role: Option<Hidden>,
+    role: Option<HiddenCommand>,
 }
 
 #[derive(Clone, Subcommand)]
-enum Hidden {
-    /// One of the two processes of the echo workload
+enum HiddenCommand {
+    /// Run one of the two processes of the echo workload
     #[command(subcommand, hide = true)]
     EchoRole(echo::Role),
 }
@@ -57,18 +64,20 @@ enum Hidden {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let limit = rlimit::increase_nofile_limit(u64::MAX)?;
-    if let Some(Hidden::EchoRole(role)) = arguments.role {
-        return role.play();
+    if let Some(HiddenCommand::EchoRole(role)) = arguments.role {
+        return role.run();
     }
     if arguments.draw {
         return present::draw(&arguments.into);
     }
     let folder = arguments.into.display();
-    fs::create_dir_all(&arguments.into).with_context(|| format!("can't make {folder}"))?;
-    // What is there already: if it can't be drawn, that is known before anything is measured.
+    fs::create_dir_all(&arguments.into).with_context(|| format!("can't create {folder}"))?;
+    // The reports of earlier runs: one that can't be drawn is an error before anything is measured.
     present::draw(&arguments.into)?;
-    if limit < DESCRIPTORS {
-        eprintln!("No more than {limit} descriptors (ulimit -n): large sizes take {DESCRIPTORS}.");
+    if limit < MAX_DESCRIPTORS {
+        eprintln!(
+            "Large sizes need {MAX_DESCRIPTORS} descriptors; the limit (ulimit -n) is {limit}."
+        );
     }
     let workloads = match &arguments.workloads[..] {
         [] => Workload::value_variants(),
@@ -76,7 +85,7 @@ fn main() -> Result<()> {
     };
     for &workload in workloads {
         let report = measure(workload, arguments.quick)?;
-        keep(&report, &arguments.into)?;
+        write_report(&report, &arguments.into)?;
         present::print(&report);
     }
     present::draw(&arguments.into)?;
@@ -85,22 +94,22 @@ fn main() -> Result<()> {
 }
 
 fn measure(workload: Workload, quick: bool) -> Result<Report> {
-    let value = workload.to_possible_value().expect("none is hidden");
+    let value = workload.to_possible_value().expect("no workload is hidden");
     let name = value.get_name();
-    // It comes without its full stop.
-    let description = format!("{}.", value.get_help().expect("each has one"));
+    // clap removes the full stop at the end.
+    let description = format!("{}.", value.get_help().expect("each workload has a help text"));
     let style =
         ProgressStyle::with_template("{prefix:>14} {wide_bar} {pos}/{len} rounds, {eta} left")?;
     let progress = ProgressBar::no_length().with_style(style).with_prefix(name.to_owned());
     let charts = workload.measure(&Run::new(quick, progress.clone()));
-    let charts = charts.with_context(|| format!("{name} was not measured to its end"))?;
+    let charts = charts.with_context(|| format!("can't measure {name}"))?;
     progress.finish_and_clear();
-    let how = if quick { "--quick " } else { "" };
+    let option = if quick { "--quick " } else { "" };
     Ok(Report {
         workload: name.to_owned(),
         description,
         language: "Rust".to_owned(),
-        command: format!("cargo run --release -p pollset-bench -- {how}{name}"),
+        command: format!("cargo run --release -p pollset-bench -- {option}{name}"),
         date: Timestamp::now().strftime("%F").to_string(),
         machine: machine::describe(),
         versions: machine::versions()?,
@@ -108,7 +117,7 @@ fn measure(workload: Workload, quick: bool) -> Result<Report> {
     })
 }
 
-fn keep(report: &Report, folder: &Path) -> Result<()> {
+fn write_report(report: &Report, folder: &Path) -> Result<()> {
     let path = folder.join(&report.workload).with_extension("json");
     let file = File::create(&path).with_context(|| format!("can't write {}", path.display()))?;
     let mut file = BufWriter::new(file);

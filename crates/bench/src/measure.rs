@@ -1,4 +1,4 @@
-//! Contestants that play rounds in turn within one run.
+//! Rounds: the subjects of a benchmark take turns, so that drift of the machine affects all alike.
 
 use std::time::Duration;
 
@@ -6,52 +6,92 @@ use anyhow::Result;
 use indicatif::ProgressBar;
 use rustix::time::{ClockId, clock_gettime};
 
-/// How thorough a run is, and how far it has come.
+use crate::pollers::Subject;
+use crate::report::Chart;
+
+/// Settings and progress of a run.
 pub struct Run {
     pub quick: bool,
     progress: ProgressBar,
 }
 
-/// Plays one round; what came out of it.
-pub type Player<'a, T> = Box<dyn FnMut() -> Result<T> + 'a>;
+/// Measures one round of one subject and returns the sample.
+pub type Round<'a, T> = Box<dyn FnMut() -> Result<T> + 'a>;
 
 impl Run {
     pub fn new(quick: bool, progress: ProgressBar) -> Self {
         Self { quick, progress }
     }
 
-    /// The sizes to measure at, up to 1,000 if the run is quick.
+    /// The sizes to measure. A quick run leaves out those above 1,000.
     pub fn sizes(&self, all: &[usize]) -> Vec<usize> {
         all.iter().copied().filter(|&size| size <= 1_000 || !self.quick).collect()
     }
 
-    /// There are so many fields of players to come.
-    pub fn expect(&self, fields: usize, rounds: usize) {
-        self.progress.set_length((fields * rounds) as u64);
+    /// Sets the length of the progress bar: `points` calls of [`interleave`](Self::interleave), of
+    /// `rounds` rounds each.
+    pub fn set_length(&self, points: usize, rounds: usize) {
+        self.progress.set_length((points * rounds) as u64);
     }
 
     pub fn rounds(&self) -> usize {
         if self.quick { 7 } else { 31 }
     }
 
-    /// What came out of each one's rounds. Nobody is always the first.
-    pub fn in_turn<T>(&self, rounds: usize, players: &mut [Player<T>]) -> Result<Vec<Vec<T>>> {
-        let mut samples: Vec<_> = players.iter().map(|_| Vec::with_capacity(rounds)).collect();
+    /// Measures `rounds` rounds of each subject in turn; each round starts with another subject.
+    /// Returns the samples by subject.
+    pub fn interleave<T>(&self, rounds: usize, subjects: &mut [Round<T>]) -> Result<Vec<Vec<T>>> {
+        let mut samples: Vec<_> = subjects.iter().map(|_| Vec::with_capacity(rounds)).collect();
         for round in 0..rounds {
-            for turn in 0..players.len() {
-                let player = (round + turn) % players.len();
-                samples[player].push(players[player]()?);
+            for turn in 0..subjects.len() {
+                let index = (round + turn) % subjects.len();
+                samples[index].push(subjects[index]()?);
             }
             self.progress.inc(1);
         }
         Ok(samples)
     }
+
+    /// Measures all rounds of each subject, and adds a point at `x` to each one's series.
+    pub fn add_points(
+        &self,
+        chart: &mut Chart,
+        x: usize,
+        subjects: &[Subject],
+        rounds: &mut [Round<f64>],
+    ) -> Result<()> {
+        let samples = self.interleave(self.rounds(), rounds)?;
+        for (subject, samples) in subjects.iter().zip(samples) {
+            chart.add(subject.name(), subject.kind(), x, samples);
+        }
+        Ok(())
+    }
+
+    /// Like [`add_points`](Self::add_points) for rounds that yield a sample for each chart.
+    pub fn add_points_to_all<const N: usize>(
+        &self,
+        charts: &mut [Chart; N],
+        x: usize,
+        subjects: &[Subject],
+        rounds: usize,
+        measured: &mut [Round<[f64; N]>],
+    ) -> Result<()> {
+        let samples = self.interleave(rounds, measured)?;
+        for (subject, samples) in subjects.iter().zip(samples) {
+            for (index, chart) in charts.iter_mut().enumerate() {
+                let samples = samples.iter().map(|sample| sample[index]).collect();
+                chart.add(subject.name(), subject.kind(), x, samples);
+            }
+        }
+        Ok(())
+    }
 }
 
-/// A round of as many calls as take some milliseconds; nanoseconds a call.
-pub fn calls<'a>(mut call: impl FnMut() + 'a) -> Player<'a, f64> {
-    // Longer than a tick of the clock that ours goes by when it looks for closed numbers, so that each
-    // round has its part of that.
+/// Warms up, and returns a round that repeats the call for some milliseconds. The sample is the CPU
+/// time per call, in nanoseconds.
+pub fn timed_round<'a>(mut call: impl FnMut() + 'a) -> Round<'a, f64> {
+    // Longer than a tick of the coarse clock that paces pollset's audit, so that each round has its
+    // share of the audit.
     const ROUND: Duration = Duration::from_millis(5);
 
     warm_up(&mut call);
@@ -60,40 +100,40 @@ pub fn calls<'a>(mut call: impl FnMut() + 'a) -> Player<'a, f64> {
         calls *= 2;
     }
     Box::new(move || {
-        // Not timed: a set re-checks some of its registrations as time goes by. What became due
-        // while the others had their turn is done here; what becomes due in this round is part of
-        // what it costs. It also gets the caches back from the others.
+        // Not timed. pollset's audit re-checks registrations as time passes: the checks that fell
+        // due during the other subjects' turns are made here, and those that fall due in this round
+        // are part of its cost. The caches are warm again afterwards, too.
         time(&mut call, (calls / 4).max(1));
         Ok(time(&mut call, calls).as_nanos() as f64 / f64::from(calls))
     })
 }
 
-/// Until one of ours has chosen: it pays rent on poll(2) before it buys an epoll instance, and what
-/// is measured is how it goes on then.
+/// Repeats the call until pollset has settled on an engine: it creates an epoll instance only after
+/// poll(2) has cost more than the instance would. The steady state is measured.
 pub fn warm_up(call: &mut impl FnMut()) {
-    const ENOUGH: u32 = 2_000;
-    const LONG_ENOUGH: Duration = Duration::from_millis(200);
+    const MAX_CALLS: u32 = 2_000;
+    const MAX_TIME: Duration = Duration::from_millis(200);
 
-    let start = processor_time();
-    for _ in 0..ENOUGH {
+    let start = thread_cpu_time();
+    for _ in 0..MAX_CALLS {
         call();
-        if processor_time() - start > LONG_ENOUGH {
+        if thread_cpu_time() - start > MAX_TIME {
             break;
         }
     }
 }
 
 fn time(call: &mut impl FnMut(), calls: u32) -> Duration {
-    let start = processor_time();
+    let start = thread_cpu_time();
     for _ in 0..calls {
         call();
     }
-    processor_time() - start
+    thread_cpu_time() - start
 }
 
-/// What this thread has taken, in the kernel, too. As nothing that is measured sleeps, it is the time
-/// that passes on a machine that does nothing else.
-pub fn processor_time() -> Duration {
+/// User and system time of this thread. No measured call sleeps, so on an idle machine this is the
+/// elapsed time.
+pub fn thread_cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.try_into().expect("it is not negative")
+    time.try_into().expect("CPU time is not negative")
 }

@@ -1,29 +1,43 @@
-//! What a run has measured: one file of JSON for each workload, written by this program and by the
-//! Python one, and what tables and charts are made from.
+//! The results of one workload: the schema of the JSON files.
+//!
+//! This program and the Python one write a file for each workload; tables and charts are made from
+//! these files.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::pollers::Contestant;
-
 #[derive(Serialize, Deserialize)]
 pub struct Report {
-    /// As on the command line. The file is named after it, with `python-` before it if it is from
-    /// there.
+    /// The name on the command line. The file has this name, prefixed with `python-` if the Python
+    /// program wrote it.
     pub workload: String,
-    /// What is done and what is counted, in a paragraph.
+    /// A paragraph on the workload and on the time or size that a sample measures.
     pub description: String,
-    /// Rust or Python.
+    /// `Rust` or `Python`.
     pub language: String,
-    /// What was typed, but for the folder.
+    /// The command that repeats the run, without the output folder.
     pub command: String,
-    /// The day of the run, as in 2026-11-22.
+    /// The day of the run, such as 2026-11-22.
     pub date: String,
     pub machine: Machine,
-    /// Of everything that took part, the compiler or interpreter included.
+    /// Versions of the compiler or interpreter and of the libraries under comparison.
     pub versions: BTreeMap<String, String>,
     pub charts: Vec<Chart>,
+}
+
+impl Report {
+    /// The date, the machine and the versions, in one line.
+    pub fn environment(&self) -> String {
+        let Machine { processor, cores, memory_gib, kernel } = &self.machine;
+        let versions: Vec<_> =
+            self.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+        format!(
+            "{}, on {processor}, {cores} cores, {memory_gib} GiB, {kernel}. {}.",
+            self.date,
+            versions.join(", ")
+        )
+    }
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -31,18 +45,19 @@ pub struct Machine {
     pub processor: String,
     pub cores: usize,
     pub memory_gib: u64,
-    /// With its version.
+    /// Name and version.
     pub kernel: String,
 }
 
 #[derive(Serialize, Deserialize)]
 pub struct Chart {
-    /// Unique among all charts of all reports: the name of its files.
+    /// Unique among the charts of all reports: its files are named after it.
     pub name: String,
     pub title: String,
-    /// What goes to the right, such as "descriptors watched".
+    /// The horizontal axis, such as "descriptors watched".
     pub x: String,
-    /// What is counted, such as "a wait".
+    /// The operation or object that the unit refers to: nanoseconds per "wait", bytes per
+    /// "descriptor"; the plural with [`Unit::PerSecond`]: "messages" per second.
     pub y: String,
     pub unit: Unit,
     pub series: Vec<Series>,
@@ -54,19 +69,19 @@ impl Chart {
         Self { name, title, x, y, unit, series: Vec::new() }
     }
 
-    /// What ours is judged by.
+    /// The series that pollset is compared with: bare calls and peers.
     pub fn others(&self) -> impl Iterator<Item = &Series> {
         self.series.iter().filter(|series| matches!(series.kind, Kind::Bare | Kind::Peer))
     }
 
-    pub fn add(&mut self, contestant: Contestant, x: usize, samples: Vec<f64>) {
-        let (name, kind) = (contestant.name(), contestant.kind());
+    /// Adds a point to the series of this subject. The first point creates the series.
+    pub fn add(&mut self, subject: &str, kind: Kind, x: usize, samples: Vec<f64>) {
         let point = Point { x: x as f64, samples };
-        match self.series.iter_mut().find(|series| series.contestant == name) {
+        match self.series.iter_mut().find(|series| series.subject == subject) {
             Some(series) => series.points.push(point),
             None => {
-                let contestant = name.to_owned();
-                self.series.push(Series { contestant, kind, points: vec![point] });
+                let subject = subject.to_owned();
+                self.series.push(Series { subject, kind, points: vec![point] });
             }
         }
     }
@@ -77,14 +92,14 @@ impl Chart {
 pub enum Unit {
     Nanoseconds,
     Bytes,
-    /// So many things a second. Of these, more is better.
+    /// A rate. Higher is better.
     PerSecond,
 }
 
 #[derive(Serialize, Deserialize)]
 pub struct Series {
-    /// As in the legend.
-    pub contestant: String,
+    /// The name in the legend.
+    pub subject: String,
     pub kind: Kind,
     pub points: Vec<Point>,
 }
@@ -92,20 +107,21 @@ pub struct Series {
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// The bare system call.
+    /// A bare system call.
     Bare,
+    /// Another library.
     Peer,
-    /// Ours as it comes.
+    /// pollset with its defaults.
     Ours,
-    /// Ours with something forced, which nobody needs to choose.
+    /// pollset with a setting that programs need not change.
     OursForced,
-    /// Shown for comparison. There is no verdict on ours beside it.
+    /// Shown for comparison only: pollset is not compared with it.
     Reference,
 }
 
 #[derive(Serialize, Deserialize)]
 pub struct Point {
     pub x: f64,
-    /// One of each round, in the order of the rounds.
+    /// One sample for each round, in the order of the rounds.
     pub samples: Vec<f64>,
 }

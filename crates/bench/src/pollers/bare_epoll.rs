@@ -9,30 +9,30 @@ use libc::{
     epoll_event,
 };
 
-use super::{Interest, Poller};
+use super::poller::{Interest, Poller};
 
-/// Level-triggered.
+/// An epoll(7) instance with level-triggered registrations.
 pub struct Epoll {
     instance: OwnedFd,
     events: Vec<epoll_event>,
 }
 
 impl Epoll {
-    pub fn new(most_events: usize) -> Result<Self> {
-        // SAFETY: no memory is passed.
+    pub fn new(capacity: usize) -> Result<Self> {
+        // SAFETY: epoll_create1(2) takes no pointers.
         let instance = unsafe { libc::epoll_create1(EPOLL_CLOEXEC) };
         if instance < 0 {
             return Err(io::Error::last_os_error().into());
         }
-        // SAFETY: the number was opened above, and nothing else closes it.
+        // SAFETY: the descriptor was opened above and has no other owner.
         let instance = unsafe { OwnedFd::from_raw_fd(instance) };
-        Ok(Self { instance, events: vec![epoll_event { events: 0, u64: 0 }; most_events] })
+        Ok(Self { instance, events: vec![epoll_event { events: 0, u64: 0 }; capacity] })
     }
 
     fn control(&self, operation: c_int, fd: RawFd, event: *mut epoll_event) -> Result<()> {
-        // SAFETY: the kernel reads the event, which is the caller's, or nothing if it deletes.
-        let outcome = unsafe { libc::epoll_ctl(self.instance.as_raw_fd(), operation, fd, event) };
-        if outcome < 0 { Err(io::Error::last_os_error().into()) } else { Ok(()) }
+        // SAFETY: the kernel reads the caller's event; EPOLL_CTL_DEL ignores the pointer.
+        let result = unsafe { libc::epoll_ctl(self.instance.as_raw_fd(), operation, fd, event) };
+        if result < 0 { Err(io::Error::last_os_error().into()) } else { Ok(()) }
     }
 }
 
@@ -57,20 +57,21 @@ impl Poller for Epoll {
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<RawFd>) -> Result<()> {
         let ms = timeout.map_or(-1, |timeout| timeout.as_millis() as c_int);
-        let room = self.events.len() as c_int;
-        // SAFETY: the kernel writes at most `room` events, of which the list has so many.
-        let found = unsafe {
-            libc::epoll_wait(self.instance.as_raw_fd(), self.events.as_mut_ptr(), room, ms)
+        let capacity = self.events.len() as c_int;
+        // SAFETY: the kernel writes at most `capacity` events, the length of the list.
+        let count = unsafe {
+            libc::epoll_wait(self.instance.as_raw_fd(), self.events.as_mut_ptr(), capacity, ms)
         };
-        let found = usize::try_from(found).map_err(|_| io::Error::last_os_error())?;
-        ready.extend(self.events[..found].iter().map(|event| event.u64 as RawFd));
+        let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        ready.extend(self.events[..count].iter().map(|event| event.u64 as RawFd));
         Ok(())
     }
 }
 
-pub struct LeftToClose(pub Epoll);
+/// Relies on close(2) to remove the registration.
+pub struct EpollWithoutDelete(pub Epoll);
 
-impl Poller for LeftToClose {
+impl Poller for EpollWithoutDelete {
     fn add(&mut self, fd: RawFd) -> Result<()> {
         self.0.add(fd)
     }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use anyhow::Result;
 use libc::{POLLIN, POLLOUT, c_int};
 
-use super::by_number::ByNumber;
-use super::{Interest, Poller};
+use super::indexed::Indexed;
+use super::poller::{Interest, Poller};
 
-/// An array that is kept up to date.
+/// poll(2) on an array that changes in place with the registrations.
 #[derive(Default)]
-pub struct Poll(ByNumber<libc::pollfd>);
+pub struct Poll(Indexed<libc::pollfd>);
 
 impl Poller for Poll {
     fn add(&mut self, fd: RawFd) -> Result<()> {
@@ -32,9 +32,9 @@ impl Poller for Poll {
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<RawFd>) -> Result<()> {
-        let found = ask(&mut self.0.entries, timeout)?;
+        let count = poll(&mut self.0.entries, timeout)?;
         let with_events = self.0.entries.iter().filter(|entry| entry.revents != 0);
-        ready.extend(with_events.map(|entry| entry.fd).take(found));
+        ready.extend(with_events.map(|entry| entry.fd).take(count));
         Ok(())
     }
 }
@@ -43,10 +43,10 @@ pub fn entry(fd: RawFd) -> libc::pollfd {
     libc::pollfd { fd, events: POLLIN, revents: 0 }
 }
 
-/// How many are ready.
-pub fn ask(entries: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<usize> {
+/// Returns the number of ready descriptors.
+pub fn poll(entries: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<usize> {
     let ms = timeout.map_or(-1, |timeout| timeout.as_millis() as c_int);
-    // SAFETY: the kernel reads and writes `entries.len()` entries of the slice.
-    let found = unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, ms) };
-    found.try_into().map_err(|_| io::Error::last_os_error())
+    // SAFETY: the kernel reads and writes `entries.len()` entries, the whole slice.
+    let count = unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, ms) };
+    count.try_into().map_err(|_| io::Error::last_os_error())
 }

@@ -5,7 +5,7 @@ use anyhow::Result;
 use mio::unix::SourceFd;
 use mio::{Events, Poll, Token};
 
-use super::{Interest, Poller};
+use super::poller::{Interest, Poller};
 
 pub struct Mio {
     poll: Poll,
@@ -13,8 +13,8 @@ pub struct Mio {
 }
 
 impl Mio {
-    pub fn new(most_events: usize) -> Result<Self> {
-        Ok(Self { poll: Poll::new()?, events: Events::with_capacity(most_events) })
+    pub fn new(capacity: usize) -> Result<Self> {
+        Ok(Self { poll: Poll::new()?, events: Events::with_capacity(capacity) })
     }
 }
 

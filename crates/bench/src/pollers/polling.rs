@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use polling::{Event, Events, PollMode};
 
-use super::{Interest, Poller};
+use super::poller::{Interest, Poller};
 
 pub struct Polling {
     poller: polling::Poller,
@@ -14,26 +14,26 @@ pub struct Polling {
 }
 
 impl Polling {
-    pub fn level(most_events: usize) -> Result<Self> {
-        Self::new(PollMode::Level, most_events)
+    pub fn level(capacity: usize) -> Result<Self> {
+        Self::new(PollMode::Level, capacity)
     }
 
-    /// As it comes.
-    pub fn oneshot(most_events: usize) -> Result<Self> {
-        Self::new(PollMode::Oneshot, most_events)
+    /// The default mode.
+    pub fn oneshot(capacity: usize) -> Result<Self> {
+        Self::new(PollMode::Oneshot, capacity)
     }
 
-    fn new(mode: PollMode, most_events: usize) -> Result<Self> {
-        // Two descriptors of its own are in there, too.
-        let room = NonZero::new(most_events + 2).expect("it is positive");
-        let events = Events::with_capacity(room);
+    fn new(mode: PollMode, capacity: usize) -> Result<Self> {
+        // Two events more: `polling` registers two descriptors of its own.
+        let capacity = NonZero::new(capacity + 2).expect("it is positive");
+        let events = Events::with_capacity(capacity);
         Ok(Self { poller: polling::Poller::new()?, mode, events })
     }
 }
 
 impl Poller for Polling {
     fn add(&mut self, fd: RawFd) -> Result<()> {
-        // SAFETY: who adds it keeps it open until it has been removed.
+        // SAFETY: callers keep a descriptor open until they remove it.
         unsafe { self.poller.add_with_mode(fd, Event::readable(fd as usize), self.mode)? };
         Ok(())
     }
@@ -61,6 +61,6 @@ impl Poller for Polling {
 }
 
 fn borrow(fd: RawFd) -> BorrowedFd<'static> {
-    // SAFETY: who added it keeps it open until it has been removed.
+    // SAFETY: callers keep a descriptor open until they remove it.
     unsafe { BorrowedFd::borrow_raw(fd) }
 }

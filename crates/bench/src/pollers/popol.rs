@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use popol::{Event, Sources, Timeout, interest};
 
-use super::{Interest, Poller};
+use super::poller::{Interest, Poller};
 
 pub struct Popol {
     sources: Sources<RawFd>,
@@ -40,7 +40,7 @@ impl Poller for Popol {
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<RawFd>) -> Result<()> {
         match self.sources.poll(&mut self.events, Timeout::from(timeout)) {
             Err(error) if error.kind() == ErrorKind::TimedOut => {}
-            outcome => drop(outcome?),
+            result => drop(result?),
         }
         ready.extend(self.events.drain(..).map(|event| event.key));
         Ok(())

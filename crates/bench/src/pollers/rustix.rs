@@ -6,14 +6,14 @@ pub use rustix::event::PollFlags;
 use rustix::event::{PollFd, Timespec, poll};
 use rustix::io;
 
-use super::by_number::ByNumber;
-use super::{Interest, Poller};
+use super::indexed::Indexed;
+use super::poller::{Interest, Poller};
 
-/// An array that is kept up to date.
+/// rustix's poll on an array that changes in place with the registrations.
 #[derive(Default)]
-pub struct Poll(ByNumber<PollFd<'static>>);
+pub struct RustixPoll(Indexed<PollFd<'static>>);
 
-impl Poller for Poll {
+impl Poller for RustixPoll {
     fn add(&mut self, fd: RawFd) -> Result<()> {
         self.0.add(fd, entry(fd, PollFlags::IN));
         Ok(())
@@ -34,20 +34,21 @@ impl Poller for Poll {
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<RawFd>) -> Result<()> {
-        let found = ask(&mut self.0.entries, timeout)?;
+        let count = wait(&mut self.0.entries, timeout)?;
         let with_events = self.0.entries.iter().filter(|entry| !entry.revents().is_empty());
-        ready.extend(with_events.map(|entry| entry.as_fd().as_raw_fd()).take(found));
+        ready.extend(with_events.map(|entry| entry.as_fd().as_raw_fd()).take(count));
         Ok(())
     }
 }
 
 pub fn entry(fd: RawFd, events: PollFlags) -> PollFd<'static> {
-    // SAFETY: who adds it keeps it open until it has been removed.
+    // SAFETY: callers keep a descriptor open until they remove it.
     PollFd::from_borrowed_fd(unsafe { BorrowedFd::borrow_raw(fd) }, events)
 }
 
-/// How many are ready.
-pub fn ask(entries: &mut [PollFd], timeout: Option<Duration>) -> io::Result<usize> {
-    let timeout = timeout.map(|timeout| Timespec::try_from(timeout).expect("it is short"));
+/// Returns the number of ready descriptors.
+pub fn wait(entries: &mut [PollFd], timeout: Option<Duration>) -> io::Result<usize> {
+    let timeout =
+        timeout.map(|timeout| Timespec::try_from(timeout).expect("the timeout fits a timespec"));
     poll(entries, timeout.as_ref())
 }

@@ -6,15 +6,16 @@ use rustix::event::{
     FdSetElement, FdSetIter, Timespec, fd_set_bound, fd_set_insert, fd_set_remove, select,
 };
 
-use super::{Interest, Poller};
+use super::poller::{Interest, Poller};
 
-/// `FD_SETSIZE`: of descriptors from here on select(2) is not to be asked.
-pub const MOST: RawFd = 1_024;
-const ELEMENTS: usize = MOST as usize / (8 * size_of::<FdSetElement>());
+/// select(2) takes only descriptors below this.
+pub const FD_SETSIZE: RawFd = 1_024;
+const ELEMENTS: usize = FD_SETSIZE as usize / (8 * size_of::<FdSetElement>());
 
 pub struct Select {
     watched: Sets,
-    found: Sets,
+    /// A copy of `watched`, which select(2) overwrites with the ready descriptors.
+    ready: Sets,
     highest: RawFd,
 }
 
@@ -26,7 +27,7 @@ struct Sets {
 
 impl Default for Select {
     fn default() -> Self {
-        Self { watched: Sets::default(), found: Sets::default(), highest: -1 }
+        Self { watched: Sets::default(), ready: Sets::default(), highest: -1 }
     }
 }
 
@@ -55,13 +56,14 @@ impl Poller for Select {
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<RawFd>) -> Result<()> {
-        self.found = self.watched;
-        let Sets { readable, writable } = &mut self.found;
-        let for_writing = (fd_set_bound(writable) > 0).then_some(&mut writable[..]);
-        let timeout = timeout.map(|timeout| Timespec::try_from(timeout).expect("it is short"));
-        // SAFETY: the kernel looks at the descriptors of the sets; those who added them keep them
-        // open until they have removed them.
-        unsafe { select(self.highest + 1, Some(readable), for_writing, None, timeout.as_ref())? };
+        self.ready = self.watched;
+        let Sets { readable, writable } = &mut self.ready;
+        let write_set = (fd_set_bound(writable) > 0).then_some(&mut writable[..]);
+        let timeout = timeout
+            .map(|timeout| Timespec::try_from(timeout).expect("the timeout fits a timespec"));
+        // SAFETY: callers keep a descriptor open until they remove it, and the sets have room for
+        // `FD_SETSIZE` bits.
+        unsafe { select(self.highest + 1, Some(readable), write_set, None, timeout.as_ref())? };
         FdSetIter::new(writable).for_each(|fd| fd_set_insert(readable, fd));
         ready.extend(FdSetIter::new(readable));
         Ok(())

@@ -1,4 +1,4 @@
-//! A chart as a picture.
+//! Draws a chart as SVG and PNG.
 
 use std::sync::Arc;
 
@@ -13,30 +13,30 @@ use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
 
 use super::axis::Axis;
-use super::figure::plain;
-use super::looks::{Ground, Look, looks};
+use super::comparison::spread_at;
 use super::spread::Spread;
-use super::table::{scale_at, xs};
-use super::verdict::spread_at;
+use super::style::{Style, Theme, styles};
+use super::table::{scale_at, x_values};
+use crate::numbers::format_number;
 use crate::report::{Chart, Kind, Point, Series, Unit};
 
-/// In pixels, as many as a page of text is wide.
+/// In pixels: about the width of a column of text.
 const WIDTH: f64 = 840.0;
 
-/// Of a pixel of the SVG, in the PNG.
+/// Pixels of the PNG per pixel of the SVG.
 const PNG_SCALE: f32 = 2.0;
 
-/// As SVG, with text as text.
-pub fn svg(chart: &Chart, ground: &Ground) -> String {
-    let (plots, layout) = match xs(chart)[..] {
-        [x] => bars(chart, ground, x),
-        _ => lines(chart, ground),
+/// Draws bars if all points have the same x, and lines otherwise. Text stays text in the SVG.
+pub fn svg(chart: &Chart, theme: &Theme) -> String {
+    let (plots, layout) = match x_values(chart)[..] {
+        [x] => bars(chart, theme, x),
+        _ => lines(chart, theme),
     };
     let layout = layout
         .with_width(WIDTH)
         .with_title(&chart.title)
-        .with_subtitle(what_is_counted(chart))
-        .with_theme(ground.theme())
+        .with_subtitle(subtitle(chart))
+        .with_theme(theme.for_kuva())
         .with_title_size(17)
         .with_subtitle_size(13)
         .with_label_size(13)
@@ -45,7 +45,7 @@ pub fn svg(chart: &Chart, ground: &Ground) -> String {
     SvgBackend::new().render_scene(&render_multiple(plots, layout))
 }
 
-/// The same as PNG, with a font of its own: which ones are installed makes no difference.
+/// Renders an SVG with the bundled font, whatever fonts are installed.
 pub fn png(svg: &str) -> Result<Vec<u8>> {
     let mut options = Options::default();
     options.fontdb_mut().load_font_data(dejavu::sans::regular().to_vec());
@@ -56,39 +56,39 @@ pub fn png(svg: &str) -> Result<Vec<u8>> {
     Ok(pixels.encode_png()?)
 }
 
-/// Such as "time of a wait; less is better", or "calls a second" where ours is not judged.
-pub fn what_is_counted(chart: &Chart) -> String {
+/// Such as "time per wait, lower is better"; "time per wait" if pollset is not compared.
+pub fn subtitle(chart: &Chart) -> String {
     let y = &chart.y;
-    let (counted, better) = match chart.unit {
-        Unit::Nanoseconds => (format!("time of {y}"), "less"),
-        Unit::Bytes => (format!("memory of {y}"), "less"),
-        Unit::PerSecond => (format!("{y} a second"), "more"),
+    let (measured, better) = match chart.unit {
+        Unit::Nanoseconds => (format!("time per {y}"), "lower"),
+        Unit::Bytes => (format!("memory per {y}"), "lower"),
+        Unit::PerSecond => (format!("{y} per second"), "higher"),
     };
     match chart.others().next() {
-        Some(_) => format!("{counted}; {better} is better"),
-        None => counted,
+        Some(_) => format!("{measured}, {better} is better"),
+        None => measured,
     }
 }
 
-fn lines(chart: &Chart, ground: &Ground) -> (Vec<Plot>, Layout) {
+fn lines(chart: &Chart, theme: &Theme) -> (Vec<Plot>, Layout) {
     let points: Vec<Vec<(f64, Spread)>> = chart.series.iter().map(points).collect();
     let all = points.iter().flatten();
     let x_axis = Axis::for_values(all.clone().map(|(x, _)| *x));
     let y_axis = Axis::for_values(all.map(|(_, spread)| spread.median));
 
-    let looks = looks(&chart.series);
+    let styles = styles(&chart.series);
     let mut layers = Vec::new();
-    for ((series, look), points) in chart.series.iter().zip(&looks).zip(&points) {
-        layers.push((series.kind, curve(points, look, ground, &x_axis, &y_axis)));
+    for ((series, style), points) in chart.series.iter().zip(&styles).zip(&points) {
+        layers.push((series.kind, curve(points, style, theme, &x_axis, &y_axis)));
     }
-    layers.sort_by_key(|(kind, _)| in_front(*kind));
+    layers.sort_by_key(|(kind, _)| z_order(*kind));
     let plots: Vec<Plot> = layers.into_iter().flat_map(|(_, plots)| plots).collect();
 
-    let entries = chart.series.iter().zip(&looks).map(|(series, look)| LegendEntry {
-        label: series.contestant.clone(),
-        color: ground.shade(look).into(),
-        shape: look.marker.map_or(LegendShape::Line, LegendShape::Marker),
-        dasharray: look.dashes.map(Into::into),
+    let entries = chart.series.iter().zip(&styles).map(|(series, style)| LegendEntry {
+        label: series.subject.clone(),
+        color: theme.color(style).into(),
+        shape: style.marker.map_or(LegendShape::Line, LegendShape::Marker),
+        dasharray: style.dashes.map(Into::into),
     });
     let unit = chart.unit;
     let layout = Layout::auto_from_plots(&plots)
@@ -97,8 +97,8 @@ fn lines(chart: &Chart, ground: &Ground) -> (Vec<Plot>, Layout) {
         .with_legend_entries(entries.collect())
         .with_legend_position(LegendPosition::OutsideRightTop)
         .with_legend_box(false);
-    let layout = with_x_axis(layout, x_axis, plain);
-    (plots, with_y_axis(layout, y_axis, move |value| unit.at_mark(value)))
+    let layout = with_x_axis(layout, x_axis, format_number);
+    (plots, with_y_axis(layout, y_axis, move |value| unit.format_tick(value)))
 }
 
 fn points(series: &Series) -> Vec<(f64, Spread)> {
@@ -108,8 +108,8 @@ fn points(series: &Series) -> Vec<(f64, Spread)> {
     points
 }
 
-/// Ours lies over the others, and the others over ours with something forced.
-fn in_front(kind: Kind) -> usize {
+/// pollset is drawn over the others, and these over pollset with a setting forced.
+fn z_order(kind: Kind) -> usize {
     match kind {
         Kind::OursForced => 0,
         Kind::Bare | Kind::Peer | Kind::Reference => 1,
@@ -117,34 +117,35 @@ fn in_front(kind: Kind) -> usize {
     }
 }
 
-/// The medians, with a band between the quartiles.
+/// A line through the medians, with a band between the quartiles.
 fn curve(
     points: &[(f64, Spread)],
-    look: &Look,
-    ground: &Ground,
+    style: &Style,
+    theme: &Theme,
     x_axis: &Axis,
     y_axis: &Axis,
 ) -> Vec<Plot> {
-    let color = ground.shade(look);
-    let along = || points.iter().map(|(x, _)| x_axis.position(*x));
-    let heights =
-        |of: fn(&Spread) -> f64| points.iter().map(move |(_, spread)| y_axis.position(of(spread)));
-    let medians: Vec<(f64, f64)> = along().zip(heights(|spread| spread.median)).collect();
+    let color = theme.color(style);
+    let xs = || points.iter().map(|(x, _)| x_axis.position(*x));
+    let ys = |value: fn(&Spread) -> f64| {
+        points.iter().map(move |(_, spread)| y_axis.position(value(spread)))
+    };
+    let medians: Vec<(f64, f64)> = xs().zip(ys(|spread| spread.median)).collect();
 
     let mut line =
-        LinePlot::new().with_data(medians.clone()).with_color(color).with_stroke_width(look.width);
-    if let Some(dashes) = look.dashes {
+        LinePlot::new().with_data(medians.clone()).with_color(color).with_stroke_width(style.width);
+    if let Some(dashes) = style.dashes {
         line = line.with_line_style(LineStyle::Custom(dashes.into()));
     }
-    line.band = look.has_band.then(|| {
-        let lower = heights(|spread| spread.lower_quartile);
-        let upper = heights(|spread| spread.upper_quartile);
-        BandPlot::new(along(), lower, upper).with_color(color).with_opacity(0.12)
+    line.band = style.has_band.then(|| {
+        let lower = ys(|spread| spread.lower_quartile);
+        let upper = ys(|spread| spread.upper_quartile);
+        BandPlot::new(xs(), lower, upper).with_color(color).with_opacity(0.12)
     });
     let mut plots = vec![Plot::Line(line)];
-    if let Some(marker) = look.marker {
-        let marks = ScatterPlot::new().with_data(medians).with_color(color).with_marker(marker);
-        plots.push(Plot::Scatter(marks.with_size(look.width + 2.0)));
+    if let Some(marker) = style.marker {
+        let markers = ScatterPlot::new().with_data(medians).with_color(color).with_marker(marker);
+        plots.push(Plot::Scatter(markers.with_size(style.width + 2.0)));
     }
     plots
 }
@@ -152,47 +153,47 @@ fn curve(
 fn with_x_axis(
     layout: Layout,
     axis: Axis,
-    write: impl Fn(f64) -> String + Send + Sync + 'static,
+    format: impl Fn(f64) -> String + Send + Sync + 'static,
 ) -> Layout {
     let layout = match axis {
         Axis::Linear { end } => layout.with_x_axis_min(-0.02 * end).with_x_axis_max(1.02 * end),
         Axis::Logarithmic { start, end } => {
             layout.with_log_x().with_x_axis_min(start).with_x_axis_max(end)
         }
-        Axis::DecadesAndZero { zero, end } => {
+        Axis::LogarithmicWithZero { zero, end } => {
             layout.with_x_axis_min(zero - 0.1).with_x_axis_max(end + 0.1).with_x_tick_step(1.0)
         }
     };
-    layout.with_x_tick_format(TickFormat::Custom(Arc::new(move |mark| write(axis.value(mark)))))
+    layout.with_x_tick_format(TickFormat::Custom(Arc::new(move |tick| format(axis.value(tick)))))
 }
 
 fn with_y_axis(
     layout: Layout,
     axis: Axis,
-    write: impl Fn(f64) -> String + Send + Sync + 'static,
+    format: impl Fn(f64) -> String + Send + Sync + 'static,
 ) -> Layout {
     let layout = match axis {
         Axis::Linear { end } => layout.with_y_axis_min(0.0).with_y_axis_max(1.1 * end),
         Axis::Logarithmic { start, end } => {
             layout.with_log_y().with_y_axis_min(start).with_y_axis_max(end)
         }
-        Axis::DecadesAndZero { zero, end } => {
+        Axis::LogarithmicWithZero { zero, end } => {
             layout.with_y_axis_min(zero).with_y_axis_max(end + 0.1).with_y_tick_step(1.0)
         }
     };
-    layout.with_y_tick_format(TickFormat::Custom(Arc::new(move |mark| write(axis.value(mark)))))
+    layout.with_y_tick_format(TickFormat::Custom(Arc::new(move |tick| format(axis.value(tick)))))
 }
 
-fn bars(chart: &Chart, ground: &Ground, x: f64) -> (Vec<Plot>, Layout) {
+fn bars(chart: &Chart, theme: &Theme, x: f64) -> (Vec<Plot>, Layout) {
     let scale = scale_at(chart, x);
     let unit = chart.unit;
     let mut bars = BarPlot::new().with_horizontal(true).with_width(0.6);
     let mut ends = Vec::new();
     let mut values = Vec::new();
-    for (series, look) in chart.series.iter().zip(looks(&chart.series)).rev() {
+    for (series, style) in chart.series.iter().zip(styles(&chart.series)).rev() {
         let Some(spread) = spread_at(series, x) else { continue };
-        bars = bars.with_colored_bar(&series.contestant, spread.median, ground.shade(&look));
-        values.push(format!("{} {}", scale.write_spread(&spread), scale.sign));
+        bars = bars.with_colored_bar(&series.subject, spread.median, theme.color(&style));
+        values.push(format!("{} {}", scale.format_spread(&spread), scale.symbol));
         ends.push((spread.median, values.len() as f64));
     }
     let largest = ends.iter().map(|(median, _)| *median).fold(0.0, f64::max);
@@ -209,15 +210,15 @@ fn bars(chart: &Chart, ground: &Ground, x: f64) -> (Vec<Plot>, Layout) {
         .with_show_grid(false)
         .with_x_axis_min(0.0)
         .with_x_axis_max(1.2 * largest)
-        .with_x_label(format!("{}: {}", chart.x, plain(x)))
-        .with_x_tick_format(TickFormat::Custom(Arc::new(move |mark| unit.at_mark(mark))));
+        .with_x_label(format!("{}: {}", chart.x, format_number(x)))
+        .with_x_tick_format(TickFormat::Custom(Arc::new(move |tick| unit.format_tick(tick))));
     (plots, layout)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::present::looks::{DARK, LIGHT};
+    use crate::present::style::{DARK, LIGHT};
 
     #[test]
     fn text_stays_text_and_is_escaped() {
@@ -226,26 +227,26 @@ mod tests {
     }
 
     #[test]
-    fn each_ground_has_a_picture_of_its_own() {
+    fn each_theme_has_its_own_background() {
         let chart = chart(&[("poll(2)", &[1.0, 1_000.0]), ("pollset", &[0.0, 10.0])]);
-        let [light, dark] = [&LIGHT, &DARK].map(|ground| svg(&chart, ground));
+        let [light, dark] = [&LIGHT, &DARK].map(|theme| svg(&chart, theme));
         assert!(light.contains(LIGHT.background) && dark.contains(DARK.background));
     }
 
     #[test]
-    fn a_png_has_twice_the_size() {
+    fn a_png_has_twice_the_size_of_its_svg() {
         let png = png(&svg(&chart(&[("pollset", &[1.0, 2.0])]), &LIGHT)).unwrap();
         assert_eq!(png[16..20], (2 * WIDTH as u32).to_be_bytes());
     }
 
     #[test]
-    fn a_single_x_makes_bars_that_say_their_figures() {
+    fn a_chart_with_a_single_x_has_bars_with_values() {
         let svg = svg(&chart(&[("poll(2)", &[7.0]), ("pollset", &[7.0])]), &LIGHT);
         assert_eq!(svg.matches(">700 ns</text>").count(), 2);
     }
 
     #[test]
-    fn what_has_no_points_is_no_obstacle() {
+    fn a_series_without_points_or_with_x_zero_can_be_drawn() {
         for series in [
             &[("select(2)", &[][..]), ("pollset", &[1.0, 2.0])][..],
             &[("pollset", &[])],
@@ -257,22 +258,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_better_is_said_where_there_are_others() {
+    fn the_subtitle_names_the_better_direction_if_there_is_a_comparison() {
         let mut chart = chart(&[("select.poll", &[1.0])]);
         (chart.y, chart.unit) = ("calls".into(), Unit::PerSecond);
-        assert_eq!(what_is_counted(&chart), "calls a second; more is better");
+        assert_eq!(subtitle(&chart), "calls per second, higher is better");
         chart.series[0].kind = Kind::Reference;
-        assert_eq!(what_is_counted(&chart), "calls a second");
+        assert_eq!(subtitle(&chart), "calls per second");
     }
 
-    /// Of each contestant, 100 ns for each of x.
+    /// A chart of series whose sample is 100 ns times x.
     fn chart(series: &[(&str, &[f64])]) -> Chart {
-        let series = series.iter().map(|&(contestant, xs)| Series {
-            contestant: contestant.into(),
+        let series = series.iter().map(|&(subject, xs)| Series {
+            subject: subject.into(),
             kind: Kind::Peer,
             points: xs.iter().map(|&x| Point { x, samples: vec![100.0 * x] }).collect(),
         });
-        let mut chart = Chart::new("name", "Title", "descriptors", "a wait", Unit::Nanoseconds);
+        let mut chart = Chart::new("name", "Title", "descriptors", "wait", Unit::Nanoseconds);
         chart.series = series.collect();
         chart
     }

@@ -1,18 +1,17 @@
-//! A page of all reports, for a browser.
+//! An HTML page of all reports.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::circumstances;
-use super::figure::plain;
-use super::looks::{DARK, LIGHT};
-use super::table::{Table, judged, write_comparison, xs};
-use super::verdict::Verdict;
+use super::comparison::Comparison;
+use super::style::{DARK, LIGHT};
+use super::table::{Table, compared_series, format_comparison, x_values};
+use crate::numbers::format_number;
 use crate::report::{Chart, Report};
 
 const STYLE: &str = include_str!("page.css");
 
-/// With more rows than this, a table is folded.
-const SHORT: usize = 4;
+/// A table with more rows is folded.
+const MAX_UNFOLDED_ROWS: usize = 4;
 
 pub fn page(reports: &[Report]) -> Markup {
     html! {
@@ -28,43 +27,44 @@ pub fn page(reports: &[Report]) -> Markup {
             body {
                 h1 { "pollset: benchmarks" }
                 nav { ul { @for report in reports { li { a href={ "#" (id(report)) } { (heading(report)) } } } } }
-                (misses(reports))
+                (places_behind(reports))
                 @for report in reports { (section(report)) }
             }
         }
     }
 }
 
-fn misses(reports: &[Report]) -> Markup {
-    let misses: Vec<Markup> =
-        reports.iter().flat_map(|report| &report.charts).flat_map(misses_in).collect();
+fn places_behind(reports: &[Report]) -> Markup {
+    let rows: Vec<Markup> =
+        reports.iter().flat_map(|report| &report.charts).flat_map(rows_behind).collect();
     html! {
-        section.misses {
+        section.behind {
             h2 { "Where pollset is behind by more than 40 ns and 15 %" }
-            p { "Beside the best bare call or peer, by medians; of bytes and rates, by more than 15 %. References are left out." }
-            @if misses.is_empty() { p { "Nowhere in these reports." } }
-            @else { div.wide { table { @for miss in misses { tr { (miss) } } } } }
+            p { "Medians, compared with the best bare call or peer. For bytes and rates the limit is 15 % alone. References are not compared." }
+            @if rows.is_empty() { p { "None in these reports." } }
+            @else { div.wide { table { @for row in rows { tr { (row) } } } } }
         }
     }
 }
 
-fn misses_in(chart: &Chart) -> Vec<Markup> {
-    let xs = xs(chart);
-    let mut misses = Vec::new();
-    for ours in judged(chart, &xs) {
+fn rows_behind(chart: &Chart) -> Vec<Markup> {
+    let xs = x_values(chart);
+    let mut rows = Vec::new();
+    for ours in compared_series(chart, &xs) {
         for &x in &xs {
-            if let Some(verdict) = Verdict::on(ours, chart, x).filter(|verdict| verdict.is_miss) {
-                misses.push(html! {
+            let comparison = Comparison::at(chart, ours, x);
+            if let Some(comparison) = comparison.filter(|comparison| comparison.is_behind) {
+                rows.push(html! {
                     td { a href={ "#" (chart.name) } { (chart.title) } }
-                    td { (chart.x) ": " (plain(x)) }
-                    td { (ours.contestant) }
-                    td.miss { (write_comparison(&verdict, chart.unit)) }
-                    td { "of " (verdict.best_other) }
+                    td { (chart.x) ": " (format_number(x)) }
+                    td { (ours.subject) }
+                    td.worse { (format_comparison(&comparison, chart.unit)) }
+                    td { "of " (comparison.best_other) }
                 });
             }
         }
     }
-    misses
+    rows
 }
 
 fn section(report: &Report) -> Markup {
@@ -74,7 +74,7 @@ fn section(report: &Report) -> Markup {
             p { (report.description) }
             pre { code { (report.command) } }
             p.small {
-                (circumstances(report)) " " a href=(file(report)) { "All samples" }
+                (report.environment()) " " a href=(file_name(report)) { "All samples" }
             }
             @for chart in &report.charts { (figure(chart)) }
         }
@@ -86,24 +86,24 @@ fn figure(chart: &Chart) -> Markup {
     html! {
         figure id=(chart.name) {
             picture {
-                source media="(prefers-color-scheme: dark)" srcset={ (DARK.stem(&chart.name)) ".svg" };
-                img src={ (LIGHT.stem(&chart.name)) ".svg" } alt={ (chart.title) ": " (chart.y) " by " (chart.x) };
+                source media="(prefers-color-scheme: dark)" srcset={ (DARK.file_stem(&chart.name)) ".svg" };
+                img src={ (LIGHT.file_stem(&chart.name)) ".svg" } alt={ (chart.title) ": " (chart.y) " by " (chart.x) };
             }
-            details open[table.rows.len() <= SHORT] {
-                summary { "The figures: medians, ± half of the distance between the quartiles" }
-                div.wide { (figures(&table)) }
+            details open[table.rows.len() <= MAX_UNFOLDED_ROWS] {
+                summary { "Medians ± half the interquartile range" }
+                div.wide { (table_markup(&table)) }
             }
         }
     }
 }
 
-fn figures(table: &Table) -> Markup {
+fn table_markup(table: &Table) -> Markup {
     html! {
         table {
             thead { tr { @for name in &table.header { th { (name) } } } }
             tbody {
                 @for row in &table.rows {
-                    tr { @for cell in row { td.miss[cell.is_miss] { (cell.text) } } }
+                    tr { @for cell in row { td.worse[cell.is_behind] { (cell.text) } } }
                 }
             }
         }
@@ -118,7 +118,7 @@ fn id(report: &Report) -> String {
     format!("{}-{}", report.language, report.workload)
 }
 
-fn file(report: &Report) -> String {
+fn file_name(report: &Report) -> String {
     if report.language == "Python" {
         format!("python-{}.json", report.workload)
     } else {

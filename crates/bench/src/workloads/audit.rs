@@ -1,25 +1,24 @@
 use anyhow::Result;
 
-use super::waits::add_results;
-use crate::crowd::Crowd;
-use crate::measure::{Run, calls};
-use crate::pollers::Contestant;
+use crate::measure::{Run, timed_round};
+use crate::pollers::{EventLoop, Subject};
 use crate::report::{Chart, Unit};
+use crate::watched_fds::WatchedFds;
 
 pub fn measure(run: &Run) -> Result<Vec<Chart>> {
-    let title = "Looking for closed numbers, or next to never";
-    let mut chart = Chart::new("audit", title, "descriptors watched", "a wait", Unit::Nanoseconds);
+    let title = "The audit at its default and at its slow rate";
+    let mut chart = Chart::new("audit", title, "descriptors watched", "wait", Unit::Nanoseconds);
     let sizes = run.sizes(&[16, 64, 256, 1_000, 4_000, 9_000, 19_000]);
-    run.expect(sizes.len(), run.rounds());
+    run.set_length(sizes.len(), run.rounds());
     for n in sizes {
-        let crowd = Crowd::of_eventfds(n, |member| member == n / 2)?;
-        let contestants = [Contestant::Epoll, Contestant::Ours, Contestant::OursAtLeisure];
-        let mut players = Vec::new();
-        for contestant in &contestants {
-            let mut watching = contestant.watching(&crowd.numbers())?;
-            players.push(calls(move || assert_eq!(watching.count(None), 1)));
+        let fds = WatchedFds::eventfds(n, |index| index == n / 2)?;
+        let subjects = [Subject::Epoll, Subject::Pollset, Subject::PollsetSlowAudit];
+        let mut rounds = Vec::new();
+        for subject in subjects {
+            let mut event_loop = EventLoop::watching(subject, &fds.raw_fds())?;
+            rounds.push(timed_round(move || assert_eq!(event_loop.wait_and_rearm(None), 1)));
         }
-        add_results(run, &mut chart, n, &contestants, &mut players)?;
+        run.add_points(&mut chart, n, &subjects, &mut rounds)?;
     }
     Ok(vec![chart])
 }

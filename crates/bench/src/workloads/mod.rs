@@ -1,4 +1,4 @@
-//! What is done and counted, one file each.
+//! The workloads, one file each.
 
 mod active_pipes;
 mod audit;
@@ -7,9 +7,9 @@ pub mod echo;
 mod longest;
 mod modify;
 mod numbering;
+mod ready;
 mod registration;
 mod transient;
-mod waits;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -17,62 +17,60 @@ use clap::ValueEnum;
 use crate::measure::Run;
 use crate::report::Chart;
 
-/// The descriptions go to the reports.
+/// The doc comments are the help texts, and the descriptions in the reports.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Workload {
-    /// One of n eventfds is ready. A wait, to its end: the events are looked at, and an edge- or
-    /// oneshot-triggered contestant asks to be told again. At first it stays ready and nobody reads
-    /// it, with no timeout and with a timeout of zero; then it becomes ready before each wait (8
-    /// bytes are written) and is read after it.
+    /// One of n eventfds is ready. The time of a wait: it includes a pass over the events, and for
+    /// an edge-triggered or oneshot subject the call that re-arms the descriptor. The eventfd stays
+    /// ready and is not read, with no timeout and with timeout 0. In a third chart 8 bytes are
+    /// written to it before each wait and read after it.
     OneReady,
-    /// k of n unix sockets are ready and stay so, evenly spread. A wait with no timeout, to its end:
-    /// all events are looked at, and an edge- or oneshot-triggered contestant asks to be told again
-    /// of each.
+    /// k of n Unix sockets are ready and stay so, evenly spread. The time of a wait without a
+    /// timeout: it includes a pass over the events, and for an edge-triggered or oneshot subject the
+    /// call that re-arms each ready descriptor.
     ShareReady,
-    /// 100 of n pipes are readable. Whoever reads a byte from one writes a byte to the next, until
-    /// 1,000 more have been written. Nanoseconds for each byte.
+    /// The benchmark of libevent: 100 of n pipes are readable. For each byte read from a pipe one is
+    /// written to the next pipe, until 1,000 more bytes have been written. The time per byte,
+    /// reading and writing included.
     ActivePipes,
-    /// Beside n idle unix sockets, a connection is made, watched, written to, waited for, read, not
-    /// watched any more and closed.
+    /// Beside n idle Unix sockets a connection is created, registered, written to, waited for, read,
+    /// unregistered and closed. The time of all that.
     Churn,
-    /// A new object is made, told of n unix sockets of which one is ready, asked once with a timeout
-    /// of zero, and dropped. poll(2) and rustix have their entries on the stack, popol has room for
-    /// all from the beginning; pollset is told of all sockets at once (`register_all`), where it is
-    /// forced of one after the other.
+    /// A new object is created, n Unix sockets are registered, one of which is ready, the object is
+    /// polled once with timeout 0, and dropped. The time of all that. poll(2) and rustix have their
+    /// array on the stack, popol reserves its capacity beforehand. pollset registers all sockets in
+    /// one call (`register_all`); with an engine forced, one after the other.
     Transient,
-    /// One of n unix sockets is ready. Before each wait it is modified, to be watched for writing as
-    /// well and for reading alone by turns.
+    /// One of n Unix sockets is ready. Before each wait it is modified: in turn to be watched for
+    /// writing, too, and for reading alone.
     Modify,
-    /// A TCP server with 100 clients that talk and n that are idle: each of the 100 sends 32 bytes,
-    /// and sends again when they are back. Server and clients are two processes; all contestants'
-    /// servers are there at once and are talked to by turns.
+    /// A TCP server with 100 active and n idle clients: each active one sends 32 bytes, and sends
+    /// again when they come back. Server and clients are two processes. The servers of all subjects
+    /// run during the whole measurement, and their clients take turns.
     Echo,
-    /// n eventfds are watched by a new object, which is asked once with a timeout of zero and
-    /// dropped; nanoseconds for each descriptor. Then what it has on the heap, after so many waits
-    /// that it has chosen its engine, in bytes for each descriptor; what the kernel keeps for it is
-    /// not counted.
+    /// n eventfds are registered with a new object, which is polled once with timeout 0 and dropped:
+    /// the time per descriptor. Then the heap memory of the object, per descriptor, after pollset has
+    /// settled on an engine. Memory of the kernel is not included.
     Registration,
-    /// One of n eventfds is ready. A wait of ours on epoll, while it looks for numbers that were
-    /// closed without being unregistered as it always does, and while it does so at leisure, which
-    /// is next to never; beside the bare epoll(7), which doesn't.
+    /// One of n eventfds is ready. The time of a wait on epoll with the audit, the search for
+    /// descriptors that were closed without being unregistered: at its default rate, and at the slow
+    /// rate of about one pass per second. Bare epoll(7) makes no such search.
     Audit,
-    /// One of n eventfds is ready. Waits without a timeout, each timed by itself; one in 500 comes
-    /// right after 30 ms of work elsewhere, which writes to 64 MiB and so takes the caches. How long
-    /// the longest take, by the clock: with the search for closed numbers as it comes, at leisure,
-    /// and beside the bare epoll(7), which doesn't search. A sample is a figure of a round of 20,000
-    /// waits (5,000 in a quick run).
+    /// One of n eventfds is ready. Each wait, without a timeout, is timed by itself; one in 500
+    /// comes right after 30 ms of other work, which writes to 64 MiB and so evicts the caches.
+    /// Elapsed time of the longest waits: with the audit at its default and at its slow rate, and of
+    /// bare epoll(7). A sample is one statistic of a round of 20,000 waits (5,000 in a quick run).
     Longest,
-    /// 100 descriptors, of which one is ready, and whose numbers go up to n: select(2) looks through
-    /// the bits of all numbers up to the highest, poll(2) at those that it was told of. A wait with
-    /// a timeout of zero.
+    /// 100 descriptors with numbers up to n; one is ready. select(2) scans the bits of all numbers
+    /// up to the highest, poll(2) its array of 100. The time of a wait with timeout 0.
     Numbering,
 }
 
 impl Workload {
     pub fn measure(self, run: &Run) -> Result<Vec<Chart>> {
         match self {
-            Self::OneReady => waits::one_ready(run),
-            Self::ShareReady => waits::share_ready(run),
+            Self::OneReady => ready::one_ready(run),
+            Self::ShareReady => ready::share_ready(run),
             Self::ActivePipes => active_pipes::measure(run),
             Self::Churn => churn::measure(run),
             Self::Transient => transient::measure(run),

@@ -1,43 +1,37 @@
 use anyhow::Result;
 
-use super::waits::{add_results, who_can_watch};
-use crate::crowd::Crowd;
-use crate::measure::{Run, calls};
-use crate::pollers::Interest;
+use crate::measure::{Run, timed_round};
+use crate::pollers::{EventLoop, Interest, Subject};
 use crate::report::{Chart, Unit};
+use crate::watched_fds::WatchedFds;
 
 pub fn measure(run: &Run) -> Result<Vec<Chart>> {
     let title = "One of n is modified before each wait";
-    let mut chart = Chart::new(
-        "modify",
-        title,
-        "descriptors watched",
-        "a change and a wait",
-        Unit::Nanoseconds,
-    );
+    let x = "descriptors watched";
+    let mut chart = Chart::new("modify", title, x, "change and wait", Unit::Nanoseconds);
     let sizes = run.sizes(&[1, 8, 64, 1_000, 9_000]);
-    run.expect(sizes.len(), run.rounds());
+    run.set_length(sizes.len(), run.rounds());
     for n in sizes {
-        let crowd = Crowd::of_sockets(n, |member| member == n / 2)?;
-        let numbers = crowd.numbers();
-        let ready = numbers[n / 2];
-        let contestants = who_can_watch(&numbers);
-        let mut players = Vec::new();
-        for contestant in &contestants {
-            let mut watching = contestant.watching(&numbers)?;
+        let sockets = WatchedFds::sockets(n, |index| index == n / 2)?;
+        let fds = sockets.raw_fds();
+        let ready = fds[n / 2];
+        let subjects = Subject::all_for(&fds);
+        let mut rounds = Vec::new();
+        for &subject in &subjects {
+            let mut event_loop = EventLoop::watching(subject, &fds)?;
             let mut interests = [Interest::ReadAndWrite, Interest::Read].into_iter().cycle();
-            players.push(calls(move || {
-                let interest = interests.next().expect("there is no end");
-                watching.poller.modify(ready, interest).expect("it is watched");
-                // To modify it is also to ask to be told again.
-                let served = watching.serve(None, |_, fd| {
+            rounds.push(timed_round(move || {
+                let interest = interests.next().expect("a cycle has no end");
+                event_loop.poller.modify(ready, interest).expect("the descriptor is registered");
+                // The next call modifies the registration, which re-arms it: no need to do it here.
+                let dispatched = event_loop.dispatch(None, |_, fd| {
                     assert_eq!(fd, ready);
                     Ok(false)
                 });
-                served.expect("it is not touched");
+                dispatched.expect("the handler can't fail");
             }));
         }
-        add_results(run, &mut chart, n, &contestants, &mut players)?;
+        run.add_points(&mut chart, n, &subjects, &mut rounds)?;
     }
     Ok(vec![chart])
 }

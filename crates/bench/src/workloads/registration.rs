@@ -4,61 +4,60 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::waits::who_can_watch;
-use crate::crowd::Crowd;
-use crate::heap::held_after;
-use crate::measure::{Run, calls, warm_up};
-use crate::pollers::{Contestant, Watching};
+use crate::heap::net_bytes_allocated;
+use crate::measure::{Run, timed_round, warm_up};
+use crate::pollers::{EventLoop, Subject};
 use crate::report::{Chart, Unit};
+use crate::watched_fds::WatchedFds;
 
-const NOW: Option<Duration> = Some(Duration::ZERO);
+const ZERO: Option<Duration> = Some(Duration::ZERO);
 
 pub fn measure(run: &Run) -> Result<Vec<Chart>> {
     let chart =
-        |name, title, unit| Chart::new(name, title, "descriptors watched", "a descriptor", unit);
-    let mut times = chart("registration", "n are registered with a new object", Unit::Nanoseconds);
-    let mut sizes_on_heap = chart("memory", "On the heap", Unit::Bytes);
+        |name, title, unit| Chart::new(name, title, "descriptors watched", "descriptor", unit);
+    let title = "Registration of n descriptors with a new object";
+    let mut times = chart("registration", title, Unit::Nanoseconds);
+    let mut memory = chart("memory", "Heap memory for n registrations", Unit::Bytes);
 
     let sizes = run.sizes(&[8, 100, 1_000, 9_000, 19_000]);
-    run.expect(sizes.len(), run.rounds());
+    run.set_length(sizes.len(), run.rounds());
     for n in sizes {
-        let crowd = Crowd::of_eventfds(n, |member| member == n / 2)?;
-        let numbers = &crowd.numbers()[..];
-        let contestants = who_can_watch(numbers);
-        let mut players = Vec::new();
-        for &contestant in &contestants {
-            players.push(calls(move || {
-                black_box(watching_and_asked(contestant, numbers));
+        let eventfds = WatchedFds::eventfds(n, |index| index == n / 2)?;
+        let fds = &eventfds.raw_fds()[..];
+        let subjects = Subject::all_for(fds);
+        let mut rounds = Vec::new();
+        for &subject in &subjects {
+            rounds.push(timed_round(move || {
+                black_box(register_and_poll(subject, fds));
             }));
-            let held = held_on_heap(contestant, numbers);
-            sizes_on_heap.add(contestant, n, vec![held / n as f64]);
+            let bytes = heap_bytes(subject, fds);
+            memory.add(subject.name(), subject.kind(), n, vec![bytes / n as f64]);
         }
-        let samples = run.in_turn(run.rounds(), &mut players)?;
-        for (&contestant, samples) in contestants.iter().zip(samples) {
-            let each = samples.iter().map(|ns| ns / n as f64).collect();
-            times.add(contestant, n, each);
+        let samples = run.interleave(run.rounds(), &mut rounds)?;
+        for (subject, samples) in subjects.iter().zip(samples) {
+            let per_descriptor = samples.iter().map(|ns| ns / n as f64).collect();
+            times.add(subject.name(), subject.kind(), n, per_descriptor);
         }
     }
-    Ok(vec![times, sizes_on_heap])
+    Ok(vec![times, memory])
 }
 
-fn watching_and_asked(contestant: Contestant, numbers: &[RawFd]) -> Watching {
-    let mut watching = contestant.watching(numbers).expect("the numbers are open");
-    assert_eq!(watching.count(NOW), 1);
-    watching
+fn register_and_poll(subject: Subject, fds: &[RawFd]) -> EventLoop {
+    let mut event_loop = EventLoop::watching(subject, fds).expect("the descriptors are open");
+    assert_eq!(event_loop.wait_and_rearm(ZERO), 1);
+    event_loop
 }
 
-/// Bytes.
-fn held_on_heap(contestant: Contestant, numbers: &[RawFd]) -> f64 {
-    let mut watching = None;
-    let held = held_after(|| {
-        // With room for the one event that there is.
-        let mut new = Watching::new(contestant, 1).expect("there is room");
-        for &fd in numbers {
-            new.poller.add(fd).expect("it is open");
+fn heap_bytes(subject: Subject, fds: &[RawFd]) -> f64 {
+    let mut kept = None;
+    let bytes = net_bytes_allocated(|| {
+        // One descriptor is ready: room for one event is enough.
+        let mut event_loop = EventLoop::with_capacity(subject, 1).expect("it can be created");
+        for &fd in fds {
+            event_loop.poller.add(fd).expect("the descriptor is open");
         }
-        let watching = watching.insert(new);
-        warm_up(&mut || assert_eq!(watching.count(NOW), 1));
+        let event_loop = kept.insert(event_loop);
+        warm_up(&mut || assert_eq!(event_loop.wait_and_rearm(ZERO), 1));
     });
-    held as f64
+    bytes as f64
 }

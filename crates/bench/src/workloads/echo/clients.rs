@@ -6,78 +6,79 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
 
-use super::{Round, TALKERS};
-use crate::pollers::{Contestant, Watching};
+use super::protocol::{ACTIVE_CLIENTS, RoundStats};
+use crate::pollers::{EventLoop, Subject};
 
 const MESSAGE: &[u8; 32] = b"a message of thirty-two bytes..\n";
 const ROUND: Duration = Duration::from_millis(400);
 
-/// What talks to every contestant's server is the same: bare epoll.
+/// The clients of all subjects' servers are the same: they use bare epoll.
 pub fn run(port: u16, idle: usize) -> Result<()> {
     let mut connections = Vec::new();
-    for number in 0..idle + TALKERS {
+    for index in 0..idle + ACTIVE_CLIENTS {
         let connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         connection.set_nodelay(true)?;
         connections.push(connection);
-        // When the server answers the last, it has accepted all; its backlog never overflows.
-        if number % 100 == 99 {
-            Talk::among(&mut connections[number..])?.go_on_for(Duration::ZERO)?;
+        // An echo on the newest connection shows that the server has accepted all: so its backlog
+        // never overflows.
+        if index % 100 == 99 {
+            Clients::new(&mut connections[index..])?.exchange_for(Duration::ZERO)?;
         }
     }
-    let mut talk = Talk::among(&mut connections[idle..])?;
+    let mut clients = Clients::new(&mut connections[idle..])?;
     println!("connected");
     for line in stdin().lines() {
         line?;
-        println!("{}", serde_json::to_string(&talk.go_on_for(ROUND)?)?);
+        println!("{}", serde_json::to_string(&clients.exchange_for(ROUND)?)?);
     }
     Ok(())
 }
 
-struct Talk<'a> {
-    talkers: &'a mut [TcpStream],
-    /// By number.
-    places: Vec<usize>,
-    watching: Watching,
+struct Clients<'a> {
+    connections: &'a mut [TcpStream],
+    /// The index of a connection, by descriptor.
+    indices: Vec<usize>,
+    event_loop: EventLoop,
 }
 
-impl<'a> Talk<'a> {
-    fn among(talkers: &'a mut [TcpStream]) -> Result<Self> {
-        let numbers: Vec<_> = talkers.iter().map(AsRawFd::as_raw_fd).collect();
-        let mut places = vec![0; numbers.iter().max().map_or(0, |&most| most as usize + 1)];
-        for (place, &fd) in numbers.iter().enumerate() {
-            places[fd as usize] = place;
+impl<'a> Clients<'a> {
+    fn new(connections: &'a mut [TcpStream]) -> Result<Self> {
+        let fds: Vec<_> = connections.iter().map(AsRawFd::as_raw_fd).collect();
+        let mut indices = vec![0; fds.iter().max().map_or(0, |&highest| highest as usize + 1)];
+        for (index, &fd) in fds.iter().enumerate() {
+            indices[fd as usize] = index;
         }
-        let watching = Contestant::Epoll.watching(&numbers)?;
-        Ok(Self { talkers, places, watching })
+        let event_loop = EventLoop::watching(Subject::Epoll, &fds)?;
+        Ok(Self { connections, indices, event_loop })
     }
 
-    /// Each sends its next message when it has the last one back.
-    fn go_on_for(&mut self, duration: Duration) -> Result<Round> {
+    /// Each client sends its next message when it has received the last one back.
+    fn exchange_for(&mut self, duration: Duration) -> Result<RoundStats> {
         let mut round_trips = Histogram::<u64>::new(3)?;
         let start = Instant::now();
-        for talker in &mut *self.talkers {
-            talker.write_all(MESSAGE)?;
+        for connection in &mut *self.connections {
+            connection.write_all(MESSAGE)?;
         }
-        let mut sent_at = vec![start; self.talkers.len()];
-        let mut talking = self.talkers.len();
-        while talking > 0 {
-            self.watching.serve(None, |_, fd| {
-                let place = self.places[fd as usize];
-                let mut answer = [0; MESSAGE.len()];
-                self.talkers[place].read_exact(&mut answer)?;
-                ensure!(answer == *MESSAGE, "another message came back");
+        let mut sent_at = vec![start; self.connections.len()];
+        let mut in_flight = self.connections.len();
+        while in_flight > 0 {
+            self.event_loop.dispatch(None, |_, fd| {
+                let index = self.indices[fd as usize];
+                let mut reply = [0; MESSAGE.len()];
+                self.connections[index].read_exact(&mut reply)?;
+                ensure!(reply == *MESSAGE, "the server sent back another message");
                 let now = Instant::now();
-                round_trips.record((now - sent_at[place]).as_nanos() as u64)?;
+                round_trips.record((now - sent_at[index]).as_nanos() as u64)?;
                 if now - start < duration {
-                    sent_at[place] = now;
-                    self.talkers[place].write_all(MESSAGE)?;
+                    sent_at[index] = now;
+                    self.connections[index].write_all(MESSAGE)?;
                 } else {
-                    talking -= 1;
+                    in_flight -= 1;
                 }
                 Ok(true)
             })?;
         }
-        Ok(Round {
+        Ok(RoundStats {
             messages: round_trips.len(),
             duration: start.elapsed().as_nanos() as f64,
             median: round_trips.value_at_quantile(0.5) as f64,

@@ -1,156 +1,93 @@
-//! A server and its clients, two processes for each contestant.
+//! A server and its clients: two processes for each subject.
 
 mod clients;
+mod process;
+mod protocol;
 mod server;
 
-use std::env::current_exe;
-use std::fs;
-use std::io::{BufRead, BufReader, Lines, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
-use serde::{Deserialize, Serialize};
 
-use crate::measure::{Player, Run};
-use crate::pollers::{Contestant, MOST_OF_SELECT};
+use self::process::Process;
+use self::protocol::{ACTIVE_CLIENTS, RoundStats};
+use crate::measure::{Round, Run};
+use crate::pollers::{FD_SETSIZE, Subject};
 use crate::report::{Chart, Unit};
 
-pub const TALKERS: usize = 100;
 const ROUNDS: usize = 15;
 
-/// What the two processes do.
+/// The programs of the two processes.
 #[derive(Clone, Subcommand)]
 pub enum Role {
-    /// Prints its port. Ends with its standard input.
-    Server { contestant: Contestant },
-    /// Says when the clients are connected, and then, for each line, how a round went.
+    /// Prints its port. Ends when its standard input ends.
+    Server { subject: Subject },
+    /// Prints a line when all clients are connected. Then runs a round for each line of its standard
+    /// input, and prints the statistics of the round.
     Clients { port: u16, idle: usize },
 }
 
 impl Role {
-    pub fn play(self) -> Result<()> {
+    pub fn run(self) -> Result<()> {
         match self {
-            Self::Server { contestant } => server::run(contestant),
+            Self::Server { subject } => server::run(subject),
             Self::Clients { port, idle } => clients::run(port, idle),
         }
     }
 }
 
-/// What the clients see of a round. Times are in nanoseconds.
-#[derive(Serialize, Deserialize)]
-struct Round {
-    messages: u64,
-    duration: f64,
-    median: f64,
-    percentile_99: f64,
-}
-
 pub fn measure(run: &Run) -> Result<Vec<Chart>> {
-    let chart = |name, title, y, unit| Chart::new(name, title, "idle connections", y, unit);
+    let chart = |name, statistic: &str, y, unit| {
+        Chart::new(name, &format!("TCP echo: {statistic}"), "idle connections", y, unit)
+    };
     let mut charts = [
-        chart("echo", "TCP echo, 100 clients talk", "messages", Unit::PerSecond),
-        chart(
-            "echo-processor",
-            "What the server takes of a processor",
-            "a message",
-            Unit::Nanoseconds,
-        ),
-        chart("echo-median", "Round trips: the median", "a round trip", Unit::Nanoseconds),
-        chart(
-            "echo-percentile-99",
-            "Round trips: the 99th percentile",
-            "a round trip",
-            Unit::Nanoseconds,
-        ),
+        chart("echo", "100 active clients", "messages", Unit::PerSecond),
+        chart("echo-processor", "CPU time of the server", "message", Unit::Nanoseconds),
+        chart("echo-median", "median round trip", "round trip", Unit::Nanoseconds),
+        chart("echo-percentile-99", "99th percentile round trip", "round trip", Unit::Nanoseconds),
     ];
     let sizes = run.sizes(&[0, 100, 1_000, 9_000]);
     let rounds = if run.quick { 3 } else { ROUNDS };
-    run.expect(sizes.len(), rounds);
+    run.set_length(sizes.len(), rounds);
     for idle in sizes {
-        let fits = |contestant: &Contestant| {
-            *contestant != Contestant::Select || idle + 2 * TALKERS < MOST_OF_SELECT as usize
+        let fits = |subject: &Subject| {
+            *subject != Subject::Select || idle + 2 * ACTIVE_CLIENTS < FD_SETSIZE as usize
         };
-        let contestants: Vec<_> = Contestant::ALL.into_iter().filter(fits).collect();
-        let mut players: Vec<Player<[f64; 4]>> = Vec::new();
-        for &contestant in &contestants {
-            let mut pair = Pair::start(contestant, idle)?;
-            pair.round()?; // until ours has chosen
-            players.push(Box::new(move || pair.round()));
+        let subjects: Vec<_> = Subject::ALL.into_iter().filter(fits).collect();
+        let mut measured: Vec<Round<[f64; 4]>> = Vec::new();
+        for &subject in &subjects {
+            let mut echo = Echo::start(subject, idle)?;
+            echo.round()?; // pollset settles on an engine
+            measured.push(Box::new(move || echo.round()));
         }
-        let samples = run.in_turn(rounds, &mut players)?;
-        for (&contestant, samples) in contestants.iter().zip(samples) {
-            for (measure, chart) in charts.iter_mut().enumerate() {
-                let samples = samples.iter().map(|sample| sample[measure]).collect();
-                chart.add(contestant, idle, samples);
-            }
-        }
+        run.add_points_to_all(&mut charts, idle, &subjects, rounds, &mut measured)?;
     }
     Ok(charts.into())
 }
 
-struct Pair {
+struct Echo {
     server: Process,
     clients: Process,
 }
 
-impl Pair {
-    fn start(contestant: Contestant, idle: usize) -> Result<Self> {
-        let value = contestant.to_possible_value().expect("none is hidden");
+impl Echo {
+    fn start(subject: Subject, idle: usize) -> Result<Self> {
+        let value = subject.to_possible_value().expect("no subject is hidden");
         let mut server = Process::start(&["server", value.get_name()])?;
-        let port = server.answer()?;
+        let port = server.read_line()?;
         let mut clients = Process::start(&["clients", &port, &idle.to_string()])?;
-        clients.answer()?;
+        clients.read_line()?;
         Ok(Self { server, clients })
     }
 
-    /// Messages a second, and nanoseconds: of the processor for a message; of a round trip, the
-    /// median and the 99th percentile.
+    /// Messages per second; then, in nanoseconds, the CPU time of the server per message, and the
+    /// median and the 99th percentile of the round trips.
     fn round(&mut self) -> Result<[f64; 4]> {
-        let before = self.server.processor_time()?;
-        writeln!(self.clients.input)?;
-        let answer = self.clients.answer()?;
-        let taken = self.server.processor_time()? - before;
-        let round: Round = serde_json::from_str(&answer)?;
-        let messages = round.messages as f64;
-        let a_second = messages / round.duration * 1e9;
-        Ok([a_second, taken / messages, round.median, round.percentile_99])
-    }
-}
-
-/// This program in one of its roles.
-struct Process {
-    child: Child,
-    input: ChildStdin,
-    output: Lines<BufReader<ChildStdout>>,
-}
-
-impl Process {
-    fn start(role: &[&str]) -> Result<Self> {
-        let mut command = Command::new(current_exe()?);
-        command.arg("echo-role").args(role).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn()?;
-        let input = child.stdin.take().expect("it is piped");
-        let output = child.stdout.take().expect("it is piped");
-        Ok(Self { child, input, output: BufReader::new(output).lines() })
-    }
-
-    fn answer(&mut self) -> Result<String> {
-        Ok(self.output.next().context("a server or its clients ended")??)
-    }
-
-    /// Nanoseconds.
-    fn processor_time(&self) -> Result<f64> {
-        let statistics = fs::read_to_string(format!("/proc/{}/schedstat", self.child.id()))?;
-        let time = statistics.split(' ').next().expect("something is before a space");
-        Ok(time.parse()?)
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // One that has ended can't be killed.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let before = self.server.cpu_time()?;
+        self.clients.write_line()?;
+        let stats: RoundStats = serde_json::from_str(&self.clients.read_line()?)?;
+        let cpu_time = self.server.cpu_time()? - before;
+        let messages = stats.messages as f64;
+        let per_second = messages / stats.duration * 1e9;
+        Ok([per_second, cpu_time / messages, stats.median, stats.percentile_99])
     }
 }

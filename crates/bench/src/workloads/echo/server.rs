@@ -5,34 +5,34 @@ use std::os::fd::{AsRawFd, RawFd};
 use anyhow::Result;
 use rustix::net::listen;
 
-use crate::pollers::{Contestant, Poller, Trigger, Watching};
+use crate::pollers::{EventLoop, Poller, Subject, Trigger};
 
 const BACKLOG: i32 = 4_096;
-const MOST_EVENTS: usize = 1_024;
+const MAX_EVENTS: usize = 1_024;
 
-pub fn run(contestant: Contestant) -> Result<()> {
+pub fn run(subject: Subject) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     listen(&listener, BACKLOG)?;
     listener.set_nonblocking(true)?;
     println!("{}", listener.local_addr()?.port());
 
-    let mut watching = Watching::new(contestant, MOST_EVENTS)?;
-    let end = stdin().as_raw_fd();
-    watching.poller.add(end)?;
-    watching.poller.add(listener.as_raw_fd())?;
+    let mut event_loop = EventLoop::with_capacity(subject, MAX_EVENTS)?;
+    let input = stdin().as_raw_fd();
+    event_loop.poller.add(input)?;
+    event_loop.poller.add(listener.as_raw_fd())?;
     let mut connections = Connections {
-        by_number: Vec::new(),
-        reads_on: watching.trigger == Trigger::Edge,
+        by_fd: Vec::new(),
+        reads_until_eagain: event_loop.trigger == Trigger::Edge,
         buffer: [0; 4_096],
     };
-    let mut goes_on = true;
-    while goes_on {
-        watching.serve(None, |poller, fd| {
-            if fd == end {
-                goes_on = false;
+    let mut is_running = true;
+    while is_running {
+        event_loop.dispatch(None, |poller, fd| {
+            if fd == input {
+                is_running = false;
                 Ok(false)
             } else if fd == listener.as_raw_fd() {
-                connections.accept_from(&listener, poller)?;
+                connections.accept_all(&listener, poller)?;
                 Ok(true)
             } else {
                 connections.echo(fd, poller)
@@ -43,15 +43,15 @@ pub fn run(contestant: Contestant) -> Result<()> {
 }
 
 struct Connections {
-    by_number: Vec<Option<TcpStream>>,
-    /// Until nothing is left.
-    reads_on: bool,
+    by_fd: Vec<Option<TcpStream>>,
+    /// An edge-triggered poller reports a connection again only after that.
+    reads_until_eagain: bool,
     buffer: [u8; 4_096],
 }
 
 impl Connections {
-    /// All that have come.
-    fn accept_from(&mut self, listener: &TcpListener, poller: &mut dyn Poller) -> Result<()> {
+    /// Accepts until EAGAIN.
+    fn accept_all(&mut self, listener: &TcpListener, poller: &mut dyn Poller) -> Result<()> {
         loop {
             match listener.accept() {
                 Ok((connection, _)) => {
@@ -60,10 +60,10 @@ impl Connections {
                     let fd = connection.as_raw_fd();
                     poller.add(fd)?;
                     let index = fd as usize;
-                    if index >= self.by_number.len() {
-                        self.by_number.resize_with(index + 1, || None);
+                    if index >= self.by_fd.len() {
+                        self.by_fd.resize_with(index + 1, || None);
                     }
-                    self.by_number[index] = Some(connection);
+                    self.by_fd[index] = Some(connection);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error.into()),
@@ -71,17 +71,17 @@ impl Connections {
         }
     }
 
-    /// Whether the connection goes on.
+    /// Returns whether the connection is still open.
     fn echo(&mut self, fd: RawFd, poller: &mut dyn Poller) -> Result<bool> {
-        let place = &mut self.by_number[fd as usize];
-        let connection = place.as_mut().expect("it is watched");
+        let slot = &mut self.by_fd[fd as usize];
+        let connection = slot.as_mut().expect("a watched descriptor has a connection");
         loop {
             match connection.read(&mut self.buffer) {
                 Ok(0) => break,
                 Ok(length) => {
                     connection.write_all(&self.buffer[..length])?;
-                    // One that was not filled has taken all that there was.
-                    if !self.reads_on || length < self.buffer.len() {
+                    // A read that doesn't fill the buffer has emptied the socket.
+                    if !self.reads_until_eagain || length < self.buffer.len() {
                         return Ok(true);
                     }
                 }
@@ -90,7 +90,7 @@ impl Connections {
             }
         }
         poller.remove(fd)?;
-        *place = None;
+        *slot = None;
         Ok(false)
     }
 }

@@ -1,4 +1,4 @@
-"""Who takes part: each of the interpreter's ways to wait, and ours, each in its best usage."""
+"""The classes and functions under comparison, each used as its documentation recommends."""
 
 from __future__ import annotations
 
@@ -10,39 +10,41 @@ from functools import partial
 from typing import Any, Optional, Protocol
 
 import pollset
-from report import Contestant
+from report import Subject
 
 Call = Callable[[], object]
-# None: as long as it takes. 0: ask, and don't wait. So the unit, which differs, doesn't matter.
+# None waits without limit, 0 does not wait. The unit, which differs, doesn't matter for these two.
 Timeout = Optional[int]
 
-SELECT = Contestant("select.select", "bare")
-POLL = Contestant("select.poll", "bare")
-EPOLL = Contestant("select.epoll", "bare")
-SELECTORS = Contestant("selectors", "peer")
-OURS = Contestant("pollset", "ours")
-OURS_ON_POLL = Contestant("pollset, poll forced", "ours-forced")
-OURS_ON_EPOLL = Contestant("pollset, epoll forced", "ours-forced")
+SELECT = Subject("select.select", "bare")
+POLL = Subject("select.poll", "bare")
+EPOLL = Subject("select.epoll", "bare")
+SELECTORS = Subject("selectors", "peer")
+POLLSET = Subject("pollset", "ours")
+POLLSET_ON_POLL = Subject("pollset, poll forced", "ours-forced")
+POLLSET_ON_EPOLL = Subject("pollset, epoll forced", "ours-forced")
 
-# select.select takes only numbers below this.
+# select.select takes only descriptors below this.
 FD_SETSIZE = 1024
 
 
 class Watcher(Protocol):
+    """A set of descriptors to wait for."""
+
     def register(self, fd: int) -> None:
-        """For reading."""
+        """Registers the descriptor for reading."""
 
     def unregister(self, fd: int) -> None:
-        """The one that was registered last."""
+        """Unregisters the descriptor that was registered last."""
 
     def modifications(self, fd: int) -> tuple[Call, Call]:
-        """The bare calls that watch it for reading and writing, and for reading alone again."""
+        """The calls that modify the descriptor: for reading and writing, and for reading alone."""
 
     def call(self, timeout: Timeout) -> Call:
-        """The bare call that waits."""
+        """The call that waits."""
 
     def ready(self) -> Iterable[int]:
-        """Wait, as long as it takes."""
+        """Waits without limit, and returns the ready descriptors."""
 
     def close(self) -> None: ...
 
@@ -72,7 +74,7 @@ class Select:
 
 
 class Poll:
-    """select.poll, and what has its methods."""
+    """select.poll, or a class with the same methods."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self.object = make()
@@ -99,7 +101,7 @@ class Poll:
 
 
 class Epoll:
-    """With room for the events of all that are watched."""
+    """select.epoll. A wait has room for the events of all registered descriptors."""
 
     def __init__(self) -> None:
         self.object = select.epoll()
@@ -153,54 +155,56 @@ class Selector:
         self.object.close()
 
 
-MAKERS: dict[Contestant, Callable[[], Watcher]] = {
+WATCHERS: dict[Subject, Callable[[], Watcher]] = {
     SELECT: Select,
     POLL: partial(Poll, select.poll),
     EPOLL: Epoll,
     SELECTORS: partial(Selector, selectors.DefaultSelector),
-    OURS: partial(Poll, pollset.poll),
-    OURS_ON_POLL: partial(Poll, partial(pollset.poll, engine="poll")),
-    OURS_ON_EPOLL: partial(Poll, partial(pollset.poll, engine="epoll")),
+    POLLSET: partial(Poll, pollset.poll),
+    POLLSET_ON_POLL: partial(Poll, partial(pollset.poll, engine="poll")),
+    POLLSET_ON_EPOLL: partial(Poll, partial(pollset.poll, engine="epoll")),
 }
 
-# What has register(), but not ours with something forced.
-OBJECTS: dict[Contestant, Callable[[], Any]] = {
+# The classes with register(); pollset only with its defaults.
+OBJECTS: dict[Subject, Callable[[], Any]] = {
     POLL: select.poll,
     EPOLL: select.epoll,
     SELECTORS: selectors.DefaultSelector,
-    OURS: pollset.poll,
+    POLLSET: pollset.poll,
 }
 
 
-def fill(make: Callable[[], Any], numbers: Iterable[int]) -> Any:
-    each = make()
-    for number in numbers:
-        each.register(number, 1)  # POLLIN, EPOLLIN and EVENT_READ are all the same
-    return each
+def new_registered(make: Callable[[], Any], fds: Iterable[int]) -> Any:
+    """A new object with all of the descriptors registered for reading."""
+    new = make()
+    for fd in fds:
+        new.register(fd, 1)  # POLLIN, EPOLLIN and EVENT_READ are all 1
+    return new
 
 
-def ask(each: Any) -> None:
-    if isinstance(each, selectors.BaseSelector):
-        each.select(0)
+def poll_once(registered: Any) -> None:
+    """Polls with timeout 0."""
+    if isinstance(registered, selectors.BaseSelector):
+        registered.select(0)
     else:
-        each.poll(0)
+        registered.poll(0)
 
 
 @contextmanager
 def watching(
-    numbers: list[int], makers: dict[Contestant, Callable[[], Watcher]] = MAKERS
-) -> Iterator[dict[Contestant, Watcher]]:
-    """Each of them that can watch these numbers, and does."""
-    watchers = {
-        contestant: make()
-        for contestant, make in makers.items()
-        if contestant is not SELECT or max(numbers, default=0) < FD_SETSIZE
+    fds: list[int], watchers: dict[Subject, Callable[[], Watcher]] = WATCHERS
+) -> Iterator[dict[Subject, Watcher]]:
+    """A watcher of each subject that can watch these descriptors, with all of them registered."""
+    made = {
+        subject: make()
+        for subject, make in watchers.items()
+        if subject is not SELECT or max(fds, default=0) < FD_SETSIZE
     }
     try:
-        for watcher in watchers.values():
-            for fd in numbers:
+        for watcher in made.values():
+            for fd in fds:
                 watcher.register(fd)
-        yield watchers
+        yield made
     finally:
-        for watcher in watchers.values():
+        for watcher in made.values():
             watcher.close()

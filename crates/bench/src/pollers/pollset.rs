@@ -4,21 +4,21 @@ use std::time::Duration;
 use anyhow::Result;
 use pollset::{Builder, Event, PollFlags, PollSet};
 
-use super::{Interest, Poller};
+use super::poller::{Interest, Poller};
 
-/// A set, and the list that its events go to.
-pub struct Ours {
+/// A set, and a list of events that is reused.
+pub struct Pollset {
     set: PollSet,
     events: Vec<Event>,
 }
 
-impl Ours {
+impl Pollset {
     pub fn new(builder: Builder) -> Self {
         Self { set: builder.build(), events: Vec::new() }
     }
 }
 
-impl Poller for Ours {
+impl Poller for Pollset {
     fn add(&mut self, fd: RawFd) -> Result<()> {
         self.set.register(fd, PollFlags::IN)?;
         Ok(())

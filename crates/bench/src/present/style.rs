@@ -1,54 +1,54 @@
-//! Colours and marks: the same contestant looks the same in every chart.
+//! Colours and markers: a subject has the same ones in all charts.
 
 use kuva::plot::scatter::MarkerShape;
-use kuva::render::theme::Theme;
+use kuva::render::theme::Theme as KuvaTheme;
 
 use crate::report::{Kind, Series};
 
-/// What a reader's system writes in. A PNG has the one that it brings: `DejaVu Sans`.
+/// The reader's system font. PNGs use the bundled one, `DejaVu Sans`.
 const FONTS: &str =
     "system-ui, -apple-system, Segoe UI, Noto Sans, Helvetica, Arial, DejaVu Sans, sans-serif";
 
-/// Light or dark.
-pub struct Ground {
+/// The colours of a chart for light or dark pages.
+pub struct Theme {
     suffix: &'static str,
     pub background: &'static str,
     pub text: &'static str,
     pub faint: &'static str,
     grid: &'static str,
-    shade: fn(&Hue) -> &'static str,
+    select: fn(&Color) -> &'static str,
 }
 
-pub const LIGHT: Ground = Ground {
+pub const LIGHT: Theme = Theme {
     suffix: "",
     background: "#ffffff",
     text: "#1f2328",
     faint: "#8c959f",
     grid: "#e6e9ed",
-    shade: |hue| hue.on_light,
+    select: |color| color.on_light,
 };
 
-pub const DARK: Ground = Ground {
+pub const DARK: Theme = Theme {
     suffix: "-dark",
     background: "#0d1117",
     text: "#e6edf3",
     faint: "#6e7681",
     grid: "#242a33",
-    shade: |hue| hue.on_dark,
+    select: |color| color.on_dark,
 };
 
-impl Ground {
-    /// The name of a chart's file, without the extension.
-    pub fn stem(&self, name: &str) -> String {
+impl Theme {
+    /// The file name of a chart, without the extension.
+    pub fn file_stem(&self, name: &str) -> String {
         format!("{name}{}", self.suffix)
     }
 
-    pub fn shade(&self, look: &Look) -> &'static str {
-        (self.shade)(&look.hue)
+    pub fn color(&self, style: &Style) -> &'static str {
+        (self.select)(&style.color)
     }
 
-    pub fn theme(&self) -> Theme {
-        Theme {
+    pub fn for_kuva(&self) -> KuvaTheme {
+        KuvaTheme {
             background: self.background.into(),
             axis_color: self.faint.into(),
             grid_color: self.grid.into(),
@@ -57,49 +57,49 @@ impl Ground {
             legend_bg: self.background.into(),
             legend_border: "none".into(),
             font_family: Some(FONTS.into()),
-            ..Theme::light()
+            ..KuvaTheme::light()
         }
     }
 }
 
-/// Two shades, each with a contrast of 3:1 or more to its background.
+/// A colour in two shades, each with a contrast of at least 3:1 to its background.
 #[derive(Clone, Copy)]
-struct Hue {
+struct Color {
     on_light: &'static str,
     on_dark: &'static str,
 }
 
-// Ours alone is warm. The others are cold or grey, and are so for readers who can't tell red from
-// green, too.
-const VERMILLION: Hue = Hue { on_light: "#d55e00", on_dark: "#ff7f2a" };
-const PEACH: Hue = Hue { on_light: "#d67c3c", on_dark: "#b3683a" };
-const AMBER: Hue = Hue { on_light: "#8c2d04", on_dark: "#ffc670" };
-const BLACK: Hue = Hue { on_light: "#24292f", on_dark: "#e6edf3" };
-const GREY: Hue = Hue { on_light: "#6e7781", on_dark: "#a0a8b2" };
-const PALE: Hue = Hue { on_light: "#8b939b", on_dark: "#767f8a" };
-const BLUE: Hue = Hue { on_light: "#0072b2", on_dark: "#3d9be0" };
-const SKY: Hue = Hue { on_light: "#3a97cf", on_dark: "#8ad0ff" };
-const GREEN: Hue = Hue { on_light: "#00835f", on_dark: "#14b88a" };
-const PURPLE: Hue = Hue { on_light: "#aa4499", on_dark: "#dd8fd0" };
-const INDIGO: Hue = Hue { on_light: "#332288", on_dark: "#a99bff" };
-const WINE: Hue = Hue { on_light: "#882255", on_dark: "#f29ab8" };
+// Only pollset has warm colours. The others are cold or grey, also for readers who can't tell red
+// from green.
+const VERMILLION: Color = Color { on_light: "#d55e00", on_dark: "#ff7f2a" };
+const PEACH: Color = Color { on_light: "#d67c3c", on_dark: "#b3683a" };
+const AMBER: Color = Color { on_light: "#8c2d04", on_dark: "#ffc670" };
+const BLACK: Color = Color { on_light: "#24292f", on_dark: "#e6edf3" };
+const GREY: Color = Color { on_light: "#6e7781", on_dark: "#a0a8b2" };
+const PALE: Color = Color { on_light: "#8b939b", on_dark: "#767f8a" };
+const BLUE: Color = Color { on_light: "#0072b2", on_dark: "#3d9be0" };
+const SKY: Color = Color { on_light: "#3a97cf", on_dark: "#8ad0ff" };
+const GREEN: Color = Color { on_light: "#00835f", on_dark: "#14b88a" };
+const PURPLE: Color = Color { on_light: "#aa4499", on_dark: "#dd8fd0" };
+const INDIGO: Color = Color { on_light: "#332288", on_dark: "#a99bff" };
+const WINE: Color = Color { on_light: "#882255", on_dark: "#f29ab8" };
 
 #[derive(Clone, Copy)]
-pub struct Look {
-    hue: Hue,
+pub struct Style {
+    color: Color,
     pub width: f64,
-    /// As in SVG's `stroke-dasharray`.
+    /// SVG's `stroke-dasharray`.
     pub dashes: Option<&'static str>,
     pub marker: Option<MarkerShape>,
-    /// Between the quartiles.
+    /// Whether the range between the quartiles is shaded.
     pub has_band: bool,
 }
 
-/// Bare calls are grey. What no chart shows together may look alike.
-const KNOWN: [(&str, Hue, MarkerShape); 24] = [
+/// Bare calls are grey. Subjects that no chart shows together may share a style.
+const KNOWN: [(&str, Color, MarkerShape); 24] = [
     ("poll(2)", GREY, MarkerShape::Square),
     ("epoll(7)", BLACK, MarkerShape::Diamond),
-    ("epoll(7), left to close", PALE, MarkerShape::Star),
+    ("epoll(7), no DEL", PALE, MarkerShape::Star),
     ("select(2)", PALE, MarkerShape::Triangle),
     ("rustix", PURPLE, MarkerShape::TriangleDown),
     ("popol", INDIGO, MarkerShape::Star),
@@ -120,40 +120,40 @@ const KNOWN: [(&str, Hue, MarkerShape); 24] = [
     ("pollset", VERMILLION, MarkerShape::Circle),
     ("pollset.PollSelector", AMBER, MarkerShape::Pentagon),
     ("asyncio on pollset", AMBER, MarkerShape::Pentagon),
-    ("pollset, audit at leisure", AMBER, MarkerShape::Pentagon),
+    ("pollset, slow audit", AMBER, MarkerShape::Pentagon),
 ];
 
-/// For names that aren't known, by turns.
-const OTHERS: [(Hue, MarkerShape); 4] = [
+/// The styles of other names, in rotation.
+const OTHERS: [(Color, MarkerShape); 4] = [
     (WINE, MarkerShape::Cross),
     (GREEN, MarkerShape::Square),
     (PURPLE, MarkerShape::Plus),
     (BLUE, MarkerShape::Diamond),
 ];
 
-/// Of each of the series, in their order.
-pub fn looks(series: &[Series]) -> Vec<Look> {
+/// The styles of the series, in the same order.
+pub fn styles(series: &[Series]) -> Vec<Style> {
     let mut others = OTHERS.iter().cycle();
     let mut dashes = ["7 4", "2 3"].iter().cycle();
-    let mut look = |series: &Series| {
+    let mut style = |series: &Series| {
         if series.kind == Kind::OursForced {
-            return Look {
-                hue: PEACH,
+            return Style {
+                color: PEACH,
                 width: 1.5,
                 dashes: dashes.next().copied(),
                 marker: None,
                 has_band: false,
             };
         }
-        let known = KNOWN.iter().find(|(name, ..)| *name == series.contestant);
-        let (hue, marker) = match known {
-            Some(&(_, hue, marker)) => (hue, marker),
-            None => *others.next().expect("it goes round"),
+        let known = KNOWN.iter().find(|(name, ..)| *name == series.subject);
+        let (color, marker) = match known {
+            Some(&(_, color, marker)) => (color, marker),
+            None => *others.next().expect("a cycle has no end"),
         };
         let width = if series.kind == Kind::Ours { 3.0 } else { 1.5 };
-        Look { hue, width, dashes: None, marker: Some(marker), has_band: true }
+        Style { color, width, dashes: None, marker: Some(marker), has_band: true }
     };
-    series.iter().map(&mut look).collect()
+    series.iter().map(&mut style).collect()
 }
 
 #[cfg(test)]
@@ -161,32 +161,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_shade_stands_out_from_its_background() {
-        let known = KNOWN.iter().map(|(_, hue, _)| hue);
-        for hue in known.chain(OTHERS.iter().map(|(hue, _)| hue)).chain([&PEACH]) {
-            for (ground, shade) in [(LIGHT, hue.on_light), (DARK, hue.on_dark)] {
-                let contrast = contrast(ground.background, shade);
+    fn each_shade_has_enough_contrast_to_its_background() {
+        let known = KNOWN.iter().map(|(_, color, _)| color);
+        for color in known.chain(OTHERS.iter().map(|(color, _)| color)).chain([&PEACH]) {
+            for (theme, shade) in [(LIGHT, color.on_light), (DARK, color.on_dark)] {
+                let contrast = contrast(theme.background, shade);
                 assert!(contrast >= 3.0, "{shade}: {contrast}");
             }
         }
     }
 
     #[test]
-    fn no_two_of_a_chart_look_alike() {
+    fn no_two_subjects_of_a_chart_share_a_style() {
         let rust = [
             "poll(2)",
             "epoll(7)",
-            "epoll(7), left to close",
+            "epoll(7), no DEL",
             "select(2)",
             "rustix",
             "popol",
             "polling",
             "polling, oneshot",
             "mio",
-            "one more",
-            "another",
+            "unknown",
+            "unknown, too",
             "pollset",
-            "pollset, audit at leisure",
+            "pollset, slow audit",
         ];
         let python = [
             "select.select",
@@ -198,7 +198,7 @@ mod tests {
             "asyncio on pollset",
             "gevent",
             "uvloop",
-            "one more",
+            "unknown",
             "pollset",
         ];
         let selectors = [
@@ -207,33 +207,33 @@ mod tests {
             "time.sleep",
             "pollset",
             "pollset.PollSelector",
-            "one more",
+            "unknown",
         ];
         for names in [&rust[..], &python, &selectors] {
             let series: Vec<Series> = names.iter().map(|name| series(name, Kind::Peer)).collect();
-            let mut seen: Vec<_> = looks(&series)
+            let mut seen: Vec<_> = styles(&series)
                 .iter()
-                .map(|look| (look.hue.on_light, look.marker.unwrap()))
+                .map(|style| (style.color.on_light, style.marker.unwrap()))
                 .collect();
-            while let Some(look) = seen.pop() {
-                assert!(!seen.contains(&look), "{look:?}");
+            while let Some(style) = seen.pop() {
+                assert!(!seen.contains(&style), "{style:?}");
             }
         }
     }
 
     #[test]
-    fn ours_with_either_engine_forced_is_dashed_in_its_own_way() {
+    fn each_forced_engine_has_its_own_dashes() {
         let forced = ["pollset, poll forced", "pollset, epoll forced"];
-        let looks = looks(&forced.map(|name| series(name, Kind::OursForced)));
-        assert!(looks[0].dashes.is_some() && looks[1].dashes.is_some());
-        assert_ne!(looks[0].dashes, looks[1].dashes);
+        let styles = styles(&forced.map(|name| series(name, Kind::OursForced)));
+        assert!(styles[0].dashes.is_some() && styles[1].dashes.is_some());
+        assert_ne!(styles[0].dashes, styles[1].dashes);
     }
 
     fn series(name: &str, kind: Kind) -> Series {
-        Series { contestant: name.into(), kind, points: Vec::new() }
+        Series { subject: name.into(), kind, points: Vec::new() }
     }
 
-    /// As the Web Content Accessibility Guidelines define it.
+    /// The contrast ratio of the Web Content Accessibility Guidelines.
     fn contrast(one: &str, other: &str) -> f64 {
         let (one, other) = (luminance(one), luminance(other));
         (one.max(other) + 0.05) / (one.min(other) + 0.05)
