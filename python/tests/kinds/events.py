@@ -47,8 +47,8 @@ def userfaultfd_before_the_handshake(things):
     yield soon(ERR)
 
 
-class Faults:
-    """A perf event for the page faults of this thread; it says IN once for each."""
+class PageFaults:
+    """A perf event that counts page faults of this thread, and reports IN once for each."""
 
     def __init__(self, things):
         software, page_faults, disabled = 1, 2, 1
@@ -62,7 +62,7 @@ class Faults:
         )
         things.map(self.fd, 8192)
 
-    def happen(self):
+    def trigger(self):
         fresh = mmap.mmap(-1, 4096)
         fcntl.ioctl(self.fd, 0x2400, 0)  # enable
         fresh[0] = 1
@@ -72,19 +72,19 @@ class Faults:
 
 @program
 def perf_event(things):
-    faults = Faults(things)
+    faults = PageFaults(things)
     yield Register(faults.fd, IN)
     yield now(0)
     for _ in range(3):
-        faults.happen()
+        faults.trigger()
         yield soon(IN)
         yield now(0)
 
 
 @program(once=True)
 def perf_event_pending_when_registered(things):
-    faults = Faults(things)
-    faults.happen()
+    faults = PageFaults(things)
+    faults.trigger()
     yield Register(faults.fd, IN)
     yield soon(IN)
     yield now(0)
@@ -92,11 +92,11 @@ def perf_event_pending_when_registered(things):
 
 @program
 def perf_event_among_many_that_are_ready(things):
-    faults = Faults(things)
+    faults = PageFaults(things)
     others = tuple(things.pipe() for _ in range(80))
     yield Register(faults.fd, IN, tuple(reader for reader, _ in others))
     yield now(0)
-    faults.happen()
+    faults.trigger()
     for _, writer in others:
         os.write(writer, b"x")
     yield soon(IN)
@@ -105,22 +105,22 @@ def perf_event_among_many_that_are_ready(things):
 
 @program(once=True)
 def epoll_of_a_perf_event_that_is_pending(things):
-    faults = Faults(things)
+    faults = PageFaults(things)
     inner = things.enter_context(select.epoll())
     inner.register(faults.fd, select.EPOLLIN)
-    faults.happen()
+    faults.trigger()
     yield Register(inner.fileno(), IN)
     yield soon(IN)
 
 
 @program
 def epoll_of_a_perf_event(things):
-    faults = Faults(things)
+    faults = PageFaults(things)
     inner = things.enter_context(select.epoll())
     inner.register(faults.fd, select.EPOLLIN)
     yield Register(inner.fileno(), IN)
     yield now(0)
-    faults.happen()
+    faults.trigger()
     yield soon(IN)
 
 

@@ -1,4 +1,4 @@
-"""File systems, devices, and other files that the kernel makes."""
+"""File systems, devices, and other files that the kernel provides."""
 
 import ctypes
 import fcntl
@@ -24,18 +24,18 @@ from .program import (
     Missing,
     Register,
     fill,
-    fill_to_the_end,
+    fill_until_stable,
     libc,
     now,
     program,
     soon,
     system_call,
-    written,
+    write_file,
 )
 
 
 def fuse_file_system(things, device):
-    """A file system that is not mounted anywhere."""
+    """Creates a file system that is not mounted."""
     context = things.fd(system_call("fsopen", b"fuse", 1))
     options = {"fd": str(device), "rootmode": "40000", "user_id": "0", "group_id": "0"}
     for key, value in options.items():
@@ -53,7 +53,7 @@ def fuse_before_and_after_it_is_mounted(things):
 
 
 def emptied_by_fuse(things):
-    """The kernel takes a part of a full pipe, and wakes no writer."""
+    """The kernel removes data from a full pipe without waking writers."""
     device = things.open("/dev/fuse", os.O_RDWR | os.O_NONBLOCK)
     fuse_file_system(things, device)
     unique = struct.unpack_from("2IQ", os.read(device, 1 << 16))[2]
@@ -75,7 +75,7 @@ def pipe_emptied_by_splice_to_fuse(things):
 
 @program
 def pipe_emptied_by_splice_to_fuse_and_then_read(things):
-    """Reading wakes no writer either, for the pipe is no longer full."""
+    """read(2) doesn't wake writers either, because the pipe is no longer full."""
     reader = yield from emptied_by_fuse(things)
     os.read(reader, 4096)
     yield soon(OUT)
@@ -97,7 +97,7 @@ def fanotify(things):
     directory = things.directory()
     fd = things.fd(libc("fanotify_init", 2 | 1, os.O_RDONLY | os.O_CLOEXEC))  # nonblocking
     path = os.path.join(directory, "file")
-    written(path, "text")
+    write_file(path, "text")
     system_call("fanotify_mark", fd, 1, 0x20, -100, path.encode())  # FAN_OPEN
     yield Register(fd, IN)
     yield now(0)
@@ -113,7 +113,7 @@ def fanotify_permission(things):
     directory = things.directory()
     fd = things.fd(libc("fanotify_init", 4 | 2 | 1, os.O_RDONLY | os.O_CLOEXEC))  # content
     path = os.path.join(directory, "file")
-    written(path, "text")
+    write_file(path, "text")
     system_call("fanotify_mark", fd, 1, 0x10000, -100, path.encode())  # FAN_OPEN_PERM
     yield Register(fd, IN | OUT)
     yield now(0)
@@ -213,17 +213,17 @@ def host_name(things):
 @program
 def events_of_a_cgroup(things):
     with open("/proc/self/mountinfo") as mounts:
-        places = [line.split()[4] for line in mounts if " - cgroup2 " in line]
-    if not places:
+        paths = [line.split()[4] for line in mounts if " - cgroup2 " in line]
+    if not paths:
         raise Missing("no cgroup2 is mounted")
-    group = os.path.join(places[0], f"pollset-test-{os.getpid()}")
+    group = os.path.join(paths[0], f"pollset-test-{os.getpid()}")
     os.mkdir(group)
     things.callback(os.rmdir, group)
     fd = things.open(os.path.join(group, "cgroup.events"), os.O_RDONLY)
     os.read(fd, 4096)
     yield Register(fd, PRI)
     yield now(0)
-    written(os.path.join(group, "cgroup.freeze"), "1")
+    write_file(os.path.join(group, "cgroup.freeze"), "1")
     yield soon(PRI | ERR)
     os.pread(fd, 4096, 0)
     yield now(0)
@@ -243,7 +243,7 @@ def kernel_log_read_from_the_start_again(things):
 def terminal_that_has_room_again(things):
     controller, terminal = (things.fd(fd) for fd in os.openpty())
     tty.setraw(terminal)
-    fill_to_the_end(controller)
+    fill_until_stable(controller)
     yield Register(controller, OUT)
     yield now(0)
     termios.tcflush(terminal, termios.TCIFLUSH)

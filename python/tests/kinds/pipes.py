@@ -145,7 +145,7 @@ def inotify(things):
 
 @program
 def passed_by_a_socket(things):
-    """The number that was registered is closed, and its file comes back under the same number."""
+    """The registered number is closed, and its file is received under the same number."""
     reader, writer = os.pipe()
     things.fd(writer)
     one, other = things.socket_pair()

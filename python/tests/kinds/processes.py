@@ -7,7 +7,7 @@ import threading
 import time
 from contextlib import contextmanager
 
-from .program import HUP, IN, Register, elsewhere, libc, now, program, soon, system_call
+from .program import HUP, IN, Register, in_thread, libc, now, program, soon, system_call
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def signalfd_of_a_signal_for_one_thread(things):
     yield Register(fd, IN)
     yield now(0)
     signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
-    yield elsewhere(0)
+    yield in_thread(0)
     yield soon(IN)
 
 
@@ -51,11 +51,11 @@ def signalfd_whose_mask_is_changed(things):
 
 
 @program
-def signalfd_registered_by_another_thread_that_is_gone(things):
+def signalfd_registered_by_a_thread_that_has_ended(things):
     things.enter_context(blocked(signal.SIGUSR1))
     fd = things.fd(signalfd([signal.SIGUSR1]))
     yield Register(fd, IN)
-    yield elsewhere(0)
+    yield in_thread(0)
     signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
     yield soon(IN)
     os.read(fd, 128)
@@ -65,7 +65,7 @@ def signalfd_registered_by_another_thread_that_is_gone(things):
 
 
 class Forked:
-    """A child that ends when it is told, and is killed in the end."""
+    """A child process that exits after go(), or is killed by reap()."""
 
     def __init__(self, things, action=None):
         reader, self.writer = things.pipe()

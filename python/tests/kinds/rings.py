@@ -1,4 +1,4 @@
-"""Rings of io_uring, counters and timers."""
+"""io_uring, eventfd and timerfd."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ from .program import ERR, IN, OUT, Register, libc, now, program, soon, system_ca
 
 
 class Ring:
-    """io_uring, with queues of one entry each (two for what is completed)."""
+    """io_uring with one submission queue entry and two completion queue entries."""
 
     sqpoll, wakeup, need_wakeup = 2, 2, 1
 
@@ -22,7 +22,7 @@ class Ring:
         self.cq = struct.unpack_from("7I", parameters, 80)
         size = max(self.sq[6] + 4 * entries[0], self.cq[5] + 16 * entries[1])
         self.rings = things.map(self.fd, size)
-        # The entry in the queue is all zero: it does nothing.
+        # The submission queue entry is all zero, which is IORING_OP_NOP.
 
     def get(self, place):
         return struct.unpack_from("I", self.rings, place)[0]
@@ -37,7 +37,7 @@ class Ring:
         system_call("io_uring_enter", self.fd, 1, 0, flags, None, 0)
 
     def take(self, number):
-        """Moves the head of what is completed."""
+        """Moves the head of the completion queue."""
         self.add(self.cq[0], number)
 
 

@@ -24,7 +24,7 @@ from .program import (
     now,
     program,
     soon,
-    written,
+    write_file,
 )
 from .tcp import (
     low_water_mark_lowered,
@@ -36,7 +36,7 @@ from .tcp import (
 
 
 def queue_of_peer_full(things):
-    """Two datagram sockets with names, of which the first can't send to the second."""
+    """Two named datagram sockets. The receive queue of the second is full."""
     directory = things.directory()
     one, other = (things.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2))
     one.bind(os.path.join(directory, "one"))
@@ -90,7 +90,7 @@ def unix_datagram_peer_reads(things):
 
 
 @program
-def unix_datagram_peer_goes(things):
+def unix_datagram_peer_closes(things):
     one, other = queue_of_peer_full(things)
     yield Register(one.fileno(), OUT)
     yield now(0)
@@ -157,7 +157,7 @@ def udp_shut_down(things):
 
 
 @program(unshare=NEW_NET)
-def netlink_news_of_interfaces(things):
+def netlink_message_about_an_interface(things):
     sock = things.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
     sock.bind((0, 1))  # RTMGRP_LINK
     yield Register(sock.fileno(), IN)
@@ -192,7 +192,7 @@ def raw_socket(things):
 @program(unshare=NEW_NET)
 def ping_socket(things):
     interface_up(b"lo")
-    written("/proc/sys/net/ipv4/ping_group_range", "0 0")
+    write_file("/proc/sys/net/ipv4/ping_group_range", "0 0")
     sock = things.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
     sock.connect(("127.0.0.1", 0))
     yield Register(sock.fileno(), IN)

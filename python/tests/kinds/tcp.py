@@ -1,4 +1,4 @@
-"""TCP connections and listeners, and what MPTCP does as well."""
+"""TCP connections and listeners, and programs that also run on MPTCP."""
 
 import select
 import socket
@@ -15,12 +15,12 @@ from .program import (
     OUT,
     TCP,
     Register,
-    fill_to_the_end,
+    fill_until_stable,
     libc,
     now,
     program,
     soon,
-    written,
+    write_file,
 )
 
 
@@ -51,7 +51,7 @@ def tcp_urgent_byte_becomes_inline_after_the_data_before_it(things):
 
 @program
 def tcp_receive_buffer_made_smaller(things):
-    """What is there is enough once the buffer is nearly full with it."""
+    """The data suffices once it nearly fills the smaller buffer."""
     accepted, client = things.connection()
     accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 30_000)
     client.sendall(bytes(20_000))
@@ -104,7 +104,7 @@ def tcp_data_put_into_the_receive_queue_by_repair(things):
 
 @program
 def tcp_window_closed_by_repair(things):
-    """Less than all is enough once the peer can't send more."""
+    """Less data than the low-water mark suffices once the peer can't send more."""
     accepted, client = things.connection()
     accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1000)
     client.sendall(bytes(500))
@@ -113,16 +113,16 @@ def tcp_window_closed_by_repair(things):
     yield now(0)
     with repair(accepted):
         window = accepted.getsockopt(socket.IPPROTO_TCP, TCP_REPAIR_WINDOW, 20)
-        left, length, most, _, right = struct.unpack("5I", window)
-        window = struct.pack("5I", left, length, most, 0, right)
+        left, length, max_window, _, right = struct.unpack("5I", window)
+        window = struct.pack("5I", left, length, max_window, 0, right)
         accepted.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR_WINDOW, window)
     yield soon(IN)
 
 
 def full_to_the_mark(things, protocol):
-    """A socket that is not writable because of its limit on what isn't sent yet."""
+    """A socket that is not writable because of its limit of unsent data."""
     _, client = things.connection(protocol)
-    fill_to_the_end(client.fileno(), 100_000)
+    fill_until_stable(client.fileno(), 100_000)
     return client
 
 
@@ -132,11 +132,11 @@ NOTSENT = "/proc/sys/net/ipv4/tcp_notsent_lowat"
 
 def mark_raised_by_sysctl(things, protocol):
     interface_up(b"lo")
-    written(NOTSENT, "4096")
+    write_file(NOTSENT, "4096")
     client = full_to_the_mark(things, protocol)
     yield Register(client.fileno(), OUT)
     yield now(0)
-    written(NOTSENT, "4294967295")
+    write_file(NOTSENT, "4294967295")
     yield soon(OUT)
 
 
@@ -147,7 +147,7 @@ def tcp_mark_of_unsent_data_raised_by_sysctl(things):
 
 def mark_raised(things, protocol):
     interface_up(b"lo")
-    written(NOTSENT, "4096")
+    write_file(NOTSENT, "4096")
     client = full_to_the_mark(things, protocol)
     yield Register(client.fileno(), OUT)
     yield now(0)
@@ -163,7 +163,7 @@ def tcp_mark_of_unsent_data_raised(things):
 def send_buffer_enlarged(things, protocol):
     _, client = things.connection(protocol)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 10_000)
-    fill_to_the_end(client.fileno())
+    fill_until_stable(client.fileno())
     yield Register(client.fileno(), OUT)
     yield now(0)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 200_000)
@@ -176,9 +176,9 @@ def tcp_send_buffer_enlarged(things):
 
 
 def waiting_client_moved(things, protocol):
-    """A listener that is closed leaves its clients to another one of its group."""
+    """A closed listener passes its clients on to another one of its group."""
     interface_up(b"lo")
-    written("/proc/sys/net/ipv4/tcp_migrate_req", "1")
+    write_file("/proc/sys/net/ipv4/tcp_migrate_req", "1")
     listeners, address = [], ("127.0.0.1", 0)
     for _ in range(2):
         listener = things.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
@@ -190,10 +190,10 @@ def waiting_client_moved(things, protocol):
     client = things.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
     client.settimeout(20)
     client.connect(address)
-    judge = select.poll()
+    poller = select.poll()
     for listener in listeners:
-        judge.register(listener, IN)
-    ready = [fd for fd, _ in judge.poll(1000)]
+        poller.register(listener, IN)
+    ready = [fd for fd, _ in poller.poll(1000)]
     other = next(listener for listener in listeners if listener.fileno() not in ready)
     closed = next(listener for listener in listeners if listener.fileno() in ready)
     yield Register(other.fileno(), IN)
