@@ -9,11 +9,11 @@ from contextlib import closing
 
 import pytest
 from conftest import POLLSET
-from kinds import PROGRAMS, Missing, Register, Things, libc
+from kinds import PROGRAMS, Register, Resources, Unsupported, libc
 from support import Descriptors, Raised, in_child, open_descriptors, outcome
 
 # Errors if this machine or user can't make such a file.
-UNSUPPORTED = {
+UNSUPPORTED_ERRNOS = {
     errno.EPERM,
     errno.EACCES,
     errno.ENOENT,
@@ -109,12 +109,12 @@ def run(make, make_set, program):
         except OSError as error:
             return str(error)
     descriptors = Descriptors()
-    with Things() as things:
-        things.callback(descriptors.close_all)
+    with Resources() as resources:
+        resources.callback(descriptors.close_all)
         try:
-            steps = things.enter_context(closing(program.steps(things)))
-        except Missing as missing:
-            return str(missing)
+            steps = resources.enter_context(closing(program.steps(resources)))
+        except Unsupported as unsupported:
+            return str(unsupported)
         poller = make()
         file_set = make_set(poller, descriptors)
         number = None
@@ -123,10 +123,10 @@ def run(make, make_set, program):
                 step = next(steps)
             except StopIteration:
                 return None
-            except Missing as missing:
-                return str(missing)
+            except Unsupported as unsupported:
+                return str(unsupported)
             except OSError as error:
-                if error.errno in UNSUPPORTED:
+                if error.errno in UNSUPPORTED_ERRNOS:
                     return str(error)
                 raise
             if isinstance(step, Register):

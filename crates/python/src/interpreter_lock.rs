@@ -24,7 +24,7 @@ use pyo3::prelude::*;
 const MAX_UNCONTENDED_WAIT: Duration = Duration::from_micros(1);
 /// A thread that holds the lock for this long is computing, and releases it only at the switch
 /// interval. Waiting longer for it than `select.poll` does would gain it next to nothing.
-const MIN_COMPUTING: Duration = Duration::from_millis(1);
+const MIN_COMPUTING_HOLD: Duration = Duration::from_millis(1);
 /// How long the lock counts as contended after this thread had to wait for it.
 const CONTENTION_EXPIRY: Duration = Duration::from_millis(5);
 /// After this many releases of an uncontended lock, one is timed.
@@ -128,7 +128,7 @@ fn release_timed<T: Send>(py: Python<'_>, lock: Lock, step: impl FnOnce() -> T +
 /// Whether another thread held the lock when this one requested it.
 fn is_contended(requested: Instant, acquired: Instant) -> bool {
     let waited = acquired - requested;
-    if waited <= MAX_UNCONTENDED_WAIT || waited >= MIN_COMPUTING {
+    if waited <= MAX_UNCONTENDED_WAIT || waited >= MIN_COMPUTING_HOLD {
         return false;
     }
     // Some systems take longer than that to read the clock.

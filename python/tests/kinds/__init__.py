@@ -6,9 +6,9 @@ events to expect. It opens files in an `ExitStack`, which closes them.
 
 from importlib import import_module
 
-from .program import PROGRAMS, Missing, Register, Things, libc
+from .program import PROGRAMS, Register, Resources, Unsupported, libc
 
-__all__ = ["PROGRAMS", "Missing", "Register", "Things", "libc"]
+__all__ = ["PROGRAMS", "Register", "Resources", "Unsupported", "libc"]
 
 # Each module adds its programs to PROGRAMS. They are tested in this order.
 for module in [

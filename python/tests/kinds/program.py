@@ -50,7 +50,7 @@ def in_thread(events):
     return Wait(0, events, in_thread=True)
 
 
-class Missing(Exception):
+class Unsupported(Exception):
     """This machine can't make such a file."""
 
 
@@ -74,7 +74,7 @@ def program(steps=None, *, unshare=0, once=False):
     return add if steps is None else add(steps)
 
 
-class Things(ExitStack):
+class Resources(ExitStack):
     """The open files and other resources of a program."""
 
     def fd(self, fd):
@@ -136,7 +136,7 @@ def libc(name, *arguments):
     try:
         function = getattr(C, name)
     except AttributeError:
-        raise Missing(f"the C library has no {name}") from None
+        raise Unsupported(f"the C library has no {name}") from None
     function.restype = ctypes.c_long if name == "syscall" else ctypes.c_int
     result = function(*map(argument, arguments))
     if result == -1:
@@ -171,7 +171,7 @@ def system_call(name, *arguments):
         try:
             number = number[platform.machine()]
         except KeyError:
-            raise Missing(f"the number of {name} is unknown on this machine") from None
+            raise Unsupported(f"the number of {name} is unknown on this machine") from None
     return libc("syscall", number, *arguments)
 
 
