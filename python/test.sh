@@ -1,14 +1,14 @@
 #!/bin/sh
-# Everything that must hold of the Python package, for each Python: the tests, and CPython's own
-# tests with ours in place of select.poll. Once: format, lints and types.
+# Tests the Python package. With each Python: the package's tests, and CPython's own tests with
+# pollset.poll in place of select.poll. Once: format, lints and types.
 #
-#   POLLSET_PYTHONS="python3.9 python3.13" python/test.sh    not only with python3
-#   POLLSET_LONG=1 python/test.sh                            longer: random programs, frameworks
-#                                                            from PyPI, and CPython's tests of what
-#                                                            is built on select.poll
+#   POLLSET_PYTHONS="python3.9 python3.13" python/test.sh    with these Pythons, not with python3
+#   POLLSET_LONG=1 python/test.sh                            also longer random programs,
+#                                                            frameworks from PyPI, and CPython's
+#                                                            tests of modules on select.poll
 #
-# Needs Rust, a C compiler, and Pythons with pip; what else it needs goes to target/python. Without
-# valgrind, the test that runs it is skipped, and says so.
+# Needs Rust, a C compiler, and Pythons with pip. It installs other requirements in target/python.
+# Without valgrind it skips the test that runs valgrind, and prints the reason.
 set -eu
 cd "$(dirname "$0")/.."
 

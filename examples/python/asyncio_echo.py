@@ -16,7 +16,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
             writer.write(data)
             await writer.drain()
     except ConnectionError:
-        pass  # the client has gone without a goodbye
+        pass  # the client has disconnected
     finally:
         writer.close()
 

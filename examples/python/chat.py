@@ -1,8 +1,8 @@
-"""A chat server: a plain loop around a polling object. What a client sends, all others get.
+"""A chat server: a loop around a polling object. It sends each client's data to all others.
 
 python chat.py [PORT]
 
-Try it with several of: nc 127.0.0.1 7007
+Connect several clients, for instance with: nc 127.0.0.1 7007
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from contextlib import suppress
 
 import pollset as select
 
-MOST_WAITING = 1 << 20  # bytes that wait for a client, before it is taken for dead
+MAX_UNSENT = 1 << 20  # bytes; a client that lets more accumulate is disconnected
 
 
 class Client:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.waiting = bytearray()
+        self.unsent = bytearray()
 
     def send(self) -> None:
-        """As much as there is room for."""
+        """Send as much as the socket accepts."""
         with suppress(BlockingIOError):
-            del self.waiting[: self.sock.send(self.waiting)]
+            del self.unsent[: self.sock.send(self.unsent)]
 
 
 class Chat:
@@ -39,26 +39,26 @@ class Chat:
             for fd, event in self.poller.poll():
                 if fd == self.server.fileno():
                     self.accept()
-                elif client := self.clients.get(fd):  # it may have been dropped in this round
-                    self.attend(client, event)
+                elif client := self.clients.get(fd):  # not dropped since poll() returned
+                    self.handle(client, event)
 
     def accept(self) -> None:
         try:
             sock, _ = self.server.accept()
         except OSError:
-            return  # the client has changed its mind
+            return  # the client has disconnected already
         sock.setblocking(False)
         self.clients[sock.fileno()] = Client(sock)
         self.poller.register(sock, select.POLLIN)
 
-    def attend(self, client: Client, event: int) -> None:
+    def handle(self, client: Client, event: int) -> None:
         try:
             if event & select.POLLOUT:
                 client.send()
-                self.watch(client)
-            if event & ~select.POLLOUT:  # something to read, the end or an error
+                self.update_interest(client)
+            if event & ~select.POLLOUT:  # data, the end of the stream or an error
                 if data := client.sock.recv(65536):
-                    self.spread(data, client)
+                    self.broadcast(data, client)
                 else:
                     self.drop(client)
         except BlockingIOError:
@@ -66,22 +66,22 @@ class Chat:
         except OSError:
             self.drop(client)
 
-    def spread(self, data: bytes, sender: Client) -> None:
+    def broadcast(self, data: bytes, sender: Client) -> None:
         for client in list(self.clients.values()):
             if client is not sender:
-                client.waiting += data
-                if len(client.waiting) > MOST_WAITING:
+                client.unsent += data
+                if len(client.unsent) > MAX_UNSENT:
                     self.drop(client)
                 else:
-                    self.watch(client)
+                    self.update_interest(client)
 
-    def watch(self, client: Client) -> None:
-        """For room to send only while there is something to send, or the loop would never rest."""
-        wanted = select.POLLIN | select.POLLOUT if client.waiting else select.POLLIN
-        self.poller.modify(client.sock, wanted)
+    def update_interest(self, client: Client) -> None:
+        """Watch for POLLOUT only while there is unsent data, or poll() would return at once."""
+        events = select.POLLIN | select.POLLOUT if client.unsent else select.POLLIN
+        self.poller.modify(client.sock, events)
 
     def drop(self, client: Client) -> None:
-        self.poller.unregister(client.sock)  # before it is closed
+        self.poller.unregister(client.sock)  # before closing it
         del self.clients[client.sock.fileno()]
         client.sock.close()
 

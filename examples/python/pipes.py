@@ -1,4 +1,4 @@
-"""Runs commands at the same time, and prints each line of theirs as soon as it comes.
+"""Runs commands concurrently, and prints each line of their output as soon as it arrives.
 
 python pipes.py COMMAND...
 
@@ -23,23 +23,23 @@ def main(commands: list[str]) -> int:
         poller.register(process.stdout, select.POLLIN)
         running[process.stdout.fileno()] = (command, process)
 
-    begun = dict.fromkeys(running, b"")  # lines that are not complete yet
-    worst = 0
+    partial = dict.fromkeys(running, b"")  # incomplete last lines
+    status = 0
     while running:
         for fd, _ in poller.poll():
             command, process = running[fd]
             data = os.read(fd, 65536)
-            *lines, begun[fd] = (begun[fd] + data).split(b"\n")
-            if not data and begun[fd]:
-                lines.append(begun[fd])
+            *lines, partial[fd] = (partial[fd] + data).split(b"\n")
+            if not data and partial[fd]:
+                lines.append(partial[fd])
             for line in lines:
                 print(f"{command}: {line.decode(errors='replace')}", flush=True)
             if not data:
-                poller.unregister(fd)  # before it is closed
+                poller.unregister(fd)  # before closing it
                 del running[fd]
                 process.communicate()
-                worst = max(worst, abs(process.returncode))
-    return worst
+                status = max(status, abs(process.returncode))
+    return status
 
 
 if __name__ == "__main__":

@@ -1,21 +1,22 @@
-"""Polling objects: ask many file descriptors which of them are ready.
+"""Polling objects: wait for events on many file descriptors.
 
-pollset.poll() does what select.poll() does, at a cost that grows with the descriptors that are
-ready and not with those that are registered:
+pollset.poll() behaves as select.poll(). The cost of a call grows with the number of ready
+descriptors, not with the number of registered ones:
 
     import pollset as select
 
     poller = select.poll()
-    poller.register(server, select.POLLIN)  # a number, or anything with a fileno() method
+    poller.register(server, select.POLLIN)  # a number, or an object with a fileno() method
     for fd, event in poller.poll(1000):  # milliseconds
         ...
 
-To use it in a program that can't be changed, call install() first, or start the program with
+To use it in an unmodified program, call install() first, or start the program with
 `python -m pollset`.
 
-PollSelector is the same for the selectors module, and new_event_loop() for asyncio.
+PollSelector is a selector for the selectors module, and new_event_loop() makes an event loop for
+asyncio.
 
-All other names are those of the select module, as they are when pollset is imported: its constants,
+All other names are those of the select module at the time when pollset is imported: its constants,
 select(), and epoll or kqueue where the system has it.
 https://docs.python.org/3/library/select.html
 """

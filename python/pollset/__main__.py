@@ -1,4 +1,4 @@
-"""Runs an unchanged program with pollset.poll in place of select.poll."""
+"""Runs an unmodified program with pollset.poll in place of select.poll."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m pollset",
         usage="%(prog)s [-h] [--version] (SCRIPT | -m MODULE) [ARGS ...]",
-        description="Run a program with pollset.poll() in place of select.poll(), also where "
-        "selectors, subprocess, socketserver and multiprocessing use it.",
-        epilog="The program sees the arguments, the import path and the __main__ module that "
-        "python itself would give it. Python processes that it starts are not affected, but for "
-        "those that it forks.",
+        description="Run a program with pollset.poll() in place of select.poll(), including its "
+        "uses in selectors, subprocess, socketserver and multiprocessing.",
+        epilog="The program gets the same arguments, import path and __main__ module as from "
+        "python itself. Python processes that it forks use pollset.poll(), too; others that it "
+        "starts don't.",
     )
     parser.add_argument("--version", action="version", version=f"pollset {__version__}")
     parser.add_argument("-m", action="store_true", dest="is_module", help="run a module by name")
     parser.add_argument(
         "program",
         metavar="SCRIPT",
-        help="a file of Python source, or a directory or zip file with a __main__.py",
+        help="a Python source file, or a directory or zip file with a __main__.py",
     )
-    ours = 3 if sys.argv[1:2] == ["-m"] else 2  # the rest is the program's, untouched
-    options = parser.parse_args(sys.argv[1:ours])
-    args = sys.argv[ours:]
+    # The arguments after the program's name belong to the program.
+    first_arg = 3 if sys.argv[1:2] == ["-m"] else 2
+    options = parser.parse_args(sys.argv[1:first_arg])
+    args = sys.argv[first_arg:]
 
     install()
     sys.excepthook = show_exception
@@ -47,8 +48,8 @@ def main() -> None:
         run_script(options.program, args)
 
 
-# What `python -m` itself calls. runpy's public functions take the program's __main__ module away
-# when its last line is done, though its threads and exit handlers may still be running.
+# The function that `python -m` calls. runpy's public functions remove the program's __main__ module
+# after its last line, while its threads and exit handlers may still run.
 _run_as_main = runpy._run_module_as_main  # type: ignore[attr-defined]
 
 
@@ -59,7 +60,7 @@ def run_module(name: str, args: list[str]) -> None:
 
 def run_directory(path: str, args: list[str]) -> None:
     sys.argv = [path, *args]
-    leave_current_directory()
+    remove_current_directory()
     sys.path.insert(0, os.path.abspath(path))
     _run_as_main("__main__", alter_argv=False)
 
@@ -74,7 +75,7 @@ def run_script(path: str, args: list[str]) -> None:
         problem = f"can't open file {path!r}: [Errno {error.errno}] {error.strerror}"
         print(f"{sys.executable}: {problem}", file=sys.stderr)
         sys.exit(2)
-    if leave_current_directory():
+    if remove_current_directory():
         sys.path.insert(0, os.path.dirname(os.path.realpath(path)))
     namespace = vars(sys.modules["__main__"])
     namespace.update(__file__=path, __loader__=loader)
@@ -83,23 +84,26 @@ def run_script(path: str, args: list[str]) -> None:
     exec(compile(source, path, "exec", dont_inherit=True), namespace)
 
 
-def leave_current_directory() -> bool:
-    """Undo what `python -m pollset` did to the import path, if it did."""
-    has_put_it_there = not getattr(sys.flags, "safe_path", sys.flags.isolated)
-    if has_put_it_there:
+def remove_current_directory() -> bool:
+    """Remove the current directory, which `python -m` prepends to the import path.
+
+    Returns whether it was there.
+    """
+    is_on_path = not getattr(sys.flags, "safe_path", sys.flags.isolated)
+    if is_on_path:
         del sys.path[0]
-    return has_put_it_there
+    return is_on_path
 
 
 def show_exception(
     kind: type[BaseException], error: BaseException, traceback: types.TracebackType | None
 ) -> None:
-    """Show the program's part of the traceback."""
-    call = traceback
-    while call:
-        if call.tb_frame.f_globals is globals():
-            traceback = call.tb_next
-        call = call.tb_next
+    """Show the traceback without the frames of this module and of runpy."""
+    entry = traceback
+    while entry:
+        if entry.tb_frame.f_globals is globals():
+            traceback = entry.tb_next
+        entry = entry.tb_next
     sys.__excepthook__(kind, error.with_traceback(traceback), traceback)
 
 

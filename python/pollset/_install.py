@@ -1,4 +1,4 @@
-"""Puts pollset.poll in place of select.poll, for programs that can't be changed."""
+"""Replaces select.poll with pollset.poll, for unmodified programs."""
 
 import select
 import sys
@@ -7,47 +7,47 @@ import types
 from ._pollset import poll
 from ._selectors import StandardPollSelector
 
-_replaced: dict[str, object] = {}
+_originals: dict[str, object] = {}
 
 
 def install() -> list[str]:
-    """Put pollset.poll in place of select.poll, and in selectors.PollSelector.
+    """Replace select.poll with pollset.poll, also in selectors.PollSelector.
 
-    Whatever looks select.poll up from now on gets pollset.poll: selectors, subprocess,
-    socketserver, multiprocessing and what is built on them. Calling it again changes nothing more.
+    Code that looks up select.poll afterwards gets pollset.poll: selectors, subprocess,
+    socketserver, multiprocessing and libraries that use them. A second call changes nothing.
 
-    Returns the names of the loaded modules that hold the original function in a global of their
-    own, because they ran `from select import poll` before, in alphabetical order. They are left
-    alone, and so are other copies, such as class attributes and default arguments. Call install()
-    before they are imported.
+    Returns the names of the loaded modules that have the original function in a global variable,
+    because they ran `from select import poll` before, in alphabetical order. install() doesn't
+    change them, nor other copies, such as class attributes and default arguments. Call install()
+    before importing such modules.
     """
-    for place, name in _places():
-        current = getattr(place, name)
+    for owner, name in _targets():
+        current = getattr(owner, name)
         if current is not poll:
-            _replaced[name] = current
-            setattr(place, name, poll)
-    return _holders(_replaced["poll"]) if "poll" in _replaced else []
+            _originals[name] = current
+            setattr(owner, name, poll)
+    return _modules_with(_originals["poll"]) if "poll" in _originals else []
 
 
 def uninstall() -> None:
-    """Undo install(). Polling objects that were made meanwhile stay as they are."""
-    for place, name in _places():
-        if name in _replaced and getattr(place, name) is poll:
-            setattr(place, name, _replaced.pop(name))
+    """Undo install(). Existing polling objects don't change."""
+    for owner, name in _targets():
+        if name in _originals and getattr(owner, name) is poll:
+            setattr(owner, name, _originals.pop(name))
 
 
-def _places() -> list[tuple[object, str]]:
-    """Those that are there: other libraries that replace parts of these modules take some away."""
-    places = [(select, "poll"), (StandardPollSelector, "_selector_cls")]
-    return [(place, name) for place, name in places if hasattr(place, name)]
+def _targets() -> list[tuple[object, str]]:
+    """The attributes to replace. Libraries that patch these modules may have removed some."""
+    targets = [(select, "poll"), (StandardPollSelector, "_selector_cls")]
+    return [(owner, name) for owner, name in targets if hasattr(owner, name)]
 
 
-def _holders(original: object) -> list[str]:
-    holders = []
+def _modules_with(original: object) -> list[str]:
+    names = []
     for name, module in list(sys.modules.items()):
-        # Modules that load on first use do so when an attribute is asked for in the usual way.
+        # Reading an attribute in the usual way would load a lazy module.
         if isinstance(module, types.ModuleType):
             values = list(object.__getattribute__(module, "__dict__").values())
             if any(value is original for value in values):
-                holders.append(name)
-    return sorted(holders)
+                names.append(name)
+    return sorted(names)

@@ -4,15 +4,15 @@ from typing import Final, Literal, SupportsIndex, final, type_check_only
 
 from _typeshed import FileDescriptorLike
 
-__all__ = ["Stats", "__version__", "key_poll", "poll"]
+__all__ = ["Stats", "__version__", "poll", "selector_poll"]
 
 __version__: Final[str]
 
-def key_poll(*, engine: Literal["auto", "poll", "epoll"] | None = None) -> _KeyPoll: ...
+def selector_poll(*, engine: Literal["auto", "poll", "epoll"] | None = None) -> _SelectorPoll: ...
 
 @final
 @type_check_only
-class _KeyPoll:
+class _SelectorPoll:
     def register(self, fd: FileDescriptorLike, eventmask: int, /) -> None: ...
     def modify(self, fd: FileDescriptorLike, eventmask: int, /) -> None: ...
     def unregister(self, fd: FileDescriptorLike, /) -> None: ...
@@ -42,8 +42,8 @@ class Stats:
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
-# At run time this is a function, like select.poll, which is a class to type checkers, too: so that
-# annotations can name it.
+# At run time this is a function, like select.poll. The stubs of both declare classes, so that
+# annotations can name them.
 @final
 class poll:
     def __new__(cls, *, engine: Literal["auto", "poll", "epoll"] | None = None) -> poll: ...

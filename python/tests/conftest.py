@@ -1,4 +1,4 @@
-"""The functions that make polling objects, on which most tests run one by one."""
+"""Fixtures. Most tests run once with each function that makes polling objects."""
 
 import faulthandler
 import functools
@@ -13,33 +13,32 @@ import pollset
 import pytest
 from support import Descriptors, open_files
 
-OURS = {
+POLLSET = {
     "pollset": pollset.poll,
     "pollset-poll": functools.partial(pollset.poll, engine="poll"),
     "pollset-epoll": functools.partial(pollset.poll, engine="epoll"),
 }
-BOTH = {"select": select.poll, **OURS}
+ALL = {"select": select.poll, **POLLSET}
 
-
-SECONDS = 1800 if os.environ.get("POLLSET_LONG") else 180
+MAX_TEST_SECONDS = 1800 if os.environ.get("POLLSET_LONG") else 180
 
 
 def pytest_configure():
     global stderr
-    stderr = os.dup(2)  # before pytest takes it away
-    # A shell ignores SIGINT in what it starts in the background, and children inherit that.
+    stderr = os.dup(2)  # before pytest captures it
+    # A shell ignores SIGINT in background jobs, and child processes inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol():
-    """A test that hangs ends the run, with the tracebacks of all threads.
+    """Ends the run if a test hangs, with the tracebacks of all threads.
 
-    By a thread without an interpreter state. pytest-timeout has SIGALRM, which tests take from it,
-    and a thread of Python, beside which pollset.poll() doesn't keep the interpreter lock.
+    faulthandler's thread has no interpreter state. pytest-timeout would use SIGALRM, which tests
+    need, or a Python thread, beside which pollset.poll() doesn't keep the interpreter lock.
     """
-    faulthandler.dump_traceback_later(SECONDS, exit=True, file=stderr)
+    faulthandler.dump_traceback_later(MAX_TEST_SECONDS, exit=True, file=stderr)
     try:
         return (yield)
     finally:
@@ -47,40 +46,44 @@ def pytest_runtest_protocol():
 
 
 @pytest.fixture(autouse=True)
-def every_descriptor_is_as_before(request):
-    """After a failure, what its traceback holds open is reported, too, here or by the next test."""
+def no_descriptor_leaks(request):
+    """Checks that the test leaves the open descriptors unchanged.
+
+    After a failure, descriptors that its traceback keeps open are reported too, here or by the next
+    test.
+    """
     before = open_files()
     yield
-    request.node.funcargs.clear()  # what the other fixtures gave goes now
+    request.node.funcargs.clear()  # drops the values of the other fixtures
     if open_files() != before:
         gc.collect()
     assert open_files() == before
 
 
-@pytest.fixture(params=BOTH.values(), ids=BOTH)
+@pytest.fixture(params=ALL.values(), ids=ALL)
 def poll(request):
-    """select.poll, and then ours with each engine: all must do what the test says."""
+    """select.poll, and pollset.poll with each engine: the test must pass with all of them."""
     return request.param
 
 
-@pytest.fixture(params=OURS.values(), ids=OURS)
-def ours(request):
-    """Ours alone, with each engine: for what is meant to differ, or is compared in the test."""
+@pytest.fixture(params=POLLSET.values(), ids=POLLSET)
+def pollset_poll(request):
+    """pollset.poll with each engine, for differences and comparisons with select.poll."""
     return request.param
 
 
 @pytest.fixture
 def descriptors():
-    """Opens descriptors, and closes them in the end."""
+    """Opens descriptors, and closes them after the test."""
     descriptors = Descriptors()
     yield descriptors
     descriptors.close_all()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def as_many_descriptors_as_are_allowed():
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+def highest_descriptor_limit():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 hypothesis.settings.register_profile(
@@ -97,7 +100,7 @@ def pipe(descriptors):
 
 @pytest.fixture
 def poller(poll, pipe):
-    """Watches an idle pipe."""
+    """A polling object with an idle pipe."""
     poller = poll()
     poller.register(pipe[0], select.POLLIN)
     return poller

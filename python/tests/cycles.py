@@ -1,7 +1,7 @@
-"""Cycles of all that can be done with polling objects and selectors, until they are dropped.
+"""Cycles that make polling objects and selectors, call all their methods and drop them.
 
-python cycles.py select 1000     on the standard library's
-python cycles.py pollset 1000    on ours, which is imported in either case
+python cycles.py select 1000     with the standard library
+python cycles.py pollset 1000    with pollset, which is imported in both cases
 """
 
 import functools
@@ -15,7 +15,7 @@ import pollset
 from support import HasFileno, outcome
 
 ENGINES = [functools.partial(pollset.poll, engine=engine) for engine in ("auto", "poll", "epoll")]
-KINDS = {
+MODULES = {
     "select": ([select.poll] * len(ENGINES), selectors.PollSelector),
     "pollset": (ENGINES, pollset.PollSelector),
 }
@@ -28,8 +28,8 @@ def use_poll(poller, readable, writable, idle):
         poller.register(fd, POLLIN)
     poller.modify(writable, 0)
     expected = [(readable, POLLIN)]
-    answers = [poller.poll(timeout) for timeout in (0, None, 1, 0.5)]
-    assert answers == [expected] * 4
+    results = [poller.poll(timeout) for timeout in (0, None, 1, 0.5)]
+    assert results == [expected] * 4
     poller.modify(writable, POLLOUT)
     poller.unregister(readable)
     assert poller.poll() == [(writable, POLLOUT)]
@@ -55,8 +55,8 @@ def use_selector(selector, readable, writable, idle):
     selector.close()
 
 
-def main(kind, cycles):
-    makers, selector = KINDS[kind]
+def main(module, cycles):
+    makers, selector = MODULES[module]
     readable, writable = os.pipe()
     os.write(writable, b"x")
     idle = [os.pipe()[0] for _ in range(20)]

@@ -1,6 +1,6 @@
-"""Many threads that change and ask the same objects at once; in the end they answer as the kernel.
+"""Many threads change and poll the same objects. In the end, the results are those of the kernel.
 
-python stress.py auto 10000    the engine, and how many changes each thread makes
+python stress.py auto 10000    the engine, and the number of changes by each thread
 """
 
 import faulthandler
@@ -20,24 +20,24 @@ POSSIBLE = POLLIN | POLLOUT | POLLERR | POLLHUP | POLLNVAL
 
 
 class Changer:
-    """Registers sockets of its own, uses them, and closes them, sometimes without unregistering."""
+    """Registers its own sockets, uses them, and closes them, sometimes without unregistering."""
 
     def __init__(self, seed, pollers, selector):
-        self.chance = random.Random(seed)
+        self.random = random.Random(seed)
         self.pollers = pollers
         self.selector = selector
         self.pairs = []
 
     def run(self, changes):
-        todo = [self.register, self.modify, self.unregister, self.register_key, self.modify_key]
-        todo += [self.unregister_key, self.write, self.write, self.drain, self.drain]
+        actions = [self.register, self.modify, self.unregister, self.register_key, self.modify_key]
+        actions += [self.unregister_key, self.write, self.write, self.drain, self.drain]
         for n in range(changes):
             if len(self.pairs) < 20:
                 self.open()
             elif n % 50 == 0:
                 self.close(*self.pairs.pop(0))
             else:
-                self.chance.choice(todo)(*self.chance.choice(self.pairs))
+                self.random.choice(actions)(*self.random.choice(self.pairs))
 
     def open(self):
         self.pairs.append(socket.socketpair())
@@ -45,27 +45,27 @@ class Changer:
             end.setblocking(False)
 
     def register(self, end, _):
-        assert self.a_poller().register(end, self.a_mask()) is None
+        assert self.random_poller().register(end, self.random_mask()) is None
 
     def modify(self, end, _):
-        answer = outcome(self.a_poller().modify, end, self.a_mask())
-        assert answer is None or answer.type is FileNotFoundError
+        result = outcome(self.random_poller().modify, end, self.random_mask())
+        assert result is None or result.type is FileNotFoundError
 
     def unregister(self, end, _):
-        answer = outcome(self.a_poller().unregister, end)
-        assert answer is None or answer.type is KeyError
+        result = outcome(self.random_poller().unregister, end)
+        assert result is None or result.type is KeyError
 
     def register_key(self, end, _):
-        answer = outcome(self.selector.register, end, selectors.EVENT_READ, end)
-        assert type(answer) is selectors.SelectorKey or answer.type is KeyError
+        result = outcome(self.selector.register, end, selectors.EVENT_READ, end)
+        assert type(result) is selectors.SelectorKey or result.type is KeyError
 
     def modify_key(self, end, _):
-        answer = outcome(self.selector.modify, end, selectors.EVENT_READ, end)
-        assert type(answer) is selectors.SelectorKey or answer.type is KeyError
+        result = outcome(self.selector.modify, end, selectors.EVENT_READ, end)
+        assert type(result) is selectors.SelectorKey or result.type is KeyError
 
     def unregister_key(self, end, _):
-        answer = outcome(self.selector.unregister, end)
-        assert type(answer) is selectors.SelectorKey or answer.type is KeyError
+        result = outcome(self.selector.unregister, end)
+        assert type(result) is selectors.SelectorKey or result.type is KeyError
 
     def write(self, _, peer):
         outcome(peer.send, b"x")
@@ -75,42 +75,42 @@ class Changer:
 
     def close(self, end, peer):
         outcome(self.selector.unregister, end)
-        if self.chance.random() < 0.8:
+        if self.random.random() < 0.8:
             for poller in self.pollers:
                 outcome(poller.unregister, end)
         end.close()
         peer.close()
 
-    def a_poller(self):
-        return self.chance.choice(self.pollers)
+    def random_poller(self):
+        return self.random.choice(self.pollers)
 
-    def a_mask(self):
-        return self.chance.choice(MASKS)
+    def random_mask(self):
+        return self.random.choice(MASKS)
 
 
 def wait(poller, timeout, stop):
-    """Every answer is possible; returns how many there were."""
-    answers = 0
+    """Checks results for impossible events, and returns the number of results."""
+    count = 0
     while not stop.is_set():
-        answer = outcome(poller.poll, timeout)
-        if answer != CONCURRENT:
-            answers += 1
-            assert all(event & ~POSSIBLE == 0 < event for _, event in answer)
-            assert len({fd for fd, _ in answer}) == len(answer)
-    return answers
+        result = outcome(poller.poll, timeout)
+        if result != CONCURRENT:
+            count += 1
+            assert all(event & ~POSSIBLE == 0 < event for _, event in result)
+            assert len({fd for fd, _ in result}) == len(result)
+    return count
 
 
 def wait_for_keys(selector, stop):
-    answers = 0
+    count = 0
     while not stop.is_set():
         for key, events in selector.select(0.001):
-            answers += 1
+            count += 1
             assert key.fileobj is key.data
             assert events == selectors.EVENT_READ
-    return answers
+    return count
 
 
-def answers_as_the_kernel(poller):
+def agrees_with_kernel(poller):
     kernel = select_poll()
     for fd, mask in poller:
         kernel.register(fd, mask)
@@ -130,9 +130,9 @@ def main(engine, changes):
         for changer in changing:
             changer.result()
         stop.set()
-        print("answers:", *(waiter.result() for waiter in waiting))
+        print("results:", *(waiter.result() for waiter in waiting))
     for poller in pollers:
-        until(lambda poller=poller: answers_as_the_kernel(poller))
+        until(lambda poller=poller: agrees_with_kernel(poller))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the tests have in common."""
+"""Helpers of the tests."""
 
 import gc
 import os
@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
 
-# The largest number that can be registered; no limit lets it be open.
+# The largest number that can be registered. No process can have so many open files.
 NOT_OPEN = 2**31 - 1
 
 
@@ -24,7 +24,7 @@ CONCURRENT = Raised(RuntimeError, "concurrent poll() invocation")
 
 
 def outcome(call, *args, **kwargs):
-    """What the call returned, or what it raised: something to compare."""
+    """What the call returned or raised, as a value that can be compared."""
     try:
         return call(*args, **kwargs)
     except Exception as error:
@@ -32,15 +32,18 @@ def outcome(call, *args, **kwargs):
 
 
 class Pair:
-    """What the running Python has, and ours: the same is asked of both, and answered alike."""
+    """Calls each method on an object of the standard library and on one of pollset.
 
-    def __init__(self, theirs, ours):
-        self.theirs, self.ours = theirs, ours
+    Both must return or raise the same.
+    """
+
+    def __init__(self, standard, tested):
+        self.standard, self.tested = standard, tested
 
     def __getattr__(self, method):
         def both(*args, **kwargs):
-            expected = outcome(getattr(self.theirs, method), *args, **kwargs)
-            assert outcome(getattr(self.ours, method), *args, **kwargs) == expected
+            expected = outcome(getattr(self.standard, method), *args, **kwargs)
+            assert outcome(getattr(self.tested, method), *args, **kwargs) == expected
             return expected
 
         return both
@@ -51,9 +54,10 @@ def open_descriptors():
 
 
 def open_files():
-    """What each descriptor of this process means."""
+    """The file of each open descriptor of this process."""
     files = {fd: outcome(os.readlink, f"/proc/self/fd/{fd}") for fd in open_descriptors()}
-    return {fd: file for fd, file in files.items() if isinstance(file, str)}  # not what listed them
+    # The descriptor of os.listdir() is closed by now.
+    return {fd: file for fd, file in files.items() if isinstance(file, str)}
 
 
 class HasFileno:
@@ -65,7 +69,7 @@ class HasFileno:
 
 
 class Index:
-    """An integer only by way of `__index__`."""
+    """An integer only through `__index__`."""
 
     def __init__(self, value):
         self.value = value
@@ -78,7 +82,7 @@ class Index:
 
 
 class Descriptors:
-    """Opens descriptors, and closes in the end what is still open."""
+    """Opens descriptors, and closes those that are still open."""
 
     def __init__(self):
         self.open = set()
@@ -113,11 +117,11 @@ class Descriptors:
         return self.keep(os.open(path, flags))[0]
 
     def in_many_states(self):
-        """One for each state that poll(2) tells from the others."""
-        half_closed, shutting = socket.socketpair()
-        shutting.shutdown(socket.SHUT_WR)
-        peerless, gone = socket.socketpair()
-        gone.close()
+        """One descriptor for each state that poll(2) distinguishes."""
+        half_closed, shut_down = socket.socketpair()
+        shut_down.shutdown(socket.SHUT_WR)
+        peerless, closed = socket.socketpair()
+        closed.close()
         listener = socket.create_server(("127.0.0.1", 0))
         urgent = socket.create_connection(listener.getsockname())
         accepted, _ = listener.accept()
@@ -130,7 +134,7 @@ class Descriptors:
         os.set_blocking(full, False)
         while outcome(os.write, full, bytes(4096)) == 4096:
             pass
-        sockets = (half_closed, shutting, peerless, listener, urgent, accepted, socket.socket())
+        sockets = (half_closed, shut_down, peerless, listener, urgent, accepted, socket.socket())
         return [
             *self.pipe(),
             *self.sockets(),
@@ -146,33 +150,33 @@ class Descriptors:
         ]
 
     def renumbered(self, fd, number):
-        """Moves what is open as `fd` to `number`."""
+        """Moves the open file of `fd` to `number`."""
         os.dup2(fd, number)
         self.close(fd)
         self.keep(number)
 
 
 def until(condition, seconds=20):
-    """Waits for what happens sooner or later."""
+    """Waits until the condition is true."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it has not happened"
+        assert time.monotonic() < deadline, "the condition is still false"
         time.sleep(0.005)
 
 
 @contextmanager
 def waiting(poller, *timeout):
-    """Another thread is in `poll()` meanwhile, and gives what that answers as a future."""
+    """Calls `poll()` in another thread. Yields its future during the wait."""
     with ThreadPoolExecutor(1) as thread:
-        answer = thread.submit(poller.poll, *timeout)
-        time.sleep(0.01)  # for it would be the concurrent one, if it came during the first question
+        future = thread.submit(poller.poll, *timeout)
+        time.sleep(0.01)  # or that poll() might be the concurrent one
         until(lambda: outcome(poller.poll, 0) == CONCURRENT)
-        yield answer
+        yield future
 
 
 @contextmanager
 def later(call, *args, seconds=0.05):
-    """Another thread makes the call in a moment."""
+    """Another thread makes the call after a delay."""
     timer = threading.Timer(seconds, call, args)
     timer.start()
     try:
@@ -183,7 +187,7 @@ def later(call, *args, seconds=0.05):
 
 @contextmanager
 def alarms(handler, interval=0.02):
-    """`handler` is called for a signal now and then."""
+    """Calls `handler` for a signal at each interval, in seconds."""
     before = signal.signal(signal.SIGALRM, lambda *_: handler())
     try:
         signal.setitimer(signal.ITIMER_REAL, interval, interval)
@@ -194,41 +198,42 @@ def alarms(handler, interval=0.02):
 
 
 def during_a_wait(poller, *actions):
-    """A handler that takes one of the actions for each signal that comes during a wait."""
+    """A signal handler that takes the next action for each signal during a wait."""
 
     def handler():
         nonlocal actions
-        # Meanwhile there are none, for a signal that comes in the middle of this.
-        todo, actions = actions, ()
-        if todo and outcome(poller.poll, 0) == CONCURRENT:
-            action, *actions = todo
+        # Another signal during this handler finds no actions.
+        pending, actions = actions, ()
+        if pending and outcome(poller.poll, 0) == CONCURRENT:
+            action, *actions = pending
             action()
         else:
-            actions = todo
+            actions = pending
 
     return handler
 
 
 @contextmanager
 def when_garbage_is_collected(call):
-    """The call is made when a collection begins, as a new tuple makes it do before Python 3.12."""
+    """Makes the call when a collection starts. Before Python 3.12, a new tuple can start one."""
 
     def on_collection(phase, _):
         if phase == "start":
             gc.callbacks.remove(on_collection)
             call()
 
-    used_up = [(n, n) for n in range(5000)]  # tuples that lie about, so that new ones count
+    # Uses up the free list of tuples, so that new ones are allocated.
+    tuples = [(n, n) for n in range(5000)]
     before = gc.get_threshold()
     gc.callbacks.append(on_collection)
     gc.set_threshold(1)
     yield
     gc.set_threshold(*before)
-    del used_up
+    del tuples
 
 
 class Child:
-    """A forked child that makes the call."""
+    """Makes the call in a forked child."""
 
     def __init__(self, call, *args):
         self.reader, writer = os.pipe()
@@ -242,8 +247,8 @@ class Child:
         os.close(writer)
 
     def outcome(self):
-        with os.fdopen(self.reader, "rb") as answer:
-            received = answer.read()
+        with os.fdopen(self.reader, "rb") as pipe:
+            received = pipe.read()
         _, status = os.waitpid(self.pid, 0)
         assert status == 0, "the child was killed"
         return pickle.loads(received)
@@ -255,7 +260,7 @@ def in_child(call, *args):
 
 
 def seconds_of(call, *args):
-    """How long the call took, and what it answered."""
+    """The duration of the call in seconds, and its result."""
     begin = time.monotonic()
-    answer = call(*args)
-    return time.monotonic() - begin, answer
+    result = call(*args)
+    return time.monotonic() - begin, result

@@ -38,13 +38,13 @@ if sys.version_info >= (3, 12):
 
 @pytest.fixture(params=RUNNERS)
 def run(request):
-    """Runs a coroutine in one of our loops, in each way that there is."""
+    """Each way to run a coroutine in a loop of pollset.new_event_loop()."""
     before = open_descriptors()
     yield request.param
     assert open_descriptors() == before
 
 
-def test_it_is_a_selector_event_loop_on_ours(run):
+def test_new_event_loop_is_a_selector_event_loop(run):
     async def main():
         loop = asyncio.get_running_loop()
         assert isinstance(loop, asyncio.SelectorEventLoop)
@@ -82,7 +82,7 @@ def test_streams(run):
     run(main())
 
 
-def test_more_than_the_buffers_hold(run):
+def test_more_data_than_the_buffers_hold(run):
     data = os.urandom(2**22)
 
     async def send(reader, writer):
@@ -173,7 +173,7 @@ def test_timers_are_not_early(run):
         for seconds in (0, 1e-6, 0.0003, 0.001, 0.0105):
             begin = time.monotonic()
             await asyncio.sleep(seconds)
-            # The loop itself rounds to what the clock can tell.
+            # The loop rounds to the resolution of the clock.
             resolution = time.get_clock_info("monotonic").resolution
             assert time.monotonic() - begin >= seconds - resolution
 
@@ -185,7 +185,7 @@ def test_a_loop_that_was_not_closed_is_collected(descriptors):
         pass
 
     protocol = Protocol()
-    gone = weakref.ref(protocol)
+    reference = weakref.ref(protocol)
     reader, writer = descriptors.pipe()
 
     def leave_open(protocol):
@@ -202,4 +202,4 @@ def test_a_loop_that_was_not_closed_is_collected(descriptors):
         leave_open(protocol)
         del protocol
         gc.collect()
-    assert not gone()
+    assert not reference()

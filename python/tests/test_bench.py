@@ -1,4 +1,4 @@
-"""The benchmarks run, and write what crates/bench draws."""
+"""The benchmarks run, and write the reports that crates/bench draws."""
 
 import io
 import json
@@ -39,7 +39,7 @@ def test_a_quick_run(tmp_path):
                 assert all(point["samples"] for point in series["points"])
 
 
-def test_a_workload_that_there_is_not():
+def test_an_unknown_workload_is_an_error():
     done = subprocess.run([sys.executable, BENCH, "nonsense"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "there is no workload nonsense" in done.stderr
@@ -80,7 +80,7 @@ def test_a_workload_is_measured_with_one_thread_and_beside_an_idle_one(bench):
     assert "beside an idle thread" in workload.__doc__
 
 
-def test_a_thread_that_should_not_be_there_is_noticed(bench):
+def test_an_unexpected_thread_is_an_error(bench):
     from idle_thread import also_beside_idle_thread, idle_thread
 
     workload = also_beside_idle_thread(lambda run: [])
@@ -88,9 +88,7 @@ def test_a_thread_that_should_not_be_there_is_noticed(bench):
         workload(quick_run())
 
 
-def test_what_other_threads_get_done_is_judged_beside_what_ours_takes_the_place_of(
-    bench, monkeypatch
-):
+def test_other_threads_are_compared_with_those_beside_the_replaced_object(bench, monkeypatch):
     import other_threads
 
     def in_turn(run, players):
@@ -120,7 +118,7 @@ def test_what_other_threads_get_done_is_judged_beside_what_ours_takes_the_place_
         }
 
 
-def test_a_table_without_others_has_no_ratios(bench):
+def test_a_table_without_competitors_has_no_ratios(bench):
     from report import Chart, Contestant
     from tables import show
 

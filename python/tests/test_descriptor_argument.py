@@ -1,6 +1,6 @@
-"""What register(), modify() and unregister() take as a descriptor.
+"""The descriptor argument of register(), modify() and unregister().
 
-What they refuse is among the odd arguments.
+test_unusual_arguments.py has those that they refuse.
 """
 
 import gc
@@ -23,7 +23,7 @@ METHODS = {
 
 @pytest.fixture(params=METHODS.values(), ids=METHODS)
 def call(request):
-    """Each method that takes a descriptor."""
+    """A call of each method that takes a descriptor."""
     return request.param
 
 
@@ -31,21 +31,21 @@ class Descriptor(int):
     pass
 
 
-class Both(HasFileno, Index):
+class FilenoAndIndex(HasFileno, Index):
     def __init__(self, fd, value):
         self.fd = fd
         self.value = value
 
 
-class Calls:
-    """Its `fileno()` is what the test says."""
+class CallsFileno:
+    """Its `fileno()` is the given function."""
 
     def __init__(self, fileno):
         self.fileno = fileno
 
 
 def registered(poller):
-    """The number of the only one that is registered."""
+    """The number of the only registered descriptor."""
     [(fd, _)] = poller.poll(0)
     return fd
 
@@ -78,17 +78,17 @@ def test_a_number_that_is_not_open(poll, fd):
     assert poller.poll(0) == [(fd, POLLNVAL)]
 
 
-def test_fileno_wins_over_index(poll, descriptors):
+def test_fileno_takes_precedence_over_index(poll, descriptors):
     fd = descriptors.writable()
     poller = poll()
-    poller.register(Both(fd, value=NOT_OPEN))
+    poller.register(FilenoAndIndex(fd, value=NOT_OPEN))
     assert registered(poller) == fd
 
 
-def test_an_int_wins_over_fileno(poll, descriptors):
+def test_an_int_takes_precedence_over_fileno(poll, descriptors):
     class IntWithFileno(int):
         def fileno(self):
-            raise AssertionError("it was asked")
+            raise AssertionError("fileno() was called")
 
     fd = descriptors.writable()
     poller = poll()
@@ -99,19 +99,19 @@ def test_an_int_wins_over_fileno(poll, descriptors):
 @pytest.mark.parametrize(
     "error", [AttributeError, TypeError, ValueError, OSError, ZeroDivisionError]
 )
-def test_fileno_that_raises(poll, call, error):
+def test_exceptions_of_fileno_are_passed_on(poll, call, error):
     raised = error("from inside")
 
     def fileno():
         raise raised
 
     with pytest.raises(error) as caught:
-        call(poll(), Calls(fileno))
+        call(poll(), CallsFileno(fileno))
     assert caught.value is raised
 
 
 @pytest.mark.parametrize("error", [ValueError, TypeError, ZeroDivisionError, KeyboardInterrupt])
-def test_a_property_that_raises_something_else(poll, call, error):
+def test_exceptions_of_a_fileno_property_are_passed_on(poll, call, error):
     class Property:
         @property
         def fileno(self):
@@ -121,7 +121,7 @@ def test_a_property_that_raises_something_else(poll, call, error):
         call(poll(), Property())
 
 
-def test_getattr_counts(poll, descriptors):
+def test_fileno_may_come_from_getattr(poll, descriptors):
     class Forwards:
         def __init__(self, target):
             self.target = target
@@ -144,7 +144,7 @@ def test_fileno_is_called_once_for_each_call(poll, call):
 
     poller = poll()
     poller.register(1)
-    call(poller, Calls(fileno))
+    call(poller, CallsFileno(fileno))
     assert len(calls) == 1
 
 
@@ -159,16 +159,16 @@ def test_fileno_may_use_the_object(poll, descriptors):
         poller.unregister(writer)
         return reader
 
-    poller.register(Calls(fileno), POLLIN)
-    poller.modify(Calls(fileno), POLLIN)
+    poller.register(CallsFileno(fileno), POLLIN)
+    poller.modify(CallsFileno(fileno), POLLIN)
     assert poller.poll(0) == [(reader, POLLIN)]
-    poller.unregister(Calls(fileno))
+    poller.unregister(CallsFileno(fileno))
     assert poller.poll(0) == []
 
 
 def test_the_argument_is_not_kept(poll):
     argument = HasFileno(1)
-    gone = weakref.ref(argument)
+    reference = weakref.ref(argument)
     before = sys.getrefcount(argument)
     poller = poll()
     poller.register(argument)
@@ -182,10 +182,10 @@ def test_the_argument_is_not_kept(poll):
     assert sys.getrefcount(argument) == before
     del argument
     gc.collect()
-    assert gone() is None
+    assert reference() is None
 
 
-def test_what_fileno_returned_is_not_kept(poll):
+def test_the_result_of_fileno_is_not_kept(poll):
     number = int("123456789")
     before = sys.getrefcount(number)
     poller = poll()

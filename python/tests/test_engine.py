@@ -1,4 +1,4 @@
-"""engine=, wherever it can be given."""
+"""The argument engine= of all functions and classes that have it."""
 
 import inspect
 import selectors
@@ -9,7 +9,7 @@ import pollset
 import pytest
 from support import Raised, open_descriptors, outcome
 
-TAKE_IT = [pollset.poll, pollset.PollSelector, pollset.new_event_loop]
+CALLABLES = [pollset.poll, pollset.PollSelector, pollset.new_event_loop]
 
 
 class Subclass(pollset.PollSelector):
@@ -18,7 +18,7 @@ class Subclass(pollset.PollSelector):
 
 
 @pytest.mark.parametrize("engine", ["auto", "poll", "epoll", None])
-def test_engines(descriptors, engine):
+def test_each_engine_reports_events(descriptors, engine):
     fd = descriptors.readable()
     poller = pollset.poll(engine=engine)
     poller.register(fd, POLLIN)
@@ -26,8 +26,8 @@ def test_engines(descriptors, engine):
         assert poller.poll(0) == [(fd, POLLIN)]
 
 
-WHAT_IS_OPENED = pytest.mark.parametrize(
-    ("engine", "count", "opened"),
+EPOLL_INSTANCES = pytest.mark.parametrize(
+    ("engine", "count", "instances"),
     [
         *[("poll", 3, 0), ("poll", 100, 0), ("epoll", 3, 1), ("epoll", 100, 1)],
         *[("auto", 3, 0), ("auto", 100, 1), (None, 3, 0), (None, 100, 1)],
@@ -35,9 +35,9 @@ WHAT_IS_OPENED = pytest.mark.parametrize(
 )
 
 
-@WHAT_IS_OPENED
-def test_what_an_engine_opens(descriptors, engine, count, opened):
-    """Few descriptors are not worth an instance of epoll, many that are idle are."""
+@EPOLL_INSTANCES
+def test_when_an_engine_creates_an_epoll_instance(descriptors, engine, count, instances):
+    """With "auto", only for a large set of idle descriptors."""
     fds = [descriptors.pipe()[0] for _ in range(count)]
     before = len(open_descriptors())
     poller = pollset.poll(engine=engine)
@@ -45,20 +45,20 @@ def test_what_an_engine_opens(descriptors, engine, count, opened):
         poller.register(fd, POLLIN)
     for _ in range(300):
         assert poller.poll(0) == []
-    assert len(open_descriptors()) == before + opened
+    assert len(open_descriptors()) == before + instances
 
 
-@WHAT_IS_OPENED
-def test_what_an_engine_opens_for_a_selector(descriptors, engine, count, opened):
+@EPOLL_INSTANCES
+def test_when_a_selector_creates_an_epoll_instance(descriptors, engine, count, instances):
     fds = [descriptors.pipe()[0] for _ in range(count)]
     before = len(open_descriptors())
     with pollset.PollSelector(engine=engine) as selector:
-        for _ in range(2):  # closing it doesn't change the engine
+        for _ in range(2):  # close() doesn't change the engine
             for fd in fds:
                 selector.register(fd, selectors.EVENT_READ)
             for _ in range(300):
                 assert selector.select(0) == []
-            assert len(open_descriptors()) == before + opened
+            assert len(open_descriptors()) == before + instances
             selector.close()
             assert len(open_descriptors()) == before
 
@@ -70,7 +70,7 @@ def last_engine(selector, descriptors):
 
 
 @pytest.mark.parametrize(("engine", "last"), [("poll", "poll"), ("epoll", "epoll"), (None, "poll")])
-def test_an_event_loop_has_the_engine(descriptors, engine, last):
+def test_new_event_loop_passes_the_engine_on(descriptors, engine, last):
     with closing(pollset.new_event_loop(engine=engine)) as loop:
         assert type(loop._selector) is pollset.PollSelector
         assert last_engine(loop._selector, descriptors) == last
@@ -83,36 +83,36 @@ def test_a_subclass_may_choose_the_engine(descriptors):
         assert last_engine(selector, descriptors) == "epoll"
 
 
-@pytest.mark.parametrize("take_it", TAKE_IT)
-def test_it_is_a_keyword(take_it):
-    [engine] = inspect.signature(take_it).parameters.values()
+@pytest.mark.parametrize("function", CALLABLES)
+def test_engine_is_keyword_only(function):
+    [engine] = inspect.signature(function).parameters.values()
     assert engine.name == "engine"
     assert engine.kind is inspect.Parameter.KEYWORD_ONLY
     assert engine.default is None
-    assert outcome(take_it, "poll").type is TypeError
+    assert outcome(function, "poll").type is TypeError
 
 
-def callee(take_it):
-    """What the message names: an event loop passes it on to the selector."""
-    return "poll" if take_it is pollset.poll else "PollSelector"
+def callee(function):
+    """The name in the error message. new_event_loop() passes the argument on to the selector."""
+    return "poll" if function is pollset.poll else "PollSelector"
 
 
-@pytest.mark.parametrize("take_it", TAKE_IT)
+@pytest.mark.parametrize("function", CALLABLES)
 @pytest.mark.parametrize("engine", ["", "select", "POLL", "epoll ", "po\0ll", "\ud800"], ids=ascii)
-def test_an_unknown_engine(take_it, engine):
+def test_an_unknown_engine(function, engine):
     text = f"argument 'engine' must be 'auto', 'poll', 'epoll' or None, not {engine!r}"
-    error = Raised(ValueError, f"{callee(take_it)}() {text}")
-    assert outcome(take_it, engine=engine) == error
+    error = Raised(ValueError, f"{callee(function)}() {text}")
+    assert outcome(function, engine=engine) == error
 
 
-@pytest.mark.parametrize("take_it", TAKE_IT)
+@pytest.mark.parametrize("function", CALLABLES)
 @pytest.mark.parametrize("engine", [0, False, b"poll", ["poll"], str, pollset])
-def test_an_engine_that_is_no_string(take_it, engine):
+def test_an_engine_that_is_not_a_string(function, engine):
     text = f"argument 'engine' must be str or None, not {type(engine).__name__}"
-    assert outcome(take_it, engine=engine) == Raised(TypeError, f"{callee(take_it)}() {text}")
+    assert outcome(function, engine=engine) == Raised(TypeError, f"{callee(function)}() {text}")
 
 
-def test_a_string_of_a_derived_class(descriptors):
+def test_a_subclass_of_str(descriptors):
     class Name(str):
         pass
 

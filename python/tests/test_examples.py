@@ -1,4 +1,4 @@
-"""The examples, run as a user would."""
+"""The examples, run as programs."""
 
 import signal
 import socket
@@ -12,11 +12,11 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "python"
 
 @contextmanager
 def server(name):
-    """Connects to a server that runs meanwhile."""
+    """Runs a server. Yields a function that connects to it."""
     command = [sys.executable, EXAMPLES / name, "0"]
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process,
-        ExitStack() as end,
+        ExitStack() as clients,
     ):
         try:
             address = process.stdout.readline().removeprefix("listening on ").strip()
@@ -24,7 +24,7 @@ def server(name):
 
             def connect():
                 client = socket.create_connection((host, int(port)), timeout=20)
-                return end.enter_context(client)
+                return clients.enter_context(client)
 
             yield connect
         finally:
@@ -51,7 +51,7 @@ def test_asyncio_echo():
 
 
 def accepted(connect, count):
-    """So many clients that the chat server knows: the others have heard of each of them."""
+    """Clients that the chat server has accepted: it has sent data of each to the others."""
     clients = [connect()]
     while len(clients) < count:
         client = connect()
@@ -72,15 +72,15 @@ def test_chat():
         assert receive(one, 4) == b"bye\n"
 
 
-def test_chat_drops_who_does_not_listen():
+def test_chat_disconnects_a_client_that_does_not_read():
     with server("chat.py") as connect:
-        talker, listener, deaf = accepted(connect, 3)
+        sender, reader, idle = accepted(connect, 3)
         line = bytes(2**16)
         for _ in range(400):
-            talker.sendall(line)
-            assert receive(listener, len(line)) == line
+            sender.sendall(line)
+            assert receive(reader, len(line)) == line
         received = 0
-        while data := deaf.recv(2**20):
+        while data := idle.recv(2**20):
             received += len(data)
         assert received < 400 * len(line)
 

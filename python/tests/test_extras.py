@@ -1,4 +1,4 @@
-"""What ours have beside: where an existing program can't notice."""
+"""Additions to the interface of select.poll."""
 
 import operator
 import select
@@ -8,8 +8,8 @@ import pytest
 from support import NOT_OPEN, HasFileno, outcome, waiting
 
 
-def test_len_is_the_number_of_registered_descriptors(ours):
-    poller = ours()
+def test_len_is_the_number_of_registered_descriptors(pollset_poll):
+    poller = pollset_poll()
     assert len(poller) == 0
     poller.register(1)
     poller.register(2)
@@ -19,8 +19,8 @@ def test_len_is_the_number_of_registered_descriptors(ours):
     assert len(poller) == 1
 
 
-def test_in_tells_whether_a_descriptor_is_registered(ours):
-    poller = ours()
+def test_in_tells_whether_a_descriptor_is_registered(pollset_poll):
+    poller = pollset_poll()
     poller.register(1, 0)
     assert 1 in poller
     assert HasFileno(1) in poller
@@ -31,12 +31,12 @@ def test_in_tells_whether_a_descriptor_is_registered(ours):
 
 
 @pytest.mark.parametrize("fd", [-1, 2**31, None, 1.0, "1"])
-def test_in_takes_what_register_takes(ours, fd):
-    assert outcome(operator.contains, ours(), fd) == outcome(select.poll().register, fd)
+def test_in_accepts_the_arguments_of_register(pollset_poll, fd):
+    assert outcome(operator.contains, pollset_poll(), fd) == outcome(select.poll().register, fd)
 
 
-def test_iteration_is_over_descriptors_and_masks_in_order(ours):
-    poller = ours()
+def test_iteration_is_over_descriptors_and_masks_in_order(pollset_poll):
+    poller = pollset_poll()
     poller.register(5)
     poller.register(3, POLLOUT)
     poller.register(HasFileno(4), 0xFFFF)
@@ -48,8 +48,8 @@ def test_iteration_is_over_descriptors_and_masks_in_order(ours):
     assert [type(number) for pair in poller for number in pair] == [int] * 6
 
 
-def test_the_object_may_be_changed_during_an_iteration(ours):
-    poller = ours()
+def test_the_object_may_be_changed_during_an_iteration(pollset_poll):
+    poller = pollset_poll()
     for fd in range(100):
         poller.register(fd, POLLIN)
     for fd, mask in poller:
@@ -58,9 +58,9 @@ def test_the_object_may_be_changed_during_an_iteration(ours):
     assert list(poller) == []
 
 
-def test_they_tell_of_changes_during_a_wait(ours, descriptors):
+def test_len_in_and_iteration_see_changes_during_a_wait(pollset_poll, descriptors):
     reader, writer = descriptors.pipe()
-    poller = ours()
+    poller = pollset_poll()
     poller.register(reader, POLLIN)
     with waiting(poller):
         poller.register(writer, POLLOUT)
@@ -71,13 +71,13 @@ def test_they_tell_of_changes_during_a_wait(ours, descriptors):
             file.write(b"x")
 
 
-def test_an_empty_object_is_true_although_it_has_a_length(ours):
-    poller = ours()
+def test_an_empty_object_is_true_although_it_has_a_length(pollset_poll):
+    poller = pollset_poll()
     assert len(poller) == 0
     assert poller
     assert operator.truth(poller) is True
 
 
-def test_an_object_is_no_sequence(ours):
-    assert outcome(operator.getitem, ours(), 0).type is TypeError
-    assert outcome(reversed, ours()).type is TypeError
+def test_an_object_is_not_a_sequence(pollset_poll):
+    assert outcome(operator.getitem, pollset_poll(), 0).type is TypeError
+    assert outcome(reversed, pollset_poll()).type is TypeError

@@ -1,4 +1,4 @@
-"""What happens around an object: children, signals, limits, and what others do to descriptors."""
+"""Child processes, signals, limits, and descriptors that other code closes or replaces."""
 
 import gc
 import multiprocessing
@@ -28,7 +28,7 @@ def fds(descriptors):
 
 @pytest.fixture
 def poller(poll, fds):
-    """It has been asked often about what it watches, and most of that is idle."""
+    """A mostly idle object that was polled often."""
     poller = poll()
     for fd in fds:
         poller.register(fd, 0)
@@ -39,26 +39,26 @@ def poller(poll, fds):
     return poller
 
 
-def half(fds):
+def half_ready(fds):
     return [(fd, POLLIN) for fd in fds[::2]]
 
 
 def change_everything(poller, fds, new):
-    """Answers before and after changes of every kind."""
-    answers = [poller.poll(), poller.poll(0)]
+    """The results before and after changes of every kind."""
+    results = [poller.poll(), poller.poll(0)]
     for fd in fds:
         poller.unregister(fd)
     poller.register(new)
-    answers.append(poller.poll(0))
+    results.append(poller.poll(0))
     poller.modify(new, POLLIN)
-    answers.append(poller.poll(0))
+    results.append(poller.poll(0))
     poller.unregister(new)
-    answers.append(poller.poll(1))
-    return answers
+    results.append(poller.poll(1))
+    return results
 
 
-def after_changes(fds, new):
-    return [half(fds), half(fds), [(new, POLLOUT)], [], []]
+def expected_results(fds, new):
+    return [half_ready(fds), half_ready(fds), [(new, POLLOUT)], [], []]
 
 
 # Children.
@@ -66,48 +66,48 @@ def after_changes(fds, new):
 FORK = multiprocessing.get_context("fork")
 
 
-def test_a_hundred_children_that_use_it_at_once(poller, fds, descriptors):
+def test_a_hundred_children_use_the_object_concurrently(poller, fds, descriptors):
     new = descriptors.writable()
-    begin, all_are_here = descriptors.pipe()
+    reader, writer = descriptors.pipe()
 
     def use():
-        os.read(begin, 1)
+        os.read(reader, 1)
         return change_everything(poller, fds, new)
 
     children = [Child(use) for _ in range(100)]
-    os.write(all_are_here, bytes(len(children)))
+    os.write(writer, bytes(len(children)))
     for child in children:
-        assert poller.poll() == half(fds)
-        assert child.outcome() == after_changes(fds, new)
-    assert poller.poll() == half(fds)
+        assert poller.poll() == half_ready(fds)
+        assert child.outcome() == expected_results(fds, new)
+    assert poller.poll() == half_ready(fds)
 
 
-def test_processes_of_multiprocessing(poller, fds, descriptors):
+def test_multiprocessing_processes(poller, fds, descriptors):
     new = descriptors.writable()
-    answers = FORK.SimpleQueue()
+    results = FORK.SimpleQueue()
 
     def use():
-        answers.put(change_everything(poller, fds, new))
+        results.put(change_everything(poller, fds, new))
 
     processes = [FORK.Process(target=use) for _ in range(10)]
     for process in processes:
         process.start()
     for process in processes:
-        assert answers.get() == after_changes(fds, new)
-        assert poller.poll() == half(fds)
+        assert results.get() == expected_results(fds, new)
+        assert poller.poll() == half_ready(fds)
         process.join()
         process.close()
-    answers.close()
+    results.close()
 
 
-def test_a_daemon_that_closes_everything_first(poller, fds):
+def test_a_child_that_closes_all_descriptors_first(poller, fds):
     def use():
         nonlocal poller
         os.closerange(3, 1 + max(map(int, open_descriptors())))
         for fd in fds:
             poller.register(fd)
         assert poller.poll() == [(fd, POLLNVAL) for fd in fds]
-        for _ in range(max(fds)):  # whatever number was used before is used again
+        for _ in range(max(fds)):  # reuses all numbers
             os.open(os.devnull, os.O_RDWR)
         for _ in range(100):
             assert poller.poll() == [(fd, POLLIN | POLLOUT) for fd in fds]
@@ -121,17 +121,17 @@ def test_a_daemon_that_closes_everything_first(poller, fds):
     process.join()
     assert process.exitcode == 0
     process.close()
-    assert poller.poll() == half(fds)
+    assert poller.poll() == half_ready(fds)
 
 
 # Descriptors.
 
 
-def test_another_file_on_the_number_of_the_instance(ours, descriptors):
-    """Nobody may do that, but it harms the other file as little as the answers."""
+def test_another_file_under_the_number_of_the_epoll_instance(pollset_poll, descriptors):
+    """Programs must not do that, but neither the other file nor the results are damaged."""
     fds = [descriptors.readable() for _ in range(30)]
     before = open_files()
-    poller = ours()
+    poller = pollset_poll()
     for fd in fds:
         poller.register(fd, 0)
     for _ in range(300):
@@ -150,8 +150,8 @@ def test_another_file_on_the_number_of_the_instance(ours, descriptors):
     assert all(os.fstat(fd) for fd in descriptors.open)
 
 
-def test_a_limit_of_descriptors_that_is_lowered_and_raised(poll, fds):
-    """Then no more can be opened, which an object may have wanted."""
+def test_the_descriptor_limit_is_lowered_and_raised(poll, fds):
+    """Under the low limit, an object can't create an epoll instance."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     poller = poll()
     for fd in fds:
@@ -168,28 +168,28 @@ def test_a_limit_of_descriptors_that_is_lowered_and_raised(poll, fds):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-# A signal each millisecond.
+# Signals at intervals of a millisecond.
 
 
 class FromTheHandler(Exception):
     pass
 
 
-def test_waits_are_not_early_because_of_signals(poll, pipe):
+def test_signals_do_not_end_waits_early(poll, pipe):
     poller = poll()
     poller.register(pipe[0], POLLIN)
     calls = []
     with alarms(lambda: calls.append(1), interval=0.001):
         for milliseconds in (1, 10, 30, 100) * 3:
-            seconds, answer = seconds_of(poller.poll, milliseconds)
-            assert answer == []
+            seconds, result = seconds_of(poller.poll, milliseconds)
+            assert result == []
             assert seconds >= milliseconds / 1000
     assert len(calls) > 100
 
 
 @pytest.mark.parametrize("raises", [False, True])
-def test_no_event_is_lost_because_of_signals(poll, descriptors, raises):
-    """The handler makes one ready of many, and may end the wait."""
+def test_signals_lose_no_events(poll, descriptors, raises):
+    """The handler makes one of many descriptors ready, and may end the wait."""
     pipes = [descriptors.pipe() for _ in range(30)]
     poller = poll()
     for reader, _ in pipes:

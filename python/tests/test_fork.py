@@ -1,4 +1,4 @@
-"""fork() copies the registrations; from then on the two objects are independent."""
+"""fork() copies the registrations. Afterwards the two objects are independent."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ def fds(request, descriptors):
 
 @pytest.fixture(params=[0, 100], ids=["unused", "used"])
 def poller(request, poll, fds):
-    """One that is asked several times before the fork, or never."""
+    """A polling object that is polled 100 times before the fork, or never."""
     poller = poll()
     for fd in fds:
         poller.register(fd, POLLIN)
@@ -41,7 +41,7 @@ def test_the_child_has_a_copy(poller, fds):
     assert poller.poll(0) == everything
 
 
-def test_changes_of_the_child_stay_there(poller, fds):
+def test_changes_in_the_child_do_not_affect_the_parent(poller, fds):
     def change():
         for fd in fds:
             poller.unregister(fd)
@@ -54,23 +54,23 @@ def test_changes_of_the_child_stay_there(poller, fds):
         assert poller.poll(0) == everything
 
 
-def test_changes_of_the_parent_stay_there(poller, fds, descriptors):
-    told, tell = descriptors.pipe()
+def test_changes_in_the_parent_do_not_affect_the_child(poller, fds, descriptors):
+    reader, writer = descriptors.pipe()
 
-    def ask_when_told():
-        os.read(told, 1)
+    def poll_later():
+        os.read(reader, 1)
         return poller.poll(0)
 
-    child = Child(ask_when_told)
+    child = Child(poll_later)
     for fd in fds:
         poller.unregister(fd)
     assert poller.poll(0) == []
-    os.write(tell, b"x")
+    os.write(writer, b"x")
     assert child.outcome() == [(fd, POLLOUT) for fd in fds]
     assert poller.poll(0) == []
 
 
-def test_a_child_of_a_child(poller, fds):
+def test_a_grandchild_has_a_copy(poller, fds):
     assert in_child(in_child, poller.poll, 0) == [(fd, POLLOUT) for fd in fds]
 
 
@@ -102,38 +102,38 @@ def test_dropped_in_the_child(poll, fds):
         assert poller.poll(0) == everything
 
 
-def wait_and_fork(poll, reader, writer, in_the_child):
-    """What a child answers that is forked while another thread waits."""
+def wait_and_fork(poll, reader, writer, call):
+    """The outcome of a call in a child that is forked while another thread waits."""
     poller = poll()
     poller.register(reader, POLLIN)
-    with waiting(poller) as answer:
-        forked = in_child(in_the_child, poller)
-        assert not answer.done()
+    with waiting(poller) as future:
+        forked = in_child(call, poller)
+        assert not future.done()
         assert outcome(poller.poll, 0) == CONCURRENT
         os.write(writer, b"x")
-    assert answer.result() == [(reader, POLLIN)]
+    assert future.result() == [(reader, POLLIN)]
     return forked
 
 
-def test_select_answers_a_concurrent_wait_for_ever(pipe):
-    answer = wait_and_fork(select_poll, *pipe, lambda poller: poller.poll(0))
-    assert answer == CONCURRENT
+def test_select_poll_is_unusable_in_a_child_forked_during_a_wait(pipe):
+    result = wait_and_fork(select_poll, *pipe, lambda poller: poller.poll(0))
+    assert result == CONCURRENT
 
 
-def test_works_in_a_child_forked_during_a_wait(ours, pipe, descriptors):
+def test_works_in_a_child_forked_during_a_wait(pollset_poll, pipe, descriptors):
     ready = descriptors.readable()
 
     def use(poller):
-        answers = [poller.poll(0)]
+        results = [poller.poll(0)]
         poller.register(ready, POLLIN)
-        answers.append(poller.poll(0))
-        answers.append(poller.poll())
+        results.append(poller.poll(0))
+        results.append(poller.poll())
         poller.unregister(ready)
-        answers.append(poller.poll(1))
-        return answers
+        results.append(poller.poll(1))
+        return results
 
-    told = [(ready, POLLIN)]
-    assert wait_and_fork(ours, *pipe, use) == [[], told, told, []]
+    event = [(ready, POLLIN)]
+    assert wait_and_fork(pollset_poll, *pipe, use) == [[], event, event, []]
 
 
 def test_changes_in_a_child_forked_during_a_wait(poll, pipe):
@@ -145,14 +145,14 @@ def test_changes_in_a_child_forked_during_a_wait(poll, pipe):
     assert wait_and_fork(poll, *pipe, change) is None
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="garbage is not collected in the middle")
-def test_works_in_a_child_forked_while_the_answer_is_made(ours, descriptors):
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="new tuples start no garbage collection")
+def test_works_in_a_child_forked_while_the_result_is_made(pollset_poll, descriptors):
     fds = [descriptors.writable() for _ in range(300)]
-    poller = ours()
+    poller = pollset_poll()
     for fd in fds:
         poller.register(fd, POLLOUT)
     everything = [(fd, POLLOUT) for fd in fds]
-    answers = [poller.poll(0)]
-    with when_garbage_is_collected(lambda: answers.append(in_child(poller.poll, 0))):
-        answers.append(poller.poll(0))
-    assert answers == [everything] * 3
+    results = [poller.poll(0)]
+    with when_garbage_is_collected(lambda: results.append(in_child(poller.poll, 0))):
+        results.append(poller.poll(0))
+    assert results == [everything] * 3

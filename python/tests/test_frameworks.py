@@ -1,4 +1,4 @@
-"""Frameworks from PyPI, under load and by their own tests: long, so only with POLLSET_LONG."""
+"""Frameworks from PyPI: under load, and their own tests. Slow, so only with POLLSET_LONG."""
 
 import asyncio
 import http.client
@@ -15,7 +15,7 @@ from support import open_descriptors
 
 pytestmark = [
     pytest.mark.skipif("POLLSET_LONG" not in os.environ, reason="POLLSET_LONG is not set"),
-    pytest.mark.filterwarnings("default"),  # theirs are not ours
+    pytest.mark.filterwarnings("default"),  # warnings of the frameworks are no errors
 ]
 
 
@@ -44,21 +44,21 @@ def test_aiohttp():
         await web.TCPSite(server, "127.0.0.1", 0).start()
         [(host, port)] = server.addresses
 
-        async def ask(session, number):
+        async def request(session, number):
             body = b"%d " % number * (number % 5000)
             async with session.post(f"http://{host}:{port}/", data=body) as response:
                 assert await response.read() == body[::-1]
 
         connector = aiohttp.TCPConnector(limit=300)
         async with aiohttp.ClientSession(connector=connector) as session:
-            await asyncio.gather(*(ask(session, number) for number in range(3000)))
+            await asyncio.gather(*(request(session, number) for number in range(3000)))
         await server.cleanup()
 
     run(main())
 
 
 def test_uvicorn_and_starlette():
-    """Clients in threads, each of which keeps its connection."""
+    """Clients in threads, each with one connection."""
     import uvicorn
     from starlette.applications import Starlette
     from starlette.responses import PlainTextResponse, StreamingResponse
@@ -77,7 +77,7 @@ def test_uvicorn_and_starlette():
 
     app = Starlette(routes=[Route("/whole/{word}", whole), Route("/pieces/{word}", in_pieces)])
 
-    def ask(port):
+    def use(port):
         with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
             connection.connect()
             sock = connection.sock
@@ -95,14 +95,14 @@ def test_uvicorn_and_starlette():
         port = server.servers[0].sockets[0].getsockname()[1]
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(50) as threads:
-            await asyncio.gather(*(loop.run_in_executor(threads, ask, port) for _ in range(50)))
+            await asyncio.gather(*(loop.run_in_executor(threads, use, port) for _ in range(50)))
         server.should_exit = True
         await serving
 
     run(main())
 
 
-def test_twisted_uses_it():
+def test_twisted_uses_pollset():
     code = """
 import pollset
 pollset.install()
@@ -114,8 +114,8 @@ print(type(reactor._poller).__module__)
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "pollset\n"
 
 
-def test_twisted(tmp_path):
-    """Its tests of all that a reactor does. What fails must fail without pollset, too."""
+def test_tests_of_twisted(tmp_path):
+    """Twisted's tests of reactors. Tests that fail must also fail without pollset."""
     output = trial(tmp_path, "-m", "pollset")
     ran = re.search(r"^Ran (\d+) tests", output, re.M)
     assert int(ran[1]) > 1000
@@ -138,7 +138,7 @@ def trial(directory, *options):
 
 
 def failures(output):
-    """The names under the tracebacks at the end."""
+    """The names of the failed tests, from the tracebacks at the end of the output."""
     _, *problems = re.split(r"^={20,}$", output, flags=re.M)
     is_failure = re.compile(r"\s*\[(FAIL|ERROR)\]")
     return {

@@ -14,14 +14,14 @@ print(select.poll is pollset.poll, selectors.PollSelector._selector_cls is polls
 
 
 def run(*command, check=True, **kwargs):
-    """What an interpreter with these arguments did."""
+    """Runs an interpreter with these arguments."""
     return subprocess.run(
         [sys.executable, *map(str, command)], capture_output=True, text=True, check=check, **kwargs
     )
 
 
 def output(code, *arguments):
-    """The lines that a program prints."""
+    """Runs a program, and returns the lines that it prints."""
     return run("-c", textwrap.dedent(code), *arguments).stdout.splitlines()
 
 
@@ -29,7 +29,7 @@ def test_importing_changes_nothing():
     assert output(CHECK) == ["False False"]
 
 
-def test_install_puts_it_into_select_and_into_poll_selector():
+def test_install_replaces_poll_in_select_and_poll_selector():
     assert output("import pollset; pollset.install()" + CHECK) == ["True True"]
 
 
@@ -37,7 +37,7 @@ def test_install_after_selectors_was_imported():
     assert output("import selectors, pollset; pollset.install()" + CHECK) == ["True True"]
 
 
-def test_uninstall_puts_back_what_was_there():
+def test_uninstall_restores_the_originals():
     assert output("""
         import select, selectors
         before = select.poll, selectors.PollSelector._selector_cls
@@ -52,7 +52,7 @@ def test_uninstall_puts_back_what_was_there():
     """) == ["True", "True", "True"]
 
 
-def test_twice_is_as_once():
+def test_repeated_calls_have_no_effect():
     lines = output("""
         import select, selectors
         before = select.poll
@@ -70,17 +70,17 @@ def test_twice_is_as_once():
     assert lines == ["True"] * 4
 
 
-def test_uninstall_leaves_alone_what_somebody_else_put_there():
+def test_uninstall_keeps_a_later_replacement():
     assert output("""
         import select, pollset
         pollset.install()
-        mine = select.poll = lambda: None
+        other = select.poll = lambda: None
         pollset.uninstall()
-        print(select.poll is mine)
+        print(select.poll is other)
     """) == ["True"]
 
 
-def test_uninstall_leaves_alone_what_somebody_put_there_as_install_does():
+def test_uninstall_keeps_pollset_poll_that_install_did_not_set():
     assert output("""
         import select, pollset
         for _ in range(2):
@@ -93,14 +93,14 @@ def test_uninstall_leaves_alone_what_somebody_put_there_as_install_does():
     """) == ["True", "True"]
 
 
-def test_uninstall_puts_back_what_was_there_last():
+def test_uninstall_restores_the_latest_original():
     assert output("""
         import select, pollset
         pollset.install()
-        mine = select.poll = lambda: None
+        other = select.poll = lambda: None
         pollset.install()
         pollset.uninstall()
-        print(select.poll is mine)
+        print(select.poll is other)
     """) == ["True"]
 
 
@@ -108,8 +108,8 @@ def test_nothing_else_is_replaced():
     assert output("""
         import select, selectors
         def others():
-            here = {name: value for name, value in vars(select).items() if name != "poll"}
-            return here, selectors.DefaultSelector, selectors.EpollSelector._selector_cls
+            names = {name: value for name, value in vars(select).items() if name != "poll"}
+            return names, selectors.DefaultSelector, selectors.EpollSelector._selector_cls
         before = others()
         import pollset
         pollset.install()
@@ -117,7 +117,7 @@ def test_nothing_else_is_replaced():
     """) == ["True"]
 
 
-def test_poll_selector_in_place_of_the_standard_class_is_left_alone():
+def test_a_replaced_selector_class_keeps_working():
     assert output("""
         import os, selectors, pollset
         selectors.PollSelector = pollset.PollSelector
@@ -131,21 +131,21 @@ def test_poll_selector_in_place_of_the_standard_class_is_left_alone():
     """) == ["1", "1"]
 
 
-def test_install_names_the_modules_that_hold_the_old_function():
+def test_install_returns_the_modules_that_have_the_old_function():
     assert output("""
         import sys, types
         for name in ("zebra", "ape", "bee"):
             sys.modules[name] = types.ModuleType(name)
-            exec("from select import poll as its_name_for_it", vars(sys.modules[name]))
+            exec("from select import poll as original_poll", vars(sys.modules[name]))
         sys.modules["other"] = types.ModuleType("other")
         import pollset
         print(pollset.install())
-        print(sys.modules["ape"].its_name_for_it is pollset.poll)
+        print(sys.modules["ape"].original_poll is pollset.poll)
         print(pollset.install())
     """) == ["['ape', 'bee', 'zebra']", "False", "['ape', 'bee', 'zebra']"]
 
 
-def test_install_names_nobody_if_nobody_holds_it():
+def test_install_returns_no_modules_if_none_has_the_old_function():
     assert output("""
         import selectors, subprocess, socketserver, multiprocessing.connection, asyncio
         import pollset
@@ -153,13 +153,13 @@ def test_install_names_nobody_if_nobody_holds_it():
     """) == ["[]"]
 
 
-def test_install_survives_modules_of_every_kind():
-    """What has no namespace, or does something when it is looked at."""
+def test_install_ignores_unusual_entries_of_sys_modules():
+    """Entries without a namespace, and entries with side effects when an attribute is read."""
     assert output("""
         import sys, types
         class Loads(types.ModuleType):
             def __getattribute__(self, name):
-                raise SystemExit("it was looked at")
+                raise SystemExit("an attribute was read")
         sys.modules["lazy"] = Loads("lazy")
         sys.modules["none"] = None
         sys.modules["number"] = 5
@@ -173,9 +173,9 @@ def test_install_survives_modules_of_every_kind():
     """) == ["[]"]
 
 
-@pytest.mark.parametrize("user", ["selectors", "subprocess", "multiprocessing", "socketserver"])
-def test_the_standard_library_uses_it(user):
-    """Its users find it in `select`, whether they were imported before or after."""
+@pytest.mark.parametrize("module", ["selectors", "subprocess", "multiprocessing", "socketserver"])
+def test_the_standard_library_uses_pollset(module):
+    """Modules that were imported before install(), and after it."""
     programs = {
         "selectors": "print(type(selectors.PollSelector()._selector).__module__)",
         "subprocess": """
@@ -185,9 +185,9 @@ print(done.stdout, end="")
 """,
         "multiprocessing": """
 import multiprocessing.connection
-here, there = multiprocessing.Pipe()
-there.send("pollset")
-[ready] = multiprocessing.connection.wait([here])
+receiver, sender = multiprocessing.Pipe()
+sender.send("pollset")
+[ready] = multiprocessing.connection.wait([receiver])
 print(ready.recv())
 """,
         "socketserver": """
@@ -198,9 +198,9 @@ with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) a
 """,
     }
     install = "import sys, select, pollset; pollset.install()\n"
-    load = f"import sys, selectors, {user}\n"
-    assert output(load + install + programs[user]) == ["pollset"]
-    assert output(install + load + programs[user]) == ["pollset"]
+    imports = f"import sys, selectors, {module}\n"
+    assert output(imports + install + programs[module]) == ["pollset"]
+    assert output(install + imports + programs[module]) == ["pollset"]
 
 
 # python -m pollset
@@ -208,14 +208,14 @@ with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) a
 
 @pytest.fixture
 def program(tmp_path):
-    """A script that tells what it is."""
+    """A script that prints its environment."""
     path = tmp_path / "program.py"
     path.write_text(
         textwrap.dedent("""
             "Its documentation."
             import os, select, sys
-            import beside
-            tells = {
+            import neighbour
+            facts = {
                 "poll": type(select.poll()).__module__,
                 "argv": sys.argv[1:],
                 "argv[0]": os.path.basename(sys.argv[0]),
@@ -227,35 +227,35 @@ def program(tmp_path):
                 "package": __package__,
                 "spec": getattr(__spec__, "name", None),
                 "builtins": type(__builtins__),
-                "names": sorted(set(globals()) - {"tells", "__annotations__"}),
+                "names": sorted(set(globals()) - {"facts", "__annotations__"}),
             }
-            for name, value in tells.items():
+            for name, value in facts.items():
                 print(name, "=", repr(value))
         """),
         encoding="utf-8",
     )
-    (tmp_path / "beside.py").write_text("", encoding="utf-8")
+    (tmp_path / "neighbour.py").write_text("", encoding="utf-8")
     return path
 
 
-def differences(plain, ours):
-    """The lines that two runs printed differently."""
-    pairs = zip(plain.stdout.splitlines(), ours.stdout.splitlines())
-    assert len(plain.stdout.splitlines()) == len(ours.stdout.splitlines()) > 5
-    return [ours for plain, ours in pairs if plain != ours]
+def differences(plain, with_pollset):
+    """The lines that differ between the two runs."""
+    pairs = zip(plain.stdout.splitlines(), with_pollset.stdout.splitlines())
+    assert len(plain.stdout.splitlines()) == len(with_pollset.stdout.splitlines()) > 5
+    return [line for plain_line, line in pairs if line != plain_line]
 
 
-def test_a_script_sees_what_it_always_sees_but_for_poll(program):
+def test_a_script_sees_no_difference_except_poll(program):
     plain = run(program, "-v", "--version", "-m", "x y", "")
-    ours = run("-m", "pollset", program, "-v", "--version", "-m", "x y", "")
-    assert differences(plain, ours) == ["poll = 'pollset'"]
+    with_pollset = run("-m", "pollset", program, "-v", "--version", "-m", "x y", "")
+    assert differences(plain, with_pollset) == ["poll = 'pollset'"]
 
 
 def test_a_script_of_the_current_directory(program):
     directory = program.parent
     plain = run(program.name, "a", cwd=directory)
-    ours = run("-m", "pollset", program.name, "a", cwd=directory)
-    assert differences(plain, ours) == ["poll = 'pollset'"]
+    with_pollset = run("-m", "pollset", program.name, "a", cwd=directory)
+    assert differences(plain, with_pollset) == ["poll = 'pollset'"]
 
 
 def test_a_script_by_a_symbolic_link(program, tmp_path):
@@ -265,11 +265,11 @@ def test_a_script_by_a_symbolic_link(program, tmp_path):
     assert differences(run(link), run("-m", "pollset", link)) == ["poll = 'pollset'"]
 
 
-def test_a_module_sees_what_it_always_sees_but_for_poll(program):
+def test_a_module_sees_no_difference_except_poll(program):
     directory = program.parent
     plain = run("-m", "program", "-m", "a", cwd=directory)
-    ours = run("-m", "pollset", "-m", "program", "-m", "a", cwd=directory)
-    assert differences(plain, ours) == ["poll = 'pollset'"]
+    with_pollset = run("-m", "pollset", "-m", "program", "-m", "a", cwd=directory)
+    assert differences(plain, with_pollset) == ["poll = 'pollset'"]
 
 
 def test_a_package(program):
@@ -278,15 +278,15 @@ def test_a_package(program):
     (package / "__init__.py").write_text("", encoding="utf-8")
     program.rename(package / "__main__.py")
     plain = run("-m", "package", "a", cwd=package.parent)
-    ours = run("-m", "pollset", "-m", "package", "a", cwd=package.parent)
-    assert differences(plain, ours) == ["poll = 'pollset'"]
+    with_pollset = run("-m", "pollset", "-m", "package", "a", cwd=package.parent)
+    assert differences(plain, with_pollset) == ["poll = 'pollset'"]
 
 
 def test_a_directory(program):
     program.rename(program.parent / "__main__.py")
     plain = run(program.parent, "a")
-    ours = run("-m", "pollset", program.parent, "a")
-    assert differences(plain, ours) == ["poll = 'pollset'"]
+    with_pollset = run("-m", "pollset", program.parent, "a")
+    assert differences(plain, with_pollset) == ["poll = 'pollset'"]
 
 
 def script(tmp_path, code):
@@ -298,23 +298,23 @@ def script(tmp_path, code):
 @pytest.mark.parametrize("status", ["0", "3", "None", "'it failed'"])
 def test_the_exit_status(tmp_path, status):
     path = script(tmp_path, f"import sys; sys.exit({status})")
-    plain, ours = run(path, check=False), run("-m", "pollset", path, check=False)
-    assert ours.returncode == plain.returncode
-    assert ours.stderr == plain.stderr
+    plain, with_pollset = run(path, check=False), run("-m", "pollset", path, check=False)
+    assert with_pollset.returncode == plain.returncode
+    assert with_pollset.stderr == plain.stderr
 
 
 def test_an_exception(tmp_path):
     path = script(tmp_path, "def fails():\n    1 / 0\n\nfails()\n")
-    ours = run("-m", "pollset", path, check=False)
-    assert ours.returncode == 1
-    assert ours.stderr.rstrip().endswith("ZeroDivisionError: division by zero")
-    assert f'File "{path}", line 4, in <module>' in ours.stderr
+    with_pollset = run("-m", "pollset", path, check=False)
+    assert with_pollset.returncode == 1
+    assert with_pollset.stderr.rstrip().endswith("ZeroDivisionError: division by zero")
+    assert f'File "{path}", line 4, in <module>' in with_pollset.stderr
 
 
 def test_a_syntax_error(tmp_path):
-    ours = run("-m", "pollset", script(tmp_path, "a b c"), check=False)
-    assert ours.returncode == 1
-    assert "SyntaxError" in ours.stderr
+    with_pollset = run("-m", "pollset", script(tmp_path, "a b c"), check=False)
+    assert with_pollset.returncode == 1
+    assert "SyntaxError" in with_pollset.stderr
 
 
 def test_a_source_encoding(tmp_path):
@@ -333,8 +333,8 @@ def test_classes_of_the_script_can_be_pickled(tmp_path):
         tmp_path,
         """
         import pickle
-        class Mine: pass
-        print(type(pickle.loads(pickle.dumps(Mine()))) is Mine)
+        class Pickled: pass
+        print(type(pickle.loads(pickle.dumps(Pickled()))) is Pickled)
         """,
     )
     assert run("-m", "pollset", path).stdout == "True\n"
@@ -357,17 +357,17 @@ def test_multiprocessing_finds_the_script_again(tmp_path):
     assert run("-m", "pollset", path).stdout == "[2, 4]\n"
 
 
-def test_standard_input_is_that_of_the_program(tmp_path):
+def test_the_program_reads_standard_input(tmp_path):
     path = script(tmp_path, "print(input())")
     assert run("-m", "pollset", path, input="hello\n").stdout == "hello\n"
 
 
 @pytest.mark.parametrize("arguments", [(), ("-m",), ("--unknown",)])
-def test_a_wrong_command_is_explained(arguments):
-    ours = run("-m", "pollset", *arguments, check=False)
-    assert ours.returncode == 2
-    assert "usage: python -m pollset" in ours.stderr
-    assert "Traceback" not in ours.stderr
+def test_a_wrong_command_line_shows_the_usage(arguments):
+    with_pollset = run("-m", "pollset", *arguments, check=False)
+    assert with_pollset.returncode == 2
+    assert "usage: python -m pollset" in with_pollset.stderr
+    assert "Traceback" not in with_pollset.stderr
 
 
 def test_help_and_version():
@@ -375,21 +375,21 @@ def test_help_and_version():
     assert run("-m", "pollset", "--version").stdout.startswith("pollset ")
 
 
-def test_a_script_that_is_not_there(tmp_path):
+def test_a_missing_script(tmp_path):
     missing = tmp_path / "missing.py"
-    plain, ours = run(missing, check=False), run("-m", "pollset", missing, check=False)
-    assert ours.returncode == plain.returncode == 2
-    assert ours.stderr == plain.stderr
+    plain, with_pollset = run(missing, check=False), run("-m", "pollset", missing, check=False)
+    assert with_pollset.returncode == plain.returncode == 2
+    assert with_pollset.stderr == plain.stderr
 
 
-def test_a_module_that_is_not_there():
-    ours = run("-m", "pollset", "-m", "no_such_module", check=False)
-    assert ours.returncode == 1
-    assert "No module named no_such_module" in ours.stderr
+def test_a_missing_module():
+    with_pollset = run("-m", "pollset", "-m", "no_such_module", check=False)
+    assert with_pollset.returncode == 1
+    assert "No module named no_such_module" in with_pollset.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--", "-weird"], ["-h"], ["--version"], ["-m", "x"]])
-def test_arguments_of_the_program_are_its_own(tmp_path, arguments):
+def test_arguments_are_passed_to_the_program(tmp_path, arguments):
     path = script(tmp_path, "import sys; print(sys.argv[1:])")
     assert run("-m", "pollset", path, *arguments).stdout == f"{arguments}\n"
 
@@ -405,6 +405,6 @@ def test_a_script_by_a_path_with_dots_behind_a_symbolic_link(tmp_path):
 
 
 @pytest.mark.parametrize("removal", ["select.poll", "selectors.PollSelector"])
-def test_what_somebody_has_removed_is_passed_over(removal):
+def test_install_ignores_removed_attributes(removal):
     code = f"import select, selectors, pollset; del {removal}; pollset.install()"
     assert output(code + "; pollset.uninstall(); print('done')") == ["done"]

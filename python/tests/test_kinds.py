@@ -1,4 +1,4 @@
-"""What the kernel says about many kinds of files, and how it changes, is what is answered."""
+"""Many kinds of files: the events, and their changes, are those that poll(2) reports."""
 
 import errno
 import os
@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
-from conftest import OURS
-from kinds import PROGRAMS, Missing, Register, Things, libc
+from conftest import POLLSET
+from kinds import PROGRAMS, Register, Resources, Unsupported, libc
 from support import Descriptors, Raised, in_child, open_descriptors, outcome
 
-# Errors that say that a machine, or this user, can't make such a file.
-NOT_HERE = {
+# Errors if this machine or user can't make such a file.
+UNSUPPORTED_ERRNOS = {
     errno.EPERM,
     errno.EACCES,
     errno.ENOENT,
@@ -29,13 +29,13 @@ NOT_HERE = {
 }
 
 
-def instances():
-    """How many epoll instances this process has."""
+def epoll_instances():
+    """The number of epoll instances of this process."""
     links = [outcome(os.readlink, f"/proc/self/fd/{fd}") for fd in open_descriptors()]
     return links.count("anon_inode:[eventpoll]")
 
 
-class Few:
+class SmallSet:
     """The file is one of three."""
 
     idle = 2
@@ -51,25 +51,25 @@ class Few:
         return fd
 
     def move(self):
-        """Asks until epoll is the cheaper one for as many as there are."""
+        """Polls until epoll is cheaper for a set of this size."""
         for _ in range(1000):
             self.poller.poll(0)
 
 
-class Many(Few):
-    """It is registered with a set that has moved to epoll."""
+class EpollSet(SmallSet):
+    """The file is registered after the set has moved to epoll."""
 
     idle = 100
 
     def __init__(self, poller, descriptors):
-        before = instances()
+        before = epoll_instances()
         super().__init__(poller, descriptors)
         self.move()
-        self.moved = instances() > before
+        self.moved = epoll_instances() > before
 
 
-class Before(Few):
-    """It is registered before the set moves."""
+class MovingSet(SmallSet):
+    """The file is registered before the set moves to epoll."""
 
     idle = 100
 
@@ -79,8 +79,8 @@ class Before(Few):
         return fd
 
 
-class Reused(Many):
-    """It gets the number of a pipe that is registered, which is so closed."""
+class ReusedNumber(EpollSet):
+    """The file replaces a registered pipe under its number, which closes the pipe."""
 
     def __init__(self, poller, descriptors):
         self.number, _ = descriptors.pipe()
@@ -91,72 +91,74 @@ class Reused(Many):
         self.poller.modify(self.number, mask)
         self.poller.poll(0)
         os.dup2(fd, self.number, inheritable=False)
-        # On epoll that is found within a bound.
+        # On epoll, the replacement is detected within a bound.
         deadline = time.monotonic() + (0.2 if self.moved else 0)
         while time.monotonic() < deadline:
             self.poller.poll(1)
         return self.number
 
 
-WAYS = [Few, Many, Before, Reused]
+SETS = [SmallSet, EpollSet, MovingSet, ReusedNumber]
 
 
-def run(make, way, program):
-    """Why it can't be done here, or None if it went well."""
+def run(make, make_set, program):
+    """Runs a program. Returns None, or the reason why this machine can't run it."""
     if program.unshare:
         try:
             libc("unshare", program.unshare)
         except OSError as error:
             return str(error)
     descriptors = Descriptors()
-    with Things() as things:
-        things.callback(descriptors.close_all)
+    with Resources() as resources:
+        resources.callback(descriptors.close_all)
         try:
-            steps = things.enter_context(closing(program.steps(things)))
-        except Missing as missing:
-            return str(missing)
+            steps = resources.enter_context(closing(program.steps(resources)))
+        except Unsupported as unsupported:
+            return str(unsupported)
         poller = make()
-        place = way(poller, descriptors)
+        file_set = make_set(poller, descriptors)
         number = None
         while True:
             try:
                 step = next(steps)
             except StopIteration:
                 return None
-            except Missing as missing:
-                return str(missing)
+            except Unsupported as unsupported:
+                return str(unsupported)
             except OSError as error:
-                if error.errno in NOT_HERE:
+                if error.errno in UNSUPPORTED_ERRNOS:
                     return str(error)
                 raise
             if isinstance(step, Register):
-                for fd in step.beside:
+                for fd in step.others:
                     poller.register(fd, select.POLLIN)
-                number = place.register(step.fd, step.mask)
+                number = file_set.register(step.fd, step.mask)
                 continue
-            if step.elsewhere:
+            if step.in_thread:
                 with ThreadPoolExecutor(1) as thread:
-                    answer = thread.submit(poller.poll, step.timeout).result(20)
+                    result = thread.submit(poller.poll, step.timeout).result(20)
             else:
-                answer = poller.poll(step.timeout)
-            assert dict(answer).get(number, 0) == step.events, step
+                result = poller.poll(step.timeout)
+            assert dict(result).get(number, 0) == step.events, step
 
 
 CASES = [
-    pytest.param(way, program, id=f"{program}-{way.__name__.lower()}")
+    pytest.param(make_set, program, id=f"{program}-{make_set.__name__}")
     for program in PROGRAMS
-    for way in WAYS
-    if not (program.once and way in [Before, Reused])
+    for make_set in SETS
+    if not (program.once and make_set in [MovingSet, ReusedNumber])
 ]
 
 
-def test_a_large_set_moves_to_epoll_unless_that_is_forbidden(ours, descriptors):
-    assert Many(ours(), descriptors).moved == (ours is not OURS["pollset-poll"])
+def test_a_large_set_moves_to_epoll_except_with_engine_poll(pollset_poll, descriptors):
+    moves = pollset_poll is not POLLSET["pollset-poll"]
+    assert EpollSet(pollset_poll(), descriptors).moved == moves
 
 
-@pytest.mark.parametrize("way, program", CASES)
-def test_what_poll_2_says(poll, way, program):
-    reason = in_child(run, poll, way, program) if program.unshare else run(poll, way, program)
+@pytest.mark.parametrize("make_set, program", CASES)
+def test_events_are_those_of_poll_2(poll, make_set, program):
+    arguments = poll, make_set, program
+    reason = in_child(run, *arguments) if program.unshare else run(*arguments)
     if isinstance(reason, Raised):
         pytest.fail(f"{reason.type.__name__}: {reason.text}")
     if reason:

@@ -1,6 +1,6 @@
-"""What register() and modify() take as an event mask, and the order of the checks.
+"""The event mask argument of register() and modify(), and the order of the checks.
 
-What they refuse is among the odd arguments.
+test_unusual_arguments.py has more masks that they refuse.
 """
 
 import select
@@ -18,13 +18,13 @@ class Mask(int):
 
 @pytest.fixture(params=["register", "modify"])
 def method(request):
-    """Each method that takes a mask."""
+    """The name of each method that takes a mask."""
     return request.param
 
 
 @pytest.fixture
-def pair(ours):
-    pair = Pair(select.poll(), ours())
+def pair(pollset_poll):
+    pair = Pair(select.poll(), pollset_poll())
     pair.register(1)
     return pair
 
@@ -40,10 +40,10 @@ def test_the_default_is_in_pri_and_out(poll, descriptors):
     read_end, write_end = descriptors.pipe()
     end, _ = descriptors.sockets()
     for fd in (read_end, write_end, end, descriptors.readable(), descriptors.path("/dev/null")):
-        by_default, asked = poll(), poll()
-        by_default.register(fd)
-        asked.register(fd, POLLIN | POLLPRI | POLLOUT)
-        assert by_default.poll(0) == asked.poll(0)
+        default, explicit = poll(), poll()
+        default.register(fd)
+        explicit.register(fd, POLLIN | POLLPRI | POLLOUT)
+        assert default.poll(0) == explicit.poll(0)
 
 
 @pytest.mark.parametrize("mask", REFUSED, ids=repr)
@@ -81,12 +81,12 @@ def test_fileno_runs_before_the_mask_is_checked(poll, method):
 
 
 @pytest.mark.parametrize("mask", REFUSED, ids=repr)
-def test_the_mask_is_checked_before_the_membership(pair, mask):
+def test_the_mask_is_checked_before_the_registration(pair, mask):
     assert pair.modify(NOT_OPEN, mask) == pair.modify(1, mask)
     assert pair.modify(NOT_OPEN, 1).type is FileNotFoundError
 
 
-def test_every_mask_is_answered_alike(pair, descriptors):
+def test_every_mask_gives_the_events_of_select_poll(pair, descriptors):
     files = descriptors.in_many_states()
     pair.unregister(1)
     for fd in files:

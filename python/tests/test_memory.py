@@ -1,4 +1,4 @@
-"""Nothing is left behind: no memory, no references, no descriptors."""
+"""Memory, references and descriptors don't leak."""
 
 import copy
 import gc
@@ -25,7 +25,7 @@ from support import (
     waiting,
 )
 
-LONGER = 40 if os.environ.get("POLLSET_LONG") else 1
+FACTOR = 40 if os.environ.get("POLLSET_LONG") else 1
 
 
 def resident_bytes():
@@ -33,13 +33,13 @@ def resident_bytes():
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
-def assert_leaves_nothing(use, rounds=5000):
-    """Neither in what Python has allocated, nor in the process."""
+def assert_no_leak(use, rounds=5000):
+    """Compares Python's allocated blocks, resident memory and descriptors after many calls."""
     for _ in range(rounds):
         use()
     gc.collect()
     descriptors, resident, blocks = open_descriptors(), resident_bytes(), sys.getallocatedblocks()
-    for _ in range(5 * rounds * LONGER):
+    for _ in range(5 * rounds * FACTOR):
         use()
     gc.collect()
     assert sys.getallocatedblocks() - blocks < 100
@@ -47,7 +47,7 @@ def assert_leaves_nothing(use, rounds=5000):
     assert open_descriptors() == descriptors
 
 
-def test_objects_that_come_and_go(poll, descriptors):
+def test_creating_and_dropping_objects(poll, descriptors):
     fd = descriptors.readable()
 
     def use():
@@ -55,11 +55,11 @@ def test_objects_that_come_and_go(poll, descriptors):
         poller.register(fd, POLLIN)
         assert poller.poll(0) == [(fd, POLLIN)]
 
-    assert_leaves_nothing(use)
+    assert_no_leak(use)
 
 
-def test_engines_and_stats(ours):
-    poller = ours()
+def test_engines_and_stats(pollset_poll):
+    poller = pollset_poll()
     poller.poll(0)
 
     def use():
@@ -72,10 +72,10 @@ def test_engines_and_stats(ours):
             assert "engine" in outcome(pollset.poll, engine=engine).text
             assert "engine" in outcome(pollset.PollSelector, engine=engine).text
 
-    assert_leaves_nothing(use)
+    assert_no_leak(use)
 
 
-def test_objects_with_many_descriptors_that_come_and_go(poll, descriptors):
+def test_creating_and_dropping_large_objects(poll, descriptors):
     fds = [descriptors.writable() for _ in range(100)]
     fds += [descriptors.readable() for _ in range(10)]
 
@@ -86,10 +86,10 @@ def test_objects_with_many_descriptors_that_come_and_go(poll, descriptors):
         for _ in range(20):
             assert len(poller.poll(0)) == 10
 
-    assert_leaves_nothing(use, rounds=200)
+    assert_no_leak(use, rounds=200)
 
 
-def test_registrations_that_come_and_go(poll, descriptors):
+def test_registering_and_unregistering(poll, descriptors):
     fds = [descriptors.writable() for _ in range(20)]
     poller = poll()
 
@@ -102,7 +102,7 @@ def test_registrations_that_come_and_go(poll, descriptors):
         for fd in fds:
             poller.unregister(fd)
 
-    assert_leaves_nothing(use, rounds=1000)
+    assert_no_leak(use, rounds=1000)
 
 
 def test_events_that_differ_each_time(poll, descriptors):
@@ -118,7 +118,7 @@ def test_events_that_differ_each_time(poll, descriptors):
             poller.modify(fd, masks[0])
         assert poller.poll(0) == [(fd, masks[0]) for fd in fds if masks[0]]
 
-    assert_leaves_nothing(use, rounds=1000)
+    assert_no_leak(use, rounds=1000)
 
 
 def test_errors(poll):
@@ -136,7 +136,7 @@ def test_errors(poll):
         outcome(poller.poll, 2**70)
         outcome(poller.poll, float("nan"))
 
-    assert_leaves_nothing(use, rounds=2000)
+    assert_no_leak(use, rounds=2000)
 
 
 def test_exceptions_of_the_caller(poll):
@@ -158,7 +158,7 @@ def test_exceptions_of_the_caller(poll):
         assert outcome(poller.unregister, argument).type is Own
         assert outcome(poller.poll, argument).type is Own
 
-    assert_leaves_nothing(use, rounds=2000)
+    assert_no_leak(use, rounds=2000)
 
 
 def test_copies_that_are_refused(poll):
@@ -168,7 +168,7 @@ def test_copies_that_are_refused(poll):
         for refused in (copy.copy, copy.deepcopy, pickle.dumps):
             assert outcome(refused, poller).type is TypeError
 
-    assert_leaves_nothing(use, rounds=1000)
+    assert_no_leak(use, rounds=1000)
 
 
 def test_waits_without_an_event(poller):
@@ -177,10 +177,10 @@ def test_waits_without_an_event(poller):
         assert poller.poll(0.001) == []
 
     poller.poll(1)
-    assert_leaves_nothing(use, rounds=100)
+    assert_no_leak(use, rounds=100)
 
 
-def test_answers_that_are_kept_for_a_while(poll, descriptors):
+def test_results_that_are_kept_for_a_while(poll, descriptors):
     poller = poll()
     fds = [descriptors.readable() for _ in range(20)]
     for fd in fds:
@@ -195,16 +195,16 @@ def test_answers_that_are_kept_for_a_while(poll, descriptors):
         poller.register(fds[0], POLLIN)
         fds.append(fds.pop(0))
 
-    assert_leaves_nothing(use)
+    assert_no_leak(use)
 
 
-def test_second_waits_that_are_refused(poller, pipe):
+def test_concurrent_waits_that_are_refused(poller, pipe):
     def use():
         assert outcome(poller.poll, 0) == CONCURRENT
         assert outcome(poller.poll) == CONCURRENT
 
     with waiting(poller):
-        assert_leaves_nothing(use, rounds=1000)
+        assert_no_leak(use, rounds=1000)
         os.write(pipe[1], b"x")
 
 
@@ -218,11 +218,11 @@ def test_children(poll, descriptors):
     def use():
         assert in_child(poller.poll) == poller.poll() == everything
 
-    assert_leaves_nothing(use, rounds=10)
+    assert_no_leak(use, rounds=10)
 
 
 @pytest.mark.parametrize("make", [selectors.PollSelector, pollset.PollSelector])
-def test_selectors_that_come_and_go(make, descriptors):
+def test_creating_and_closing_selectors(make, descriptors):
     readable, idle = descriptors.readable(), descriptors.pipe()[0]
 
     def use():
@@ -237,7 +237,7 @@ def test_selectors_that_come_and_go(make, descriptors):
         selector.unregister(idle)
         selector.close()
 
-    assert_leaves_nothing(use, rounds=200)
+    assert_no_leak(use, rounds=200)
 
 
 def test_waits_that_a_handler_ends(poll, descriptors):
@@ -254,11 +254,11 @@ def test_waits_that_a_handler_ends(poll, descriptors):
     def use():
         assert outcome(wait).type is ValueError
 
-    assert_leaves_nothing(use, rounds=200)
+    assert_no_leak(use, rounds=200)
 
 
-def test_what_ours_have_beside(ours):
-    poller = ours()
+def test_len_in_and_iteration(pollset_poll):
+    poller = pollset_poll()
     for fd in range(20):
         poller.register(fd)
 
@@ -267,13 +267,13 @@ def test_what_ours_have_beside(ours):
         assert 5 in poller
         outcome(poller.__contains__, None)
 
-    assert_leaves_nothing(use)
+    assert_no_leak(use)
 
 
-def test_arguments_are_given_back(poll):
-    """Whatever became of the call. None of them is a constant of the interpreter."""
+def test_references_to_arguments_are_released(poll):
+    """Whether the call succeeds or not. No argument is a constant of the interpreter."""
     fd, mask, timeout = int(str(NOT_OPEN)), int("511"), float("0.001")
-    error = KeyError("its own")
+    error = KeyError("from inside")
 
     class Raises:
         def fileno(self):
@@ -286,12 +286,12 @@ def test_arguments_are_given_back(poll):
     poller.register(NOT_OPEN - 1)  # so that no wait is long
 
     def use():
-        for one in arguments:
-            for other in arguments:
-                outcome(poller.register, one, other)
-                outcome(poller.modify, one, other)
-            outcome(poller.poll, one)
-            outcome(poller.unregister, one)
+        for argument in arguments:
+            for mask in arguments:
+                outcome(poller.register, argument, mask)
+                outcome(poller.modify, argument, mask)
+            outcome(poller.poll, argument)
+            outcome(poller.unregister, argument)
         error.__traceback__ = None
 
     def references():
@@ -300,27 +300,27 @@ def test_arguments_are_given_back(poll):
     for _ in range(10):
         use()
     before = references()
-    for _ in range(200 * LONGER):
+    for _ in range(200 * FACTOR):
         use()
     assert references() == before
 
 
-def test_the_result_is_all_that_holds_its_numbers(poll):
-    """Numbers that are no constants of the interpreter, so that their references can be counted."""
+def test_references_to_cached_numbers_do_not_accumulate(poll):
+    """The numbers are no constants of the interpreter, so that their references can be counted."""
     poller = poll()
     poller.register(NOT_OPEN)
-    poller.poll(0)  # of the first one, nothing is kept
+    poller.poll(0)  # the first wait caches nothing
     [(fd, _)] = poller.poll(0)
-    held = sys.getrefcount(fd)
+    before = sys.getrefcount(fd)
     for _ in range(100):
         poller.poll(0)
-    assert sys.getrefcount(fd) <= held + 1
+    assert sys.getrefcount(fd) <= before + 1
 
 
-def test_an_object_closes_what_it_has_opened(ours, descriptors):
+def test_dropping_an_object_closes_its_descriptors(pollset_poll, descriptors):
     fds = [descriptors.pipe()[0] for _ in range(50)]
     before = open_descriptors()
-    poller = ours()
+    poller = pollset_poll()
     for fd in fds:
         poller.register(fd, POLLIN)
     for _ in range(200):

@@ -1,4 +1,4 @@
-"""What `import pollset` gives."""
+"""The names of the package."""
 
 import importlib.metadata
 import select
@@ -8,13 +8,13 @@ import sys
 import pollset
 from support import Raised, outcome
 
-OURS = ["PollSelector", "Stats", "install", "new_event_loop", "poll", "uninstall"]
-OF_SELECT = [name for name in dir(select) if not name.startswith("_")]
+POLLSET_NAMES = ["PollSelector", "Stats", "install", "new_event_loop", "poll", "uninstall"]
+SELECT_NAMES = [name for name in dir(select) if not name.startswith("_")]
 
 
-def test_everything_else_is_what_select_has():
-    assert {"select", "error", "PIPE_BUF", "POLLIN"} <= set(OF_SELECT)
-    for name in OF_SELECT:
+def test_all_other_names_are_those_of_select():
+    assert {"select", "error", "PIPE_BUF", "POLLIN"} <= set(SELECT_NAMES)
+    for name in SELECT_NAMES:
         assert getattr(pollset, name) is getattr(select, name) or name == "poll"
     assert pollset.poll is not select.poll
     assert pollset.error is OSError
@@ -22,7 +22,7 @@ def test_everything_else_is_what_select_has():
 
 def test_the_public_names():
     public = [name for name in dir(pollset) if not name.startswith("_")]
-    assert public == sorted(pollset.__all__) == sorted({*OURS, *OF_SELECT})
+    assert public == sorted(pollset.__all__) == sorted({*POLLSET_NAMES, *SELECT_NAMES})
 
 
 def test_everything_is_exported():
@@ -32,24 +32,24 @@ def test_everything_is_exported():
     assert namespace == {name: getattr(pollset, name) for name in pollset.__all__}
 
 
-def test_a_name_that_neither_has():
+def test_an_unknown_name_is_an_attribute_error():
     error = outcome(lambda: select.nothing)
     text = error.text.replace("'select'", "'pollset'")
     assert outcome(lambda: pollset.nothing) == Raised(AttributeError, text)
 
 
-def test_select_is_passed_on_as_it_was_when_pollset_was_imported():
+def test_names_of_select_are_bound_at_import():
     program = """
 import select
 before = select.select
-mine = select.select = lambda *_: None
+replacement = select.select = lambda *_: None
 del select.PIPE_BUF
 import pollset
-print(pollset.select is mine, hasattr(pollset, "PIPE_BUF"))
+print(pollset.select is replacement, hasattr(pollset, "PIPE_BUF"))
 select.select = before
 del select.error
 from pollset import *
-print(select is mine, error is OSError)
+print(select is replacement, error is OSError)
 """
     command = [sys.executable, "-c", program]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -81,7 +81,7 @@ except KeyError:
 """
 
 
-def test_it_serves_a_program_in_the_place_of_select():
+def test_a_program_runs_with_pollset_in_place_of_select():
     def run(module):
         program = [sys.executable, "-Werror", "-c", PROGRAM.format(module=module)]
         return subprocess.run(program, capture_output=True, text=True, check=True).stdout

@@ -1,4 +1,4 @@
-"""Random programs on ours and on select.poll side by side, over real descriptors."""
+"""Random programs on pollset.poll and on select.poll, with real descriptors."""
 
 import os
 import select
@@ -12,44 +12,44 @@ from support import NOT_OPEN, Descriptors, outcome, until
 
 masks = st.sampled_from([0, POLLIN, POLLOUT, POLLIN | POLLPRI | POLLOUT]) | st.integers(0, 0xFFFF)
 kinds = st.sampled_from(["pipe", "sockets", "file", "device"])
-# Chooses one of the descriptors that there are, and how many that follow it.
+# The index of a descriptor, and the number of descriptors from there on.
 some = st.just(0) | st.integers(0, 5000)
 few = st.integers(1, 100)
 many = st.just(5000) | st.integers(1, 5000)
-# Around those at which an object may begin to work in another way.
+# Around the sizes at which an object may change its algorithm.
 sizes = st.sampled_from([0, 1, 7, 8, 9, 16, 63, 64, 65, 256, 1000, 1100, 2500])
 
 
 class Programs(RuleBasedStateMachine):
-    """Every call is answered alike, and so is poll(0) after each step."""
+    """Every call has the same outcome on both, and so has poll(0) after each step."""
 
     engine = "auto"
 
     def __init__(self):
         super().__init__()
-        self.theirs = select.poll()
-        self.ours = pollset.poll(engine=self.engine)
+        self.standard = select.poll()
+        self.tested = pollset.poll(engine=self.engine)
         self.descriptors = Descriptors()
         self.fds = [NOT_OPEN, NOT_OPEN - 1]
-        # A number was closed without being unregistered: on epoll that is found a little later.
-        self.finds_it_later = False
+        # A number was closed without being unregistered. On epoll, that is detected later.
+        self.detects_close_later = False
 
     def teardown(self):
         self.descriptors.close_all()
 
     def both(self, method, *arguments):
-        expected = outcome(getattr(self.theirs, method), *arguments)
-        assert outcome(getattr(self.ours, method), *arguments) == expected
+        expected = outcome(getattr(self.standard, method), *arguments)
+        assert outcome(getattr(self.tested, method), *arguments) == expected
 
     @invariant()
-    def ask(self):
-        if self.finds_it_later:
-            until(lambda: self.ours.poll(0) == self.theirs.poll(0), seconds=5)
+    def poll(self):
+        if self.detects_close_later:
+            until(lambda: self.tested.poll(0) == self.standard.poll(0), seconds=5)
         else:
             self.both("poll", 0)
 
-    def some_of(self, which, count):
-        first = which % len(self.fds)
+    def some_of(self, first, count):
+        first %= len(self.fds)
         return self.fds[first : first + count]
 
     def open(self, kind):
@@ -79,52 +79,52 @@ class Programs(RuleBasedStateMachine):
             self.add(fd)
             self.both("register", fd, mask)
 
-    @rule(which=some, count=few, mask=masks)
-    def register(self, which, count, mask):
-        for fd in self.some_of(which, count):
+    @rule(first=some, count=few, mask=masks)
+    def register(self, first, count, mask):
+        for fd in self.some_of(first, count):
             self.both("register", fd, mask)
 
-    @rule(which=some, count=few, mask=masks)
-    def modify(self, which, count, mask):
-        for fd in self.some_of(which, count):
+    @rule(first=some, count=few, mask=masks)
+    def modify(self, first, count, mask):
+        for fd in self.some_of(first, count):
             self.both("modify", fd, mask)
 
-    @rule(which=some, count=many)
-    def unregister(self, which, count):
-        for fd in self.some_of(which, count):
+    @rule(first=some, count=many)
+    def unregister(self, first, count):
+        for fd in self.some_of(first, count):
             self.both("unregister", fd)
             self.forget_if_closed(fd)
 
-    @rule(which=some, count=many)
-    def write(self, which, count):
-        for fd in self.some_of(which, count):
+    @rule(first=some, count=many)
+    def write(self, first, count):
+        for fd in self.some_of(first, count):
             with suppress(OSError):
                 os.write(fd, b"x")
 
-    @rule(which=some)
-    def fill(self, which):
+    @rule(first=some)
+    def fill(self, first):
         with suppress(OSError):
-            for fd in self.some_of(which, 1):
+            for fd in self.some_of(first, 1):
                 while os.write(fd, bytes(4096)):
                     pass
 
-    @rule(which=some, count=many)
-    def drain(self, which, count):
-        for fd in self.some_of(which, count):
+    @rule(first=some, count=many)
+    def drain(self, first, count):
+        for fd in self.some_of(first, count):
             with suppress(OSError):
                 while os.read(fd, 65536):
                     pass
 
-    @rule(which=some, count=few)
-    def unregister_and_close(self, which, count):
-        for fd in self.some_of(which, count):
+    @rule(first=some, count=few)
+    def unregister_and_close(self, first, count):
+        for fd in self.some_of(first, count):
             self.both("unregister", fd)
             self.close(fd)
 
-    @rule(which=some)
-    def close_without_unregistering(self, which):
-        for fd in self.some_of(which, 1):
-            self.finds_it_later |= fd in self.ours and self.engine != "poll"
+    @rule(first=some)
+    def close_without_unregistering(self, first):
+        for fd in self.some_of(first, 1):
+            self.detects_close_later |= fd in self.tested and self.engine != "poll"
             self.close(fd)
 
     def close(self, fd):
@@ -133,24 +133,24 @@ class Programs(RuleBasedStateMachine):
             self.forget_if_closed(fd)
 
     def forget_if_closed(self, fd):
-        """Or else the number might be taken by anything, and registered again."""
-        if fd not in self.descriptors.open and fd not in self.ours and fd < NOT_OPEN - 1:
+        """Otherwise another open file might take the number, and be registered."""
+        if fd not in self.descriptors.open and fd not in self.tested and fd < NOT_OPEN - 1:
             self.fds.remove(fd)
 
-    @rule(which=some, kind=kinds, mask=masks)
-    def use_a_number_again(self, which, kind, mask):
-        for fd in self.some_of(which, 1):
+    @rule(first=some, kind=kinds, mask=masks)
+    def reuse_a_number(self, first, kind, mask):
+        for fd in self.some_of(first, 1):
             if fd in self.descriptors.open:
                 self.both("unregister", fd)
-                first, *others = self.open(kind)
-                self.descriptors.renumbered(first, fd)
+                new, *others = self.open(kind)
+                self.descriptors.renumbered(new, fd)
                 self.add(*others)
                 self.both("register", fd, mask)
 
     @rule(times=many)
-    def ask_often(self, times):
+    def poll_often(self, times):
         for _ in range(times // 20):
-            self.ask()
+            self.poll()
 
 
 class ProgramsOnPoll(Programs):

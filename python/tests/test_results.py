@@ -1,4 +1,4 @@
-"""What the four methods answer."""
+"""The results of the four methods."""
 
 import os
 import resource
@@ -16,13 +16,13 @@ def poller(poll):
 
 
 def revents(poller, fd, mask):
-    """What is reported about one descriptor alone."""
+    """The events of one descriptor alone, or None."""
     poller.register(fd, mask)
-    answer = poller.poll(0)
+    result = poller.poll(0)
     poller.unregister(fd)
-    if not answer:
+    if not result:
         return None
-    [(reported, event)] = answer
+    [(reported, event)] = result
     assert reported == fd
     return event
 
@@ -59,7 +59,7 @@ def test_modify_replaces_the_mask(poller, descriptors):
     assert poller.poll(0) == []
 
 
-def test_modify_of_what_was_never_registered(poller, descriptors):
+def test_modify_of_an_unregistered_descriptor(poller, descriptors):
     fd = descriptors.writable()
     with pytest.raises(FileNotFoundError) as caught:
         poller.modify(fd, POLLOUT)
@@ -78,7 +78,7 @@ def test_modify_after_unregister(poller, descriptors):
     assert poller.poll(0) == []
 
 
-def test_unregister_of_what_was_never_registered(poller):
+def test_unregister_of_an_unregistered_descriptor(poller):
     class Descriptor(int):
         pass
 
@@ -96,7 +96,7 @@ def test_unregister_twice(poller, descriptors):
     assert poller.poll(0) == []
 
 
-def test_no_error_leaves_something_behind(poller, descriptors):
+def test_errors_change_nothing(poller, descriptors):
     fd = descriptors.writable()
     poller.register(fd, POLLOUT)
     outcome(poller.unregister, NOT_OPEN)
@@ -119,7 +119,7 @@ def test_no_error_leaves_something_behind(poller, descriptors):
         ("poll", (0, 0)),
     ],
 )
-def test_wrong_counts_of_arguments(poller, method, arguments):
+def test_wrong_number_of_arguments(poller, method, arguments):
     poller.register(1)
     assert outcome(getattr(poller, method), *arguments).type is TypeError
 
@@ -136,7 +136,7 @@ def test_wrong_counts_of_arguments(poller, method, arguments):
         ("poll", (), {"unknown": 0}),
     ],
 )
-def test_keywords(poller, method, arguments, keywords):
+def test_keyword_arguments_are_refused(poller, method, arguments, keywords):
     poller.register(1)
     assert outcome(getattr(poller, method), *arguments, **keywords).type is TypeError
 
@@ -147,43 +147,43 @@ def test_keywords(poller, method, arguments, keywords):
 def test_a_fresh_list_of_pairs_of_integers(poller, descriptors):
     for _ in range(3):
         poller.register(descriptors.writable(), POLLOUT)
-    answer, again = poller.poll(0), poller.poll(0)
-    assert type(answer) is list
-    assert len(answer) == 3
-    for pair in answer:
+    result, again = poller.poll(0), poller.poll(0)
+    assert type(result) is list
+    assert len(result) == 3
+    for pair in result:
         assert type(pair) is tuple
         assert [type(number) for number in pair] == [int, int]
-    assert answer == again
-    assert answer is not again
+    assert result == again
+    assert result is not again
 
 
 def test_the_list_belongs_to_the_caller(poller, descriptors):
     fd = descriptors.writable()
     poller.register(fd, POLLOUT)
-    answer = poller.poll(0)
-    answer.append("mine")
+    result = poller.poll(0)
+    result.append("other")
     assert poller.poll(0) == [(fd, POLLOUT)]
     poller.unregister(fd)
-    assert answer == [(fd, POLLOUT), "mine"]
+    assert result == [(fd, POLLOUT), "other"]
 
 
-def test_an_empty_list_is_fresh_too(poller):
-    answer = poller.poll(0)
-    answer.append("mine")
+def test_an_empty_list_is_fresh(poller):
+    result = poller.poll(0)
+    result.append("other")
     assert poller.poll(0) == []
 
 
-def test_the_same_tuple_while_it_says_the_same(ours, descriptors):
-    """But not those of the first wait, of which nothing is kept."""
+def test_the_same_tuple_while_the_events_are_the_same(pollset_poll, descriptors):
+    """Except those of the first wait, which caches nothing."""
     fd = descriptors.readable()
-    poller = ours()
+    poller = pollset_poll()
     poller.register(fd, POLLIN)
     first, second, third = (poller.poll()[0] for _ in range(3))
     assert first is not second
     assert second is third == (fd, POLLIN)
 
 
-def test_old_answers_do_not_change(poller, descriptors):
+def test_old_results_do_not_change(poller, descriptors):
     read_end, write_end = descriptors.pipe()
     poller.register(read_end, POLLIN)
     os.write(write_end, b"x")
@@ -198,8 +198,8 @@ SIZES = [1, 2, 7, 8, 9, 16, 63, 64, 65, 255, 256, 257, 1023, 1024, 1025, 2500]
 
 
 @pytest.mark.parametrize("count", SIZES)
-def test_all_that_is_ready_in_the_order_of_registration(poller, descriptors, count):
-    """Not in that of their numbers, and without a limit to one call."""
+def test_all_ready_descriptors_in_registration_order(poller, descriptors, count):
+    """Not in the order of their numbers, and without a limit on the number of events."""
     writable = [descriptors.writable() for _ in range(count)]
     shuffled = writable[1::2][::-1] + writable[0::2]
     for fd in shuffled:
@@ -209,7 +209,7 @@ def test_all_that_is_ready_in_the_order_of_registration(poller, descriptors, cou
 
 
 @pytest.mark.parametrize("count", SIZES)
-def test_the_few_that_are_ready_in_the_order_of_registration(poller, descriptors, count):
+def test_few_ready_descriptors_in_registration_order(poller, descriptors, count):
     pipes = [descriptors.pipe() for _ in range(count)]
     for reader, _ in reversed(pipes):
         poller.register(reader, POLLIN)
@@ -242,8 +242,8 @@ def test_unregister_and_register_move_to_the_end(poller, descriptors):
     assert [fd for fd, _ in poller.poll(0)] == [second, third, first]
 
 
-def test_changes_between_calls_count(poller, descriptors):
-    """As they are, with as many calls between them as an object may need to settle."""
+def test_changes_take_effect_at_the_next_call(poller, descriptors):
+    """Often enough for an object to change its engine in between."""
     first, second = descriptors.writable(), descriptors.writable()
     for _ in range(50):
         poller.register(first, POLLOUT)
@@ -258,7 +258,7 @@ def test_changes_between_calls_count(poller, descriptors):
         assert poller.poll(0) == []
 
 
-def test_what_stays_ready_is_reported_again(poller, descriptors):
+def test_a_descriptor_that_stays_ready_is_reported_again(poller, descriptors):
     fd = descriptors.readable()
     poller.register(fd, POLLIN)
     for _ in range(5):
@@ -294,7 +294,7 @@ def test_urgent_data(poller):
 
 
 @pytest.mark.parametrize("mask", [0, POLLIN, POLLERR, POLLHUP, POLLNVAL, 0xFFFF])
-def test_errors_and_hang_ups_are_reported_unasked(poller, descriptors, mask):
+def test_errors_and_hang_ups_are_always_reported(poller, descriptors, mask):
     read_end, write_end = descriptors.pipe()
     descriptors.close(write_end)
     assert revents(poller, read_end, mask) == POLLHUP == 16
@@ -328,7 +328,7 @@ def test_a_regular_file_among_others(poller, descriptors):
         assert poller.poll(timeout) == [(fd, POLLNVAL if fd == NOT_OPEN else POLLIN) for fd in fds]
 
 
-def test_a_half_closed_peer_only_if_asked(poller):
+def test_a_half_closed_peer_is_reported_only_with_pollrdhup(poller):
     end, peer = socket.socketpair()
     with end, peer:
         peer.shutdown(socket.SHUT_WR)
@@ -340,24 +340,24 @@ def test_a_half_closed_peer_only_if_asked(poller):
         assert revents(poller, end.fileno(), POLLIN | POLLRDHUP) == POLLIN | POLLHUP | POLLRDHUP
 
 
-def test_asking_for_errors_is_allowed(poller, descriptors):
+def test_error_bits_in_the_mask_are_allowed(poller, descriptors):
     fd = descriptors.writable()
     assert revents(poller, fd, POLLERR | POLLHUP | POLLNVAL) is None
     assert revents(poller, fd, POLLOUT | POLLERR | POLLHUP | POLLNVAL) == POLLOUT
 
 
-def test_files_in_many_states_are_answered_alike(ours, descriptors):
+def test_files_in_many_states_have_the_events_of_select_poll(pollset_poll, descriptors):
     fds = descriptors.in_many_states()
-    theirs, ours = select.poll(), ours()
+    standard, tested = select.poll(), pollset_poll()
     for fd in fds:
-        theirs.register(fd, 0xFFFF)
-        ours.register(fd, 0xFFFF)
+        standard.register(fd, 0xFFFF)
+        tested.register(fd, 0xFFFF)
     for timeout in [0] * 30 + [None, 1000]:
-        assert ours.poll(timeout) == theirs.poll(timeout)
+        assert tested.poll(timeout) == standard.poll(timeout)
 
 
-def test_one_polling_object_serves_for_many_files_at_a_number(poller, descriptors):
-    """What was unregistered, closed, opened again and registered again gives its events."""
+def test_a_number_reused_after_unregistering(poller, descriptors):
+    """Unregistered, closed, opened again and registered again."""
     number, _ = descriptors.pipe()
     for _ in range(20):
         poller.register(number, POLLIN)
@@ -371,7 +371,7 @@ def test_one_polling_object_serves_for_many_files_at_a_number(poller, descriptor
         descriptors.renumbered(idle, number)
 
 
-def test_closed_and_opened_again_without_unregistering(poller, descriptors):
+def test_a_number_reused_without_unregistering(poller, descriptors):
     number, _ = descriptors.pipe()
     poller.register(number, POLLIN)
     for _ in range(20):
@@ -381,7 +381,7 @@ def test_closed_and_opened_again_without_unregistering(poller, descriptors):
     until(lambda: poller.poll(0) == [(number, POLLIN)])
 
 
-def test_a_descriptor_that_was_closed(poller, descriptors):
+def test_a_descriptor_closed_without_unregistering(poller, descriptors):
     others = [descriptors.readable() for _ in range(3)]
     fd = descriptors.writable()
     for each in (fd, *others):
@@ -396,7 +396,7 @@ def test_a_descriptor_that_was_closed(poller, descriptors):
 
 
 def test_a_closed_descriptor_is_invalid_at_the_next_call(poll, descriptors):
-    """The object opens nothing by itself, which would take the number."""
+    """Also the first wait opens no descriptor, which would take the number."""
     for _ in range(10):
         poller = poll()
         fd = descriptors.writable()
@@ -406,7 +406,7 @@ def test_a_closed_descriptor_is_invalid_at_the_next_call(poll, descriptors):
         poller.unregister(fd)
 
 
-def test_objects_share_nothing(poll, descriptors):
+def test_objects_are_independent(poll, descriptors):
     fd = descriptors.writable()
     one, other = poll(), poll()
     one.register(fd, POLLOUT)
@@ -416,12 +416,12 @@ def test_objects_share_nothing(poll, descriptors):
     assert other.poll(0) == []
 
 
-# The limit of open descriptors is one of registered ones, too.
+# The limit of open descriptors also limits the registrations.
 
 
 @pytest.fixture
 def limit_of_descriptors():
-    """Of so many, about: as few as this process can live with."""
+    """Sets the lowest limit at which this process works, and returns it."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = max(map(int, os.listdir("/proc/self/fd"))) + 64
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, before[1]))

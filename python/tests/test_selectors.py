@@ -1,4 +1,4 @@
-"""pollset.PollSelector does what selectors.PollSelector does, but for what it is made for."""
+"""PollSelector behaves as selectors.PollSelector, except for the documented differences."""
 
 import gc
 import os
@@ -33,26 +33,26 @@ except ImportError:
     cpython = None
 
 READ_WRITE = EVENT_READ | EVENT_WRITE
-BOTH = {"selectors": selectors.PollSelector, "pollset": pollset.PollSelector}
+CLASSES = {"selectors": selectors.PollSelector, "pollset": pollset.PollSelector}
 
 
 if cpython:
 
-    class TestOfCPython(
+    class TestsOfCPython(
         cpython.BaseSelectorTestCase, cpython.ScalableSelectorMixIn, unittest.TestCase
     ):
         SELECTOR = pollset.PollSelector
 
 else:
 
-    @pytest.mark.skip(reason="this Python comes without its tests")
+    @pytest.mark.skip(reason="this Python is installed without its tests")
     def test_of_cpython():
         pass
 
 
-@pytest.fixture(params=BOTH.values(), ids=BOTH)
+@pytest.fixture(params=CLASSES.values(), ids=CLASSES)
 def make(request):
-    """The standard class, and then ours: both must do what the test says."""
+    """The standard class and pollset's: the test must pass with both."""
     return request.param
 
 
@@ -63,7 +63,7 @@ def selector(make):
 
 
 @pytest.fixture
-def ours():
+def pollset_selector():
     with pollset.PollSelector() as selector:
         yield selector
 
@@ -76,26 +76,26 @@ def pair():
 
 
 def as_poller(selector):
-    """What helps with polling objects helps with it."""
+    """An adapter for helpers that take polling objects."""
     return SimpleNamespace(poll=selector.select)
 
 
 class Data:
-    """What can be referred to weakly."""
+    """Instances can have weak references."""
 
 
-def test_it_is_a_selector_like_the_standard_one():
+def test_poll_selector_is_a_standard_selector():
     assert issubclass(pollset.PollSelector, selectors.PollSelector)
     assert issubclass(pollset.PollSelector, selectors.BaseSelector)
     assert pollset.PollSelector.__name__ == "PollSelector"
     assert not hasattr(pollset.PollSelector(), "fileno")
 
 
-# What is reported.
+# Results.
 
 
-def test_what_a_library_puts_in_the_standard_class(monkeypatch, descriptors):
-    """As gevent does, whose poll is a class and lets other greenlets run."""
+def test_selector_cls_replaced_by_a_library(monkeypatch, descriptors):
+    """gevent replaces it with a class whose poll() lets other greenlets run."""
 
     class Cooperative:
         def __init__(self):
@@ -131,7 +131,7 @@ def test_many_descriptors_in_every_state(pair, descriptors):
     assert len(ready) > 100
 
 
-def test_the_order_is_that_of_registration(pair, descriptors):
+def test_registration_order(pair, descriptors):
     fds = [descriptors.readable() for _ in range(60)]
     for fd in fds[::-1]:
         pair.register(fd, EVENT_READ)
@@ -143,7 +143,7 @@ def test_the_order_is_that_of_registration(pair, descriptors):
     assert [key.fd for key, _ in ready] == [*fds[:30:-1], *fds[29::-1], fds[30]]
 
 
-def test_a_list_is_the_callers_own(selector, descriptors):
+def test_each_call_returns_a_new_list(selector, descriptors):
     selector.register(descriptors.readable(), EVENT_READ)
     first = selector.select(0)
     second = selector.select(0)
@@ -153,7 +153,7 @@ def test_a_list_is_the_callers_own(selector, descriptors):
     assert len(selector.select(0)) == 1
 
 
-def test_what_is_reported_is_made_of_the_key(selector, descriptors):
+def test_results_contain_the_registered_key(selector, descriptors):
     fd = descriptors.readable()
     key = selector.register(HasFileno(fd), EVENT_READ, "data")
     for _ in range(3):
@@ -184,7 +184,7 @@ def test_a_closed_object(pair):
     assert pair.get_key(sock).type is ValueError
 
 
-# What is registered changes.
+# Changes of registrations.
 
 
 @pytest.mark.parametrize("before", [0, 1, 5])
@@ -210,7 +210,7 @@ def test_modified_events(pair, descriptors, before):
 
 
 @pytest.mark.parametrize("others", [0, 20])
-def test_a_number_that_is_used_again(pair, descriptors, others):
+def test_a_reused_number(pair, descriptors, others):
     for _ in range(others):
         pair.register(descriptors.readable(), EVENT_READ)
     fd = descriptors.readable()
@@ -233,20 +233,20 @@ def test_an_unregistered_key_is_not_reported(pair, descriptors):
     assert pair.select(0) == []
 
 
-def test_a_descriptor_without_a_key_is_passed_over(pair, descriptors):
-    """As happens when it is unregistered during the wait."""
+def test_a_descriptor_without_a_key_is_left_out(pair, descriptors):
+    """This happens if it is unregistered during the wait."""
     fds = [descriptors.readable() for _ in range(3)]
     for fd in fds:
         pair.register(fd, EVENT_READ)
-    for selector in (pair.theirs, pair.ours):
+    for selector in (pair.standard, pair.tested):
         del selector._fd_to_key[fds[1]]
     assert [key.fd for key, _ in pair.select(0)] == [fds[0], fds[2]]
 
 
-# Errors. Odd arguments have a file of their own.
+# Errors. test_unusual_arguments.py has more.
 
 
-def test_registered_twice_and_not_at_all(pair, descriptors):
+def test_errors_of_double_and_missing_registrations(pair, descriptors):
     fd = descriptors.readable()
     pair.register(fd, EVENT_READ)
     assert pair.register(fd, EVENT_READ).type is KeyError
@@ -256,14 +256,14 @@ def test_registered_twice_and_not_at_all(pair, descriptors):
     assert pair.modify(fd, EVENT_READ).type is KeyError
 
 
-def test_the_map(pair, descriptors):
+def test_get_map(pair, descriptors):
     fd = descriptors.readable()
     key = pair.register(fd, EVENT_READ, "data")
-    for selector in (pair.theirs, pair.ours):
+    for selector in (pair.standard, pair.tested):
         assert dict(selector.get_map()) == {fd: key}
 
 
-def test_closed(pair, descriptors):
+def test_a_closed_selector(pair, descriptors):
     fd = descriptors.readable()
     pair.register(fd, EVENT_READ)
     pair.select(0)
@@ -274,17 +274,17 @@ def test_closed(pair, descriptors):
     pair.close()
 
 
-def test_nothing_is_ready_after_close(ours, descriptors):
-    ours.register(descriptors.readable(), EVENT_READ)
-    ours.close()
-    assert ours.select(0) == []
+def test_nothing_is_ready_after_close(pollset_selector, descriptors):
+    pollset_selector.register(descriptors.readable(), EVENT_READ)
+    pollset_selector.close()
+    assert pollset_selector.select(0) == []
 
 
 # Timeouts, in seconds.
 
 
 @pytest.mark.parametrize("timeout", [0, -1, -0.5, Fraction(-1, 3), Decimal(-1)], ids=repr)
-def test_no_wait(selector, descriptors, timeout):
+def test_zero_and_negative_timeouts_do_not_wait(selector, descriptors, timeout):
     selector.register(descriptors.pipe()[0], EVENT_READ)
     assert selector.select(timeout) == []
 
@@ -303,20 +303,22 @@ def test_an_event_ends_the_wait(selector, descriptors, timeout):
 def test_never_early(selector, descriptors, seconds):
     selector.register(descriptors.pipe()[0], EVENT_READ)
     for _ in range(5):
-        took, answer = seconds_of(selector.select, seconds)
-        assert answer == []
+        took, result = seconds_of(selector.select, seconds)
+        assert result == []
         assert took >= seconds
 
 
-def test_fractions_of_a_millisecond_are_honoured(ours, descriptors):
-    ours.register(descriptors.pipe()[0], EVENT_READ)
-    best = min(seconds_of(ours.select, 0.0001)[0] for _ in range(200))
-    assert 0.0001 <= best < 0.001
+def test_fractions_of_a_millisecond_are_honoured(pollset_selector, descriptors):
+    pollset_selector.register(descriptors.pipe()[0], EVENT_READ)
+    best = min(seconds_of(pollset_selector.select, 0.0001)[0] for _ in range(200))
+    with selectors.PollSelector() as standard:
+        millisecond = min(seconds_of(standard.select, 0.001)[0] for _ in range(200))
+    assert 0.0001 <= best < millisecond
 
 
 def test_an_empty_selector_sleeps(selector):
-    seconds, answer = seconds_of(selector.select, 0.05)
-    assert answer == []
+    seconds, result = seconds_of(selector.select, 0.05)
+    assert result == []
     assert seconds >= 0.05
 
 
@@ -344,7 +346,7 @@ def test_a_handler_that_raises_ends_the_wait(selector, descriptors, timeout):
 
 
 def test_a_handler_that_raises_interrupted_error(selector, descriptors):
-    """To the callers of a selector, nothing was ready."""
+    """select() then returns an empty list."""
     selector.register(descriptors.pipe()[0], EVENT_READ)
     handler = during_a_wait(as_poller(selector), raises(InterruptedError))
     with alarms(handler):
@@ -355,14 +357,14 @@ def test_a_signal_does_not_shorten_the_wait(selector, descriptors):
     selector.register(descriptors.pipe()[0], EVENT_READ)
     calls = []
     with alarms(lambda: calls.append(1)):
-        seconds, answer = seconds_of(selector.select, 0.15)
-    assert answer == []
+        seconds, result = seconds_of(selector.select, 0.15)
+    assert result == []
     assert seconds >= 0.15
     assert calls
 
 
 def test_the_wakeup_descriptor_ends_the_wait(selector, descriptors):
-    """As in asyncio: the handler runs in the loop, not in the wait."""
+    """asyncio uses it to run handlers in the event loop, not during the wait."""
     reader, writer = descriptors.pipe()
     os.set_blocking(writer, False)
     key = selector.register(reader, EVENT_READ)
@@ -377,11 +379,11 @@ def test_the_wakeup_descriptor_ends_the_wait(selector, descriptors):
 # Threads.
 
 
-def test_threads_change_it_during_a_wait(selector, descriptors):
+def test_changes_by_other_threads_during_a_wait(selector, descriptors):
     reader, writer = descriptors.pipe()
     fds = [descriptors.readable() for _ in range(100)]
     selector.register(reader, EVENT_READ)
-    with waiting(as_poller(selector)) as answer:
+    with waiting(as_poller(selector)) as future:
         for fd in fds:
             selector.register(fd, EVENT_READ)
         for fd in fds[::2]:
@@ -389,82 +391,82 @@ def test_threads_change_it_during_a_wait(selector, descriptors):
         for fd in fds[1::2]:
             selector.modify(fd, EVENT_READ, "modified")
         os.write(writer, b"x")
-        assert [key.fd for key, _ in answer.result()] == [reader]
+        assert [key.fd for key, _ in future.result()] == [reader]
     assert [key.fd for key, _ in selector.select()] == [reader, *fds[1::2]]
 
 
-def test_what_is_unregistered_during_a_wait_is_not_reported(selector, descriptors):
+def test_a_descriptor_unregistered_during_a_wait_is_not_reported(selector, descriptors):
     reader, writer = descriptors.pipe()
     selector.register(reader, EVENT_READ)
-    with waiting(as_poller(selector)) as answer:
+    with waiting(as_poller(selector)) as future:
         selector.unregister(reader)
         os.write(writer, b"x")
-        assert answer.result() == []
+        assert future.result() == []
 
 
-def test_closed_during_a_wait(ours, descriptors):
+def test_close_during_a_wait(pollset_selector, descriptors):
     reader, writer = descriptors.pipe()
-    ours.register(reader, EVENT_READ)
-    with waiting(as_poller(ours)) as answer:
-        ours.close()
+    pollset_selector.register(reader, EVENT_READ)
+    with waiting(as_poller(pollset_selector)) as future:
+        pollset_selector.close()
         os.write(writer, b"x")
-        assert answer.result() == []
+        assert future.result() == []
 
 
-# Nothing is left behind.
+# Memory, references and descriptors.
 
 
-def test_an_unregistered_key_is_let_go_of(selector, descriptors):
+def test_unregister_releases_the_key(selector, descriptors):
     fd = descriptors.readable()
     data = Data()
-    gone = weakref.ref(data)
+    reference = weakref.ref(data)
     selector.register(fd, EVENT_READ, data)
     del data
     for _ in range(5):
         selector.select(0)
-    assert gone()
+    assert reference()
     selector.unregister(fd)
-    assert not gone()
+    assert not reference()
 
 
-def test_modified_data_is_let_go_of(selector, descriptors):
+def test_modify_releases_the_old_data(selector, descriptors):
     fd = descriptors.readable()
     data = Data()
-    gone = weakref.ref(data)
+    reference = weakref.ref(data)
     selector.register(fd, EVENT_READ, data)
     del data
     for _ in range(5):
         selector.select(0)
     selector.modify(fd, EVENT_READ, "new")
-    assert not gone()
+    assert not reference()
 
 
-def test_closing_lets_go_of_keys(selector, descriptors):
+def test_close_releases_the_keys(selector, descriptors):
     data = Data()
-    gone = weakref.ref(data)
+    reference = weakref.ref(data)
     selector.register(descriptors.readable(), EVENT_READ, data)
     del data
     for _ in range(5):
         selector.select(0)
     selector.close()
-    assert not gone()
+    assert not reference()
 
 
-def test_data_that_refers_to_the_selector(make, descriptors):
-    """Garbage, even if the selector was never closed."""
+def test_a_reference_cycle_with_the_selector_is_collected(make, descriptors):
+    """Also if the selector was not closed."""
     selector = make()
     data = Data()
     data.selector = selector
-    gone = weakref.ref(data)
+    reference = weakref.ref(data)
     selector.register(descriptors.readable(), EVENT_READ, data)
     for _ in range(5):
         selector.select(0)
     del selector, data
     gc.collect()
-    assert not gone()
+    assert not reference()
 
 
-def test_data_that_uses_the_selector_when_it_goes(selector, descriptors):
+def test_a_destructor_of_the_data_may_use_the_selector(selector, descriptors):
     fds = [descriptors.readable() for _ in range(20)]
 
     class Unregisters:
@@ -484,7 +486,7 @@ def test_data_that_uses_the_selector_when_it_goes(selector, descriptors):
     assert len(selector.get_map()) == 0
 
 
-def test_references_are_counted_right(selector, descriptors):
+def test_select_leaves_the_reference_counts_unchanged(selector, descriptors):
     key = selector.register(descriptors.readable(), EVENT_READ, Data())
     before = sys.getrefcount(key), sys.getrefcount(key.data)
     for _ in range(1000):
@@ -492,13 +494,13 @@ def test_references_are_counted_right(selector, descriptors):
     assert (sys.getrefcount(key), sys.getrefcount(key.data)) == before
 
 
-def test_closing_closes_what_was_opened(ours, descriptors):
+def test_close_closes_the_epoll_instance(pollset_selector, descriptors):
     fds = [descriptors.pipe()[0] for _ in range(50)]
     before = open_descriptors()
     for fd in fds:
-        ours.register(fd, EVENT_READ)
+        pollset_selector.register(fd, EVENT_READ)
     for _ in range(200):
-        ours.select(0)
+        pollset_selector.select(0)
     assert len(open_descriptors()) == len(before) + 1
-    ours.close()
+    pollset_selector.close()
     assert open_descriptors() == before

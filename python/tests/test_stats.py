@@ -22,7 +22,7 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("make", [pollset.poll, pollset.PollSelector])
-def test_of_a_new_object(make):
+def test_a_new_object_has_zero_counts(make):
     stats = make().stats()
     assert type(stats) is pollset.Stats
     assert {name: getattr(stats, name) for name in FIELDS} == FIELDS
@@ -43,8 +43,8 @@ def test_waits_are_counted(descriptors, engine):
     assert (stats.changes_applied, stats.replaced, stats.refused) == (engine == "epoll", 0, 0)
 
 
-def test_the_engines_of_a_large_set(descriptors):
-    """On poll(2) at first, and then on epoll, since nothing is ready."""
+def test_a_large_idle_set_moves_to_epoll(descriptors):
+    """It starts on poll(2), and moves to epoll because no descriptor is ready."""
     poller = pollset.poll()
     for _ in range(100):
         poller.register(descriptors.pipe()[0], POLLIN)
@@ -59,7 +59,7 @@ def test_the_engines_of_a_large_set(descriptors):
     assert stats.changes_applied == 100
 
 
-def test_a_change_that_epoll_is_told_of(descriptors):
+def test_changes_are_counted_when_they_are_applied(descriptors):
     reader, writer = descriptors.pipe()
     poller = pollset.poll(engine="epoll")
     poller.register(reader, POLLIN)
@@ -72,7 +72,7 @@ def test_a_change_that_epoll_is_told_of(descriptors):
     assert poller.stats().changes_applied == before + 2
 
 
-def test_checks_of_what_is_on_epoll(descriptors):
+def test_registrations_on_epoll_are_checked(descriptors):
     poller = pollset.poll(engine="epoll")
     for end in descriptors.sockets():
         poller.register(end, POLLIN)
@@ -84,12 +84,12 @@ def test_checks_of_what_is_on_epoll(descriptors):
     until(has_checked)
 
 
-def test_epoll_is_refused(descriptors):
+def test_refusals_of_epoll_are_counted(descriptors):
     fd = descriptors.readable()
 
     def without_descriptors():
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (1, most))
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
         poller = pollset.poll(engine="epoll")
         poller.register(fd, POLLIN)
         assert poller.poll() == [(fd, POLLIN)]
@@ -98,8 +98,8 @@ def test_epoll_is_refused(descriptors):
     assert in_child(without_descriptors) == ("poll", True)
 
 
-def test_a_wait_that_raised_is_not_counted(ours, descriptors):
-    poller = ours()
+def test_a_wait_that_raised_is_not_counted(pollset_poll, descriptors):
+    poller = pollset_poll()
     poller.register(descriptors.pipe()[0])
     poller.poll(0)
     before = poller.stats()
@@ -107,19 +107,19 @@ def test_a_wait_that_raised_is_not_counted(ours, descriptors):
     assert poller.stats() == before
 
 
-def test_during_a_wait(ours, descriptors):
+def test_a_wait_in_progress_is_not_counted(pollset_poll, descriptors):
     reader, writer = descriptors.pipe()
-    poller = ours()
+    poller = pollset_poll()
     poller.register(reader, POLLIN)
-    with waiting(poller, 20_000) as answer:
+    with waiting(poller, 20_000) as future:
         before = poller.stats()
         os.write(writer, b"x")
-        answer.result()
+        future.result()
     after = poller.stats()
     assert after.poll_waits + after.epoll_waits == before.poll_waits + before.epoll_waits + 1
 
 
-def test_of_a_selector(descriptors):
+def test_stats_of_a_selector(descriptors):
     with pollset.PollSelector(engine="epoll") as selector:
         selector.register(descriptors.readable(), selectors.EVENT_READ)
         selector.select()
@@ -130,38 +130,38 @@ def test_of_a_selector(descriptors):
         assert selector.stats() == pollset.poll().stats()
 
 
-# What kind of object it is.
+# The type.
 
 
-def test_it_is_read_only():
+def test_stats_are_read_only():
     stats = pollset.poll().stats()
     for name in FIELDS:
         assert outcome(setattr, stats, name, 1).type is AttributeError
         assert outcome(delattr, stats, name).type is AttributeError
-    assert outcome(setattr, stats, "mine", 1).type is AttributeError
+    assert outcome(setattr, stats, "other", 1).type is AttributeError
 
 
-def test_it_is_a_copy(ours):
-    poller = ours()
+def test_stats_are_a_snapshot(pollset_poll):
+    poller = pollset_poll()
     before = poller.stats()
     poller.register(NOT_OPEN)
     poller.poll()
-    assert before == ours().stats() != poller.stats()
+    assert before == pollset_poll().stats() != poller.stats()
 
 
-def test_equality_and_hash(ours):
-    one, other = ours(), ours()
+def test_equality_and_hash(pollset_poll):
+    one, other = pollset_poll(), pollset_poll()
     assert one.stats() == other.stats()
     assert hash(one.stats()) == hash(other.stats())
     one.poll(0)
     assert one.stats() != other.stats()
-    assert len({one.stats(), other.stats(), ours().stats()}) == 2
+    assert len({one.stats(), other.stats(), pollset_poll().stats()}) == 2
     assert one.stats() != tuple(FIELDS.values())
     assert outcome(lambda: one.stats() < other.stats()).type is TypeError
 
 
-def test_it_is_no_tuple():
-    """So that later versions may have more fields."""
+def test_stats_are_not_a_tuple():
+    """A tuple would not allow later versions to have more fields."""
     stats = pollset.poll().stats()
     for call in (len, iter, lambda stats: stats[0]):
         assert outcome(call, stats).type is TypeError
@@ -183,6 +183,6 @@ def test_the_type():
     assert outcome(type, "Derived", (pollset.Stats,), {}).type is TypeError
 
 
-def test_each_field_is_explained():
+def test_each_field_has_a_docstring():
     for name in FIELDS:
         assert len(getattr(pollset.Stats, name).__doc__) > 30

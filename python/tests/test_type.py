@@ -1,4 +1,4 @@
-"""What kind of object it is."""
+"""The type of polling objects, and the function that makes them."""
 
 import copy
 import inspect
@@ -19,7 +19,7 @@ from support import Raised, outcome
 
 @pytest.fixture(params=[select, pollset], ids=["select", "pollset"])
 def module(request):
-    """What differs in nothing but the name of the module."""
+    """Both modules. The results must be equal except for the module name."""
     return request.param
 
 
@@ -42,19 +42,19 @@ def test_poll_is_pickled_by_its_public_name(module, protocol, dumps):
 
 
 def test_poll_is_not_bound_in_a_class(module):
-    class Uses:
+    class HasPoll:
         make = module.poll
 
-    assert type(Uses().make()) is type(module.poll())
+    assert type(HasPoll().make()) is type(module.poll())
 
 
-def test_poll_takes_no_arguments_of_selects(module):
+def test_poll_refuses_positional_and_unknown_arguments(module):
     assert outcome(module.poll, 1).type is TypeError
     assert outcome(module.poll, "poll").type is TypeError
     assert outcome(module.poll, unknown=1).type is TypeError
 
 
-def test_each_call_makes_another_object(poll):
+def test_each_call_makes_a_new_object(poll):
     assert poll() is not poll()
     assert type(poll()) is type(poll())
 
@@ -81,7 +81,7 @@ def test_always_true(poll):
     assert bool(poller) is True
 
 
-def test_equality_and_hash_are_those_of_the_identity(poll):
+def test_equality_and_hash_use_the_identity(poll):
     one, other = poll(), poll()
     assert one == one
     assert not one == other  # noqa: SIM201
@@ -98,7 +98,7 @@ def test_the_public_names(module):
     assert names == {"register", "modify", "unregister", "poll", *added}
 
 
-# What is refused, in the same words but for the name of the module.
+# Refused operations, with the same message except for the module name.
 
 
 REFUSED = {
@@ -116,7 +116,7 @@ REFUSED = {
     "a float": float,
     "an attribute": lambda poller: poller.unknown,
     "a __dict__": lambda poller: poller.__dict__,
-    "an attribute that is set": lambda poller: setattr(poller, "mine", 1),
+    "an attribute that is set": lambda poller: setattr(poller, "other", 1),
     "a method that is set": lambda poller: setattr(poller, "poll", 1),
     "a method that is deleted": lambda poller: delattr(poller, "poll"),
     "another class": lambda poller: setattr(poller, "__class__", int),
@@ -144,7 +144,7 @@ def expected(operation):
 
 
 @pytest.mark.parametrize("operation", REFUSED.values(), ids=REFUSED)
-def test_what_is_refused(operation):
+def test_refused_operations(operation):
     assert outcome(operation, pollset.poll()) == expected(operation)
 
 
@@ -154,21 +154,21 @@ def test_the_type_cannot_be_instantiated(instantiate):
         return instantiate(type(poller))
 
     refused = expected(operation)
-    answered = outcome(operation, pollset.poll())
-    assert answered.type is refused.type
-    assert answered.text == refused.text or "pollset" not in refused.text
+    actual = outcome(operation, pollset.poll())
+    assert actual.type is refused.type
+    assert actual.text == refused.text or "pollset" not in refused.text
 
 
-def test_the_methods_serve_without_their_object(poll, descriptors):
+def test_bound_methods_keep_the_object_alive(poll, descriptors):
     fd = descriptors.readable()
     poller = poll()
-    register, ask = poller.register, poller.poll
+    register, poll_method = poller.register, poller.poll
     del poller
     register(fd, POLLIN)
-    assert ask(0) == [(fd, POLLIN)]
+    assert poll_method(0) == [(fd, POLLIN)]
 
 
-def test_poll_selector_takes_it_from_a_class_attribute(module, descriptors):
+def test_poll_as_the_selector_cls_of_a_standard_selector(module, descriptors):
     class Selector(selectors.PollSelector):
         _selector_cls = module.poll
 
@@ -180,7 +180,7 @@ def test_poll_selector_takes_it_from_a_class_attribute(module, descriptors):
         assert selector.select(0.01) == []
 
 
-# What help() and inspect show.
+# help() and inspect.
 
 
 @pytest.mark.parametrize(
@@ -205,12 +205,12 @@ def test_defaults():
 
 
 @pytest.mark.parametrize("method", ["register", "modify", "unregister", "poll", "stats"])
-def test_each_method_is_explained(method):
+def test_each_method_has_a_docstring(method):
     kind = type(pollset.poll())
     assert len(inspect.getdoc(getattr(kind, method))) > 50
     assert f"{method}(" in pydoc.render_doc(kind, renderer=pydoc.plaintext)
 
 
-def test_the_module_and_the_function_are_explained():
+def test_the_module_and_the_function_have_docstrings():
     assert "poll" in inspect.getdoc(pollset)
     assert "polling object" in inspect.getdoc(pollset.poll)

@@ -1,4 +1,4 @@
-"""valgrind finds nothing in ours, and in the interpreter no more than with the standard library."""
+"""valgrind reports nothing in pollset, and no more of the interpreter than without pollset."""
 
 import os
 import shutil
@@ -17,16 +17,16 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed"),
     pytest.mark.skipif(
         bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
-        reason="free-threaded Python has an allocator of its own, which valgrind can't see into",
+        reason="free-threaded Python has its own allocator, which valgrind can't observe",
     ),
 ]
 
 
-def records(kind, directory):
-    """What memcheck tells of a program that uses `kind`: errors, and memory that is not freed."""
-    report = directory / f"{kind}.xml"
+def records(module, directory):
+    """memcheck's errors and leaks in a program that uses `module`."""
+    report = directory / f"{module}.xml"
     memcheck = ["valgrind", "--leak-check=full", "--show-leak-kinds=all", "--num-callers=20"]
-    program = [sys.executable, Path(__file__).with_name("cycles.py"), kind, str(CYCLES)]
+    program = [sys.executable, Path(__file__).with_name("cycles.py"), module, str(CYCLES)]
     subprocess.run(
         [*memcheck, "--xml=yes", f"--xml-file={report}", *program],
         env={**os.environ, "PYTHONMALLOC": "malloc"},
@@ -40,11 +40,11 @@ def is_leak(record):
 
 
 def is_lost(record):
-    """Not so what is reached by a pointer into it, as Python has it of its objects."""
+    """Memory with a pointer into its interior is not lost. Python has such pointers to objects."""
     return record.findtext("kind") in ("Leak_DefinitelyLost", "Leak_IndirectlyLost")
 
 
-def is_in_ours(record):
+def is_in_pollset(record):
     return any("_pollset" in file.text for file in record.iter("obj"))
 
 
@@ -52,21 +52,22 @@ def blocks(record):
     return int(record.findtext("xwhat/leakedblocks"))
 
 
-def test_errors_and_lost_memory(tmp_path):
-    """Some Pythons lose many strings by themselves, one of them when ours is imported."""
-    theirs, ours = (records(kind, tmp_path) for kind in ("select", "pollset"))
+def test_no_errors_and_no_lost_memory(tmp_path):
+    """Some Pythons lose many strings, one of them at the import of pollset."""
+    standard, tested = (records(module, tmp_path) for module in ("select", "pollset"))
     errors, expected = (
         Counter(record.findtext("kind") for record in found if not is_leak(record))
-        for found in (ours, theirs)
+        for found in (tested, standard)
     )
     assert not errors - expected
-    lost, expected = (sum(map(blocks, filter(is_lost, found))) for found in (ours, theirs))
+    lost, expected = (sum(map(blocks, filter(is_lost, found))) for found in (tested, standard))
     assert lost < expected + CYCLES // 2
     lost, expected = (
-        sum(map(blocks, filter(is_lost, filter(is_in_ours, found)))) for found in (ours, theirs)
+        sum(map(blocks, filter(is_lost, filter(is_in_pollset, found))))
+        for found in (tested, standard)
     )
     assert lost <= expected
-    in_ours = list(filter(is_in_ours, ours))
-    assert in_ours, "it can't see into ours"
-    assert all(map(is_leak, in_ours))
-    assert max(map(blocks, in_ours)) < CYCLES // 10, "each cycle leaves some"
+    in_pollset = list(filter(is_in_pollset, tested))
+    assert in_pollset, "no frames of pollset"
+    assert all(map(is_leak, in_pollset))
+    assert max(map(blocks, in_pollset)) < CYCLES // 10, "each cycle leaks"

@@ -1,4 +1,4 @@
-//! The argument that names a descriptor.
+//! Converts the descriptor argument.
 
 use std::os::fd::RawFd;
 
@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use crate::capi;
 
-/// An integer, or what the object's `fileno()` returns. Not negative.
+/// The object's value if it is an `int`, or else the result of its `fileno()`. Not negative.
 pub fn convert(object: &Bound<'_, PyAny>) -> PyResult<RawFd> {
     match capi::as_exact_long(object).map(RawFd::try_from) {
         Some(Ok(fd @ 0..)) => Ok(fd),

@@ -1,4 +1,4 @@
-//! What fails in the core, as the exceptions that `select.poll` raises.
+//! Converts errors of the crate `pollset` to the exceptions that `select.poll` raises.
 
 use std::io;
 
@@ -6,8 +6,8 @@ use pollset::ConcurrentPoll;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 
-/// `RuntimeError` for a concurrent wait; `OSError` with the system's number and text for what the
-/// system refuses, of the class that Python has for that number.
+/// `RuntimeError` for a concurrent wait. For errors of system calls `OSError`, or its subclass for
+/// this errno, with the errno and the system's text.
 pub fn exception(error: io::Error) -> PyErr {
     if error.get_ref().is_some_and(|inner| inner.is::<ConcurrentPoll>()) {
         return PyRuntimeError::new_err(error.to_string());

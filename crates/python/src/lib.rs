@@ -1,7 +1,7 @@
-//! The compiled half of the Python package `pollset`: the polling object, nothing else.
+//! The compiled module of the Python package `pollset`.
 //!
-//! All that polls is in the crate `pollset`. What is here turns Python's arguments into its types
-//! and its answers into Python's, to the letter of `select.poll`.
+//! The crate `pollset` does the polling. This crate converts arguments and results between Python
+//! and Rust, exactly as `select.poll` does.
 
 #![deny(unsafe_code)]
 
@@ -18,7 +18,7 @@ mod stats;
 mod timeout;
 mod wait;
 
-#[pyo3::pymodule(gil_used = false)] // the core has locks of its own
+#[pyo3::pymodule(gil_used = false)] // the crate `pollset` has its own locks
 mod _pollset {
     use pyo3::prelude::*;
 
@@ -26,16 +26,16 @@ mod _pollset {
     use crate::poll::poll;
 
     #[pymodule_export]
-    use crate::selector::key_poll;
+    use crate::selector::selector_poll;
 
     #[pymodule_export]
     use crate::stats::Stats;
 
     #[pymodule_export]
-    #[allow(non_upper_case_globals)] // Python's name for it
+    #[allow(non_upper_case_globals)] // a conventional name in Python
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
-    /// The public function says where it is to be imported from, as the classes do.
+    /// Gives the function the name of its public module, as the classes have it.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.getattr("poll")?.setattr("__module__", "pollset")

@@ -1,4 +1,4 @@
-//! The argument that says which events a descriptor is watched for.
+//! Converts the event mask argument.
 
 use std::convert::Infallible;
 
@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use crate::capi;
 
-/// An integer of 16 bits.
+/// The mask is an integer of 16 bits.
 pub fn convert(object: &Bound<'_, PyAny>) -> PyResult<PollFlags> {
     let bits = match capi::as_exact_long(object).map(u16::try_from) {
         Some(Ok(bits)) => bits,
@@ -16,8 +16,8 @@ pub fn convert(object: &Bound<'_, PyAny>) -> PyResult<PollFlags> {
     Ok(PollFlags::from_bits_retain(bits))
 }
 
-/// The mask of `register()`, which may be left out. PyO3 takes `None` for an `Option` that was left
-/// out; here it is a mask of the wrong type.
+/// The optional mask of `register()`. PyO3's `Option` would accept `None` as an omitted argument;
+/// here it is a mask of the wrong type.
 pub enum Optional<'a, 'py> {
     Omitted,
     Given(Borrowed<'a, 'py, PyAny>),

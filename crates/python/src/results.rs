@@ -1,4 +1,4 @@
-//! The lists that are returned.
+//! Makes the lists that `poll()` and `select()` return.
 
 #![allow(unsafe_code)]
 
@@ -7,14 +7,14 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-/// A list of what `entry` makes of each of the `ready` answers of a wait that is over. It may make
-/// nothing of some.
+/// A list with the entry that `make_entry` returns for each of the `ready` events of a finished
+/// wait. Events for which it returns `None` are left out.
 #[inline]
 pub fn list<'py, T>(
     py: Python<'py>,
     waiting: &mut Waiting<'_>,
     ready: usize,
-    mut entry: impl FnMut(usize, Event) -> PyResult<Option<Py<T>>>,
+    mut make_entry: impl FnMut(usize, Event) -> PyResult<Option<Py<T>>>,
 ) -> PyResult<Bound<'py, PyList>> {
     // SAFETY: this thread is attached to the interpreter, which returns a new reference to a
     // list, or null with an exception set.
@@ -23,45 +23,46 @@ pub fn list<'py, T>(
         Bound::from_owned_ptr_or_err(py, list)?.cast_into_unchecked::<PyList>()
     };
     let mut filled = 0;
-    let mut answers = [(0, Event { fd: 0, revents: PollFlags::empty() }); 8];
-    // There may be fewer answers than ready ones: a destructor that runs meanwhile may fork, and
-    // the child use the object.
+    let mut events = [(0, Event { fd: 0, revents: PollFlags::empty() }); 8];
+    // There may be fewer events than `ready`: a destructor that runs here may fork, and the child
+    // may use the object.
     loop {
-        let taken = waiting.take_answers(&mut answers);
-        for &(slot, event) in &answers[..taken] {
-            if let Some(entry) = entry(slot, event)? {
+        let taken = waiting.take_answers(&mut events);
+        for &(slot, event) in &events[..taken] {
+            if let Some(entry) = make_entry(slot, event)? {
                 assert!(filled < ready);
-                // SAFETY: `filled` is less than the length of the list, which nobody else has seen,
-                // and that place in it is empty. The list takes over the reference.
+                // SAFETY: `filled` is less than the length of the list, no other code has a
+                // reference to the list, and this place in it is empty. The list takes over the
+                // reference.
                 unsafe { ffi::PyList_SET_ITEM(list.as_ptr(), filled as _, entry.into_ptr()) };
                 filled += 1;
             }
         }
-        if taken < answers.len() {
+        if taken < events.len() {
             break;
         }
     }
     Ok(if filled < ready { list.get_slice(0, filled) } else { list })
 }
 
-/// The tuples that were given last.
+/// The tuples that `poll()` returned last.
 ///
-/// A tuple can't be changed, so while a descriptor has the same to report, its tuple is given again:
-/// that costs a reference count instead of three objects. Nothing is kept of an object's first wait,
-/// which for many is the only one.
+/// Tuples are immutable, so while a descriptor has the same events, the same tuple is returned
+/// again. That costs a reference count instead of three objects. The first wait of an object caches
+/// nothing: many objects wait only once.
 #[derive(Default)]
-pub struct Tuples {
-    by_slot: Vec<Option<Known>>,
+pub struct TupleCache {
+    by_slot: Vec<Option<CachedTuple>>,
     has_waited: bool,
 }
 
-struct Known {
+struct CachedTuple {
     event: Event,
     tuple: Py<PyTuple>,
 }
 
-impl Tuples {
-    /// A list of `(fd, revents)` tuples for the `ready` answers of a wait that is over.
+impl TupleCache {
+    /// A list of `(fd, revents)` tuples for the `ready` events of a finished wait.
     pub fn list<'py>(
         &mut self,
         py: Python<'py>,
@@ -77,7 +78,7 @@ impl Tuples {
     #[inline]
     fn tuple(&mut self, py: Python<'_>, slot: usize, event: Event) -> PyResult<Py<PyTuple>> {
         match self.by_slot.get(slot) {
-            Some(Some(known)) if known.event == event => Ok(known.tuple.clone_ref(py)),
+            Some(Some(cached)) if cached.event == event => Ok(cached.tuple.clone_ref(py)),
             _ => self.new_tuple(py, slot, event),
         }
     }
@@ -88,7 +89,7 @@ impl Tuples {
             if self.by_slot.len() <= slot {
                 self.by_slot.resize_with(slot + 1, || None);
             }
-            self.by_slot[slot] = Some(Known { event, tuple: tuple.clone_ref(py) });
+            self.by_slot[slot] = Some(CachedTuple { event, tuple: tuple.clone_ref(py) });
         }
         Ok(tuple)
     }

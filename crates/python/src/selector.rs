@@ -1,4 +1,4 @@
-//! What a `selectors.BaseSelector` waits with.
+//! The polling object of `pollset.PollSelector`.
 
 use pollset::{Builder, Event, PollFlags, PollSet};
 use pyo3::exceptions::PyInterruptedError;
@@ -13,33 +13,35 @@ use crate::{descriptor, engine, errors, interpreter_lock, mask, timeout, wait};
 const READ: u8 = 1;
 const WRITE: u8 = 2;
 
-/// Where a `selectors.SelectorKey`, a named tuple, has its events.
-const EVENTS: usize = 2;
+/// The index of `events` in the named tuple `selectors.SelectorKey`.
+const EVENTS_INDEX: usize = 2;
 
-/// A polling object that knows selector keys: select() returns (key, events) tuples.
+/// A polling object for selectors: select() returns (key, events) tuples.
 #[pyclass(frozen, module = "pollset._pollset")]
-pub struct KeyPoll {
+pub struct SelectorPoll {
     set: PollSet,
 }
 
-/// Makes one. A function, so that a class can have it as an attribute.
+/// Makes a polling object for a selector. A builtin function can be a class attribute without
+/// becoming a method.
 ///
-/// The users of a selector are told to unregister before they close.
+/// The audit may be less frequent, because the documentation of `selectors` demands that file
+/// objects are unregistered before they are closed.
 #[pyfunction]
 #[pyo3(signature = (*, engine=None))]
-pub fn key_poll(engine: Option<&Bound<'_, PyAny>>) -> PyResult<KeyPoll> {
+pub fn selector_poll(engine: Option<&Bound<'_, PyAny>>) -> PyResult<SelectorPoll> {
     let engine = engine::convert(engine, "PollSelector")?;
-    Ok(KeyPoll { set: Builder::new().engine(engine).audit_at_leisure().build() })
+    Ok(SelectorPoll { set: Builder::new().engine(engine).audit_at_leisure().build() })
 }
 
-impl Drop for KeyPoll {
+impl Drop for SelectorPoll {
     fn drop(&mut self) {
         interpreter_lock::drop_set(&mut self.set);
     }
 }
 
 #[pymethods]
-impl KeyPoll {
+impl SelectorPoll {
     #[pyo3(signature = (fd, eventmask, /))]
     fn register(&self, fd: &Bound<'_, PyAny>, eventmask: &Bound<'_, PyAny>) -> PyResult<()> {
         let (fd, events) = (descriptor::convert(fd)?, mask::convert(eventmask)?);
@@ -52,15 +54,15 @@ impl KeyPoll {
         self.set.modify(fd, events).map_err(errors::exception)
     }
 
-    /// Whether it is registered makes no difference.
+    /// Does nothing if `fd` is not registered.
     #[pyo3(signature = (fd, /))]
     fn unregister(&self, fd: &Bound<'_, PyAny>) -> PyResult<()> {
         let _ = self.set.unregister(descriptor::convert(fd)?);
         Ok(())
     }
 
-    /// A list of (key, events) tuples for what is ready. `keys` has the key of each descriptor;
-    /// those without one are passed over. `timeout` is in seconds.
+    /// Waits up to `timeout` seconds. Returns a list of (key, events) tuples, one for each ready
+    /// descriptor. `keys` maps descriptors to keys; descriptors without a key are left out.
     #[pyo3(signature = (keys, timeout, /))]
     fn select<'py>(
         &self,
@@ -68,9 +70,9 @@ impl KeyPoll {
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let py = keys.py();
-        let timeout = timeout::of_seconds(timeout)?;
+        let timeout = timeout::from_seconds(timeout)?;
         let (mut waiting, ready) = match wait::wait(py, &self.set, timeout) {
-            // A handler of a signal raised it: to the callers of a selector, nothing was ready.
+            // A signal handler raised it. Selectors then return an empty list.
             Err(error) if error.is_instance_of::<PyInterruptedError>(py) => {
                 return Ok(PyList::empty(py));
             }
@@ -79,7 +81,7 @@ impl KeyPoll {
         if ready == 0 {
             return Ok(PyList::empty(py));
         }
-        list(py, &mut waiting, ready, |_, event| selected(event, keys))
+        list(py, &mut waiting, ready, |_, event| key_and_events(event, keys))
     }
 
     fn stats(&self) -> Stats {
@@ -87,21 +89,21 @@ impl KeyPoll {
     }
 }
 
-/// Nothing if the descriptor has no key. Nothing is kept either, unlike the tuples of `poll()`: a key
-/// refers to data of the caller's, which has to go when the caller lets go of it.
-fn selected(event: Event, keys: &Bound<'_, PyDict>) -> PyResult<Option<Py<PyTuple>>> {
+/// A (key, events) tuple, or `None` if the descriptor has no key. Unlike the tuples of `poll()`,
+/// these are not cached: a cached key would keep the caller's data alive after it is unregistered.
+fn key_and_events(event: Event, keys: &Bound<'_, PyDict>) -> PyResult<Option<Py<PyTuple>>> {
     let Some(key) = keys.get_item(event.fd)? else { return Ok(None) };
-    let wanted = key.cast::<PyTuple>()?.get_item(EVENTS)?;
+    let interest = key.cast::<PyTuple>()?.get_item(EVENTS_INDEX)?;
     let ready = ready_events(event.revents);
-    let selected = match wanted.cast_exact::<PyInt>().map(|int| int.extract::<u8>()) {
-        Ok(Ok(wanted)) => (key, ready & wanted).into_pyobject(keys.py()),
-        // A flag, for one, decides itself what `&` makes of it.
-        _ => (key, ready.into_pyobject(keys.py())?.bitand(wanted)?).into_pyobject(keys.py()),
+    let tuple = match interest.cast_exact::<PyInt>().map(|int| int.extract::<u8>()) {
+        Ok(Ok(interest)) => (key, ready & interest).into_pyobject(keys.py()),
+        // Other types, such as `enum.IntFlag`, may overload `&`.
+        _ => (key, ready.into_pyobject(keys.py())?.bitand(interest)?).into_pyobject(keys.py()),
     };
-    Ok(Some(selected?.unbind()))
+    Ok(Some(tuple?.unbind()))
 }
 
-/// Errors and hang-ups are for readers and writers.
+/// Errors and hang-ups count as readable and as writable.
 fn ready_events(revents: PollFlags) -> u8 {
     let mut events = 0;
     if revents.intersects(PollFlags::OUT.complement()) {

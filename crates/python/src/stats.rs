@@ -1,33 +1,33 @@
-//! What an object has done so far.
+//! `pollset.Stats`.
 
 use pyo3::prelude::*;
 
 use crate::engine;
 
-/// What a polling object or a selector has done since it was made, as its stats() returns it.
+/// Statistics of a polling object or a selector since it was made, returned by its stats() method.
 ///
-/// It is read-only, and a copy: what the object does later doesn't change it. Two are equal if all
-/// their fields are. Every number is a count. Later versions may have more fields.
+/// A read-only snapshot: later calls of the object don't change it. Two are equal if all their
+/// fields are equal. Every number is a count. Later versions may have more fields.
 #[pyclass(frozen, eq, hash, get_all, module = "pollset")]
 #[derive(PartialEq, Eq, Hash)]
 pub struct Stats {
-    /// What answered the last wait: "poll" for poll(2), "epoll" for epoll(7). None before the first.
+    /// The engine of the last wait: "poll" for poll(2), "epoll" for epoll(7), None before the
+    /// first.
     last_engine: Option<&'static str>,
-    /// Waits that poll(2) answered. One that raised an exception is not counted.
+    /// Waits with poll(2). Waits that raised an exception are not counted.
     poll_waits: u64,
-    /// Waits that epoll(7) answered, alone or with poll(2) for files that are not on epoll. One that
-    /// raised an exception is not counted.
+    /// Waits with epoll(7), alone or together with poll(2) for files that are not on epoll. Waits
+    /// that raised an exception are not counted.
     epoll_waits: u64,
-    /// Registrations and modifications that epoll was told of.
+    /// Registrations and modifications that were applied to epoll.
     changes_applied: u64,
-    /// Registrations on epoll that were checked for numbers that mean another file than when they
-    /// were registered.
+    /// Checks that the number of a registration on epoll still refers to the same open file.
     audited: u64,
-    /// Registrations on epoll that were compared with what poll(2) answers.
+    /// Comparisons of a registration on epoll with the result of poll(2).
     compared: u64,
-    /// epoll instances that were replaced because they reported what is not registered.
+    /// epoll instances that were replaced because they reported files that are not registered.
     replaced: u64,
-    /// Times that epoll was wanted and the system refused it.
+    /// Attempts to use epoll that failed because the system refused it.
     refused: u64,
 }
 

@@ -1,4 +1,5 @@
-//! The wait: what may block runs without the interpreter lock, and handlers of signals run in it.
+//! Waits for events: releases the interpreter lock where a call may block, and runs signal
+//! handlers.
 
 use std::io;
 
@@ -7,10 +8,10 @@ use pyo3::prelude::*;
 
 use crate::{capi, errors, interpreter_lock};
 
-/// Waits; returns how many answers there are to take.
+/// Waits, and returns the number of descriptors with events.
 ///
-/// When a signal comes, its handler runs; the wait goes on with what is left of the timeout unless
-/// the handler raised (PEP 475).
+/// After a signal its handler runs, and the wait continues with the rest of the timeout unless the
+/// handler raises an exception (PEP 475).
 #[inline]
 pub fn wait<'a>(
     py: Python<'_>,
@@ -18,42 +19,42 @@ pub fn wait<'a>(
     timeout: Timeout,
 ) -> PyResult<(Waiting<'a>, usize)> {
     if capi::is_only_thread(py) {
-        // To release the lock and to take it back costs as much as a short step.
-        run(py, set, timeout, |waiting| {
+        // Releasing and acquiring the lock costs as much as a short step.
+        run_steps(py, set, timeout, |waiting| {
             if waiting.is_short() { waiting.step() } else { py.detach(|| waiting.step()) }
         })
     } else {
-        wait_beside_others(py, set, timeout)
+        wait_with_other_threads(py, set, timeout)
     }
 }
 
 #[inline(never)]
-fn wait_beside_others<'a>(
+fn wait_with_other_threads<'a>(
     py: Python<'_>,
     set: &'a PollSet,
     timeout: Timeout,
 ) -> PyResult<(Waiting<'a>, usize)> {
-    let keeps_lock = interpreter_lock::begin(py) && is_quick(set);
-    let (mut waiting, ready) = run(py, set, timeout, |waiting| {
+    let keeps_lock = interpreter_lock::begin_wait(py) && has_quick_steps(set);
+    let (mut waiting, ready) = run_steps(py, set, timeout, |waiting| {
         if keeps_lock && waiting.is_short() {
             waiting.step()
         } else {
             interpreter_lock::release(py, || waiting.step())
         }
     })?;
-    interpreter_lock::end(waiting.slots(), ready);
+    interpreter_lock::end_wait(waiting.slots(), ready);
     Ok((waiting, ready))
 }
 
-/// Whether a short step takes less than a microsecond or two: on epoll, the checks of large sets take
-/// longer, and poll(2) takes longer the more descriptors there are.
-fn is_quick(set: &PollSet) -> bool {
-    let most = if set.stats().last_engine == Some(Engine::Epoll) { 2_000 } else { 16 };
-    set.len() <= most
+/// Whether a short step takes at most one or two microseconds. On epoll, the checks of large sets
+/// take longer; poll(2) takes longer the more descriptors there are.
+fn has_quick_steps(set: &PollSet) -> bool {
+    let limit = if set.stats().last_engine == Some(Engine::Epoll) { 2_000 } else { 16 };
+    set.len() <= limit
 }
 
 #[inline(always)]
-fn run<'a>(
+fn run_steps<'a>(
     py: Python<'_>,
     set: &'a PollSet,
     timeout: Timeout,
@@ -62,7 +63,7 @@ fn run<'a>(
     let mut waiting = set.start(timeout).map_err(errors::exception)?;
     loop {
         match step(&mut waiting).map_err(errors::exception)? {
-            // A signal may also have come between two system calls.
+            // A signal may also have arrived between two system calls.
             Step::Unfinished | Step::Interrupted => py.check_signals()?,
             Step::Ready(ready) => return Ok((waiting, ready)),
         }

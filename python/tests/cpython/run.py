@@ -1,11 +1,10 @@
 """Runs CPython's own tests, unmodified, with pollset.poll() in place of select.poll(), and with
-pollset.PollSelector in place of the selector that is used by default.
+pollset.PollSelector in place of the default selector.
 
     python run.py [--long] DIRECTORY
 
-DIRECTORY is for virtual environments. They differ in what their interpreters do when they start:
-in some they put pollset in place, in others they don't. A test that fails with pollset has to fail
-without it, too, or else the run has failed.
+It makes virtual environments in DIRECTORY. The interpreters of some install pollset when they
+start, those of others don't. The run fails if a test fails with pollset and not without it.
 """
 
 import argparse
@@ -46,7 +45,7 @@ LONG_FILES = [
     "test_httpservers",
     "test_xmlrpc",
 ]
-# Where "network" is no more than the loopback interface.
+# These use the resource "network" only for the loopback interface.
 LOOPBACK_FILES = ["test_socketserver"]
 FILES_WITHOUT_EPOLL = ["test_asyncio"]
 FILES_ON_DEFAULT = ["test_selectors"]
@@ -61,7 +60,7 @@ FILES_ON_SELECTOR = [
 ]
 LONG_FILES_ON_SELECTOR = ["test_asyncio"]
 
-# What interpreters do when they start: lines of a .pth file.
+# Lines of a .pth file, which interpreters run when they start.
 INSTALL = "import pollset; pollset.install()"
 DELETE_EPOLL = "import select; del select.epoll"
 INSTALL_SELECTOR = (
@@ -72,24 +71,24 @@ INSTALL_DEFAULT = "import selectors, pollset; selectors.DefaultSelector = pollse
 
 
 class Environments(NamedTuple):
-    """The interpreters of two virtual environments, and in what way they are not the usual ones."""
+    """The interpreters of two virtual environments: with pollset, and without it."""
 
     pollset: Path
     plain: Path
-    check: str
-    remark: str
+    check: str  # the test that verifies the installation
+    remark: str  # the difference from the usual environments, for the output
 
     @classmethod
-    def make(cls, directory, *at_start, install=INSTALL, check="swap_check", remark=""):
-        pollset = make_environment(directory / "pollset", *at_start, install)
-        return cls(pollset, make_environment(directory / "plain", *at_start), check, remark)
+    def make(cls, directory, *pth_lines, install=INSTALL, check="swap_check", remark=""):
+        pollset = make_environment(directory / "pollset", *pth_lines, install)
+        return cls(pollset, make_environment(directory / "plain", *pth_lines), check, remark)
 
 
-def make_environment(path, *at_start):
-    """A virtual environment that has the packages of this one; tells its interpreter."""
+def make_environment(path, *pth_lines):
+    """Makes a virtual environment with the packages of this one. Returns its interpreter."""
     venv.create(path, clear=True)
     site_packages = sysconfig.get_path("purelib", vars={"base": str(path)})
-    pth = "\n".join([sysconfig.get_path("purelib"), *at_start])
+    pth = "\n".join([sysconfig.get_path("purelib"), *pth_lines])
     Path(site_packages, "environment.pth").write_text(pth, encoding="utf-8")
     return path / "bin" / "python"
 
@@ -102,7 +101,7 @@ class Result(NamedTuple):
 
 
 def run(python, file, *checks):
-    """Runs a test file after the checks, in one process."""
+    """Runs the checks and then a test file, in one process."""
     begin = time.monotonic()
     with TemporaryDirectory() as directory:
         report = Path(directory, "report.xml")
@@ -120,50 +119,52 @@ def run(python, file, *checks):
 
 
 def resources(file):
-    """What slow or demanding tests ask for, as far as this Python knows it."""
+    """The resources that slow tests need, if this Python has them."""
     from test.libregrtest.cmdline import ALL_RESOURCES
 
     wanted = ["walltime", "cpu"] + ["network"] * (file in LOOPBACK_FILES)
     return [each for each in wanted if each in ALL_RESOURCES]
 
 
-def is_there(file):
-    """Many systems package Python without its tests, or with some."""
+def is_installed(file):
+    """Whether this Python has the test file. Many systems package Python without tests."""
     path = Path(sysconfig.get_path("stdlib"), "test", *file.split("."))
     return path.is_dir() or path.with_suffix(".py").exists()
 
 
-def is_well(job):
-    """Runs a file with pollset, and if there is a failure, without it; prints what came of it.
+def run_job(job):
+    """Runs a file with pollset, and after a failure without it. Prints the results.
 
-    What fails only with pollset gets a second chance, as in CPython's own runs: some of these tests
-    go by the clock.
+    Returns whether all tests passed or also failed without pollset. Tests that fail only with
+    pollset run once more, as in CPython's own runs, because some depend on timing.
     """
     environments, file = job
     name = file + environments.remark
-    if not is_there(file):
-        print(f"{name}: SKIPPED, this Python comes without it", flush=True)
+    if not is_installed(file):
+        print(f"{name}: SKIPPED, not part of this Python", flush=True)
         return True
     result = run(environments.pollset, file, environments.check)
     lines = [f"{name}: {result.ran} tests, {result.seconds:.0f} s"]
-    ours = result.failed
+    only_with_pollset = result.failed
     if result.failed:
-        ours = result.failed - run(environments.plain, file).failed
-        lines += [f"  fails without pollset, too: {test}" for test in sorted(result.failed - ours)]
-    if ours:
+        only_with_pollset = result.failed - run(environments.plain, file).failed
+        known = result.failed - only_with_pollset
+        lines += [f"  fails without pollset, too: {test}" for test in sorted(known)]
+    if only_with_pollset:
         again = run(environments.pollset, file, environments.check).failed
-        lines += [f"  failed once, and not again: {test}" for test in sorted(ours - again)]
-        ours &= again
-        lines += [f"  FAILS only with pollset: {test}" for test in sorted(ours)]
-    if ours:
+        unstable = only_with_pollset - again
+        lines += [f"  failed once, and not again: {test}" for test in sorted(unstable)]
+        only_with_pollset &= again
+        lines += [f"  FAILS only with pollset: {test}" for test in sorted(only_with_pollset)]
+    if only_with_pollset:
         lines.insert(0, result.output)
     print("\n".join(lines), flush=True)
-    return not ours
+    return not only_with_pollset
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--long", action="store_true", help="all files that go through select.poll")
+    parser.add_argument("--long", action="store_true", help="also test more users of select.poll")
     parser.add_argument("directory", type=Path)
     options = parser.parse_args()
     directory = options.directory.resolve()
@@ -190,8 +191,8 @@ def main():
             directory / "without-epoll", DELETE_EPOLL, remark=" without epoll"
         )
         jobs += [(without_epoll, file) for file in FILES_WITHOUT_EPOLL]
-    with ThreadPoolExecutor(2) as two_at_a_time:
-        return all(list(two_at_a_time.map(is_well, jobs)))
+    with ThreadPoolExecutor(2) as threads:
+        return all(list(threads.map(run_job, jobs)))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""Programs that change what poll(2) says about a descriptor, for many kinds of files.
+"""Programs that change the events of a descriptor, for many kinds of files.
 
-Each program is a generator. It makes a file, and yields steps: what to register, and what an answer
-must say about it. What it opens goes to an `ExitStack` of its own, so that nothing is left.
+Each program is a generator. It makes a file, and yields steps: registrations, and waits with the
+events to expect. It opens files in an `ExitStack`, which closes them.
 """
 
 from importlib import import_module
 
-from .program import PROGRAMS, Missing, Register, Things, libc
+from .program import PROGRAMS, Register, Resources, Unsupported, libc
 
-__all__ = ["PROGRAMS", "Missing", "Register", "Things", "libc"]
+__all__ = ["PROGRAMS", "Register", "Resources", "Unsupported", "libc"]
 
-# Each adds its programs to PROGRAMS, which are tested in this order.
+# Each module adds its programs to PROGRAMS. They are tested in this order.
 for module in [
     "network",
     "tcp",

@@ -24,21 +24,21 @@ def fault_descriptor_made_blocking(fd):
 
 
 @program
-def userfaultfd_made_blocking(things):
-    fd = things.fd(system_call("userfaultfd", os.O_CLOEXEC | os.O_NONBLOCK | 1))
+def userfaultfd_made_blocking(resources):
+    fd = resources.fd(system_call("userfaultfd", os.O_CLOEXEC | os.O_NONBLOCK | 1))
     yield from fault_descriptor_made_blocking(fd)
 
 
 @program
-def userfaultfd_of_the_device_made_blocking(things):
-    device = things.open("/dev/userfaultfd", os.O_RDWR)
-    fd = things.fd(fcntl.ioctl(device, UFFD_NEW, os.O_CLOEXEC | os.O_NONBLOCK))
+def userfaultfd_of_the_device_made_blocking(resources):
+    device = resources.open("/dev/userfaultfd", os.O_RDWR)
+    fd = resources.fd(fcntl.ioctl(device, UFFD_NEW, os.O_CLOEXEC | os.O_NONBLOCK))
     yield from fault_descriptor_made_blocking(fd)
 
 
 @program
-def userfaultfd_before_the_handshake(things):
-    fd = things.fd(system_call("userfaultfd", os.O_CLOEXEC | os.O_NONBLOCK | 1))
+def userfaultfd_before_the_handshake(resources):
+    fd = resources.fd(system_call("userfaultfd", os.O_CLOEXEC | os.O_NONBLOCK | 1))
     yield Register(fd, IN)
     yield now(ERR)
     fcntl.ioctl(fd, UFFD_API, struct.pack("3Q", 0xAA, 0, 0))
@@ -47,22 +47,22 @@ def userfaultfd_before_the_handshake(things):
     yield soon(ERR)
 
 
-class Faults:
-    """A perf event for the page faults of this thread; it says IN once for each."""
+class PageFaults:
+    """A perf event that counts page faults of this thread, and reports IN once for each."""
 
-    def __init__(self, things):
+    def __init__(self, resources):
         software, page_faults, disabled = 1, 2, 1
         attributes = struct.pack(
             "2I5Q2I2Q", software, 72, page_faults, 1, 1, 0, disabled, 1, 0, 0, 0
         )
         flag_close_on_exec = 8
         attributes = ctypes.create_string_buffer(attributes, 72)
-        self.fd = things.fd(
+        self.fd = resources.fd(
             system_call("perf_event_open", attributes, 0, -1, -1, flag_close_on_exec)
         )
-        things.map(self.fd, 8192)
+        resources.map(self.fd, 8192)
 
-    def happen(self):
+    def trigger(self):
         fresh = mmap.mmap(-1, 4096)
         fcntl.ioctl(self.fd, 0x2400, 0)  # enable
         fresh[0] = 1
@@ -71,32 +71,32 @@ class Faults:
 
 
 @program
-def perf_event(things):
-    faults = Faults(things)
+def perf_event(resources):
+    faults = PageFaults(resources)
     yield Register(faults.fd, IN)
     yield now(0)
     for _ in range(3):
-        faults.happen()
+        faults.trigger()
         yield soon(IN)
         yield now(0)
 
 
 @program(once=True)
-def perf_event_pending_when_registered(things):
-    faults = Faults(things)
-    faults.happen()
+def perf_event_pending_when_registered(resources):
+    faults = PageFaults(resources)
+    faults.trigger()
     yield Register(faults.fd, IN)
     yield soon(IN)
     yield now(0)
 
 
 @program
-def perf_event_among_many_that_are_ready(things):
-    faults = Faults(things)
-    others = tuple(things.pipe() for _ in range(80))
+def perf_event_among_many_that_are_ready(resources):
+    faults = PageFaults(resources)
+    others = tuple(resources.pipe() for _ in range(80))
     yield Register(faults.fd, IN, tuple(reader for reader, _ in others))
     yield now(0)
-    faults.happen()
+    faults.trigger()
     for _, writer in others:
         os.write(writer, b"x")
     yield soon(IN)
@@ -104,31 +104,31 @@ def perf_event_among_many_that_are_ready(things):
 
 
 @program(once=True)
-def epoll_of_a_perf_event_that_is_pending(things):
-    faults = Faults(things)
-    inner = things.enter_context(select.epoll())
+def epoll_of_a_perf_event_that_is_pending(resources):
+    faults = PageFaults(resources)
+    inner = resources.enter_context(select.epoll())
     inner.register(faults.fd, select.EPOLLIN)
-    faults.happen()
+    faults.trigger()
     yield Register(inner.fileno(), IN)
     yield soon(IN)
 
 
 @program
-def epoll_of_a_perf_event(things):
-    faults = Faults(things)
-    inner = things.enter_context(select.epoll())
+def epoll_of_a_perf_event(resources):
+    faults = PageFaults(resources)
+    inner = resources.enter_context(select.epoll())
     inner.register(faults.fd, select.EPOLLIN)
     yield Register(inner.fileno(), IN)
     yield now(0)
-    faults.happen()
+    faults.trigger()
     yield soon(IN)
 
 
 @program
-def epoll_of_a_signalfd(things):
-    things.enter_context(blocked(signal.SIGUSR1))
-    fd = things.fd(signalfd([signal.SIGUSR1]))
-    inner = things.enter_context(select.epoll())
+def epoll_of_a_signalfd(resources):
+    resources.enter_context(blocked(signal.SIGUSR1))
+    fd = resources.fd(signalfd([signal.SIGUSR1]))
+    inner = resources.enter_context(select.epoll())
     inner.register(fd, select.EPOLLIN)
     yield Register(inner.fileno(), IN)
     yield now(0)
@@ -137,9 +137,9 @@ def epoll_of_a_signalfd(things):
 
 
 @program
-def epoll_of_epoll(things):
-    reader, writer = things.pipe()
-    inner, middle = (things.enter_context(select.epoll()) for _ in range(2))
+def epoll_of_epoll(resources):
+    reader, writer = resources.pipe()
+    inner, middle = (resources.enter_context(select.epoll()) for _ in range(2))
     inner.register(reader, select.EPOLLIN)
     middle.register(inner, select.EPOLLIN)
     yield Register(middle.fileno(), IN)
@@ -157,15 +157,15 @@ def epoll_of_epoll(things):
     yield soon(IN)
 
 
-def bpf_map(things, kind, key=0, value=0, entries=4096):
+def bpf_map(resources, kind, key=0, value=0, entries=4096):
     attributes = ctypes.create_string_buffer(struct.pack("5I", kind, key, value, entries, 0), 128)
-    return things.fd(system_call("bpf", 0, attributes, 128))
+    return resources.fd(system_call("bpf", 0, attributes, 128))
 
 
 @program
-def bpf_ring_whose_position_is_changed_in_memory(things):
-    fd = bpf_map(things, 27)
-    consumer = things.map(fd, 4096)
+def bpf_ring_whose_position_is_changed_in_memory(resources):
+    fd = bpf_map(resources, 27)
+    consumer = resources.map(fd, 4096)
     yield Register(fd, IN)
     yield now(0)
     consumer[:8] = struct.pack("q", -8)
@@ -173,9 +173,9 @@ def bpf_ring_whose_position_is_changed_in_memory(things):
 
 
 @program
-def bpf_ring_of_the_user_emptied_in_memory(things):
-    fd = bpf_map(things, 31)
-    producer = things.map(fd, 4096, offset=4096)
+def bpf_ring_of_the_user_emptied_in_memory(resources):
+    fd = bpf_map(resources, 31)
+    producer = resources.map(fd, 4096, offset=4096)
     producer[:8] = struct.pack("q", 4096)
     yield Register(fd, OUT)
     yield now(0)
@@ -184,7 +184,7 @@ def bpf_ring_of_the_user_emptied_in_memory(things):
 
 
 @program
-def bpf_map_without_poll(things):
-    fd = bpf_map(things, 1, key=4, value=4, entries=1)
+def bpf_map_without_poll(resources):
+    fd = bpf_map(resources, 1, key=4, value=4, entries=1)
     yield Register(fd, IN | OUT)
     yield now(ERR)

@@ -1,4 +1,4 @@
-"""File systems, devices, and other files that the kernel makes."""
+"""File systems, devices, and other files that the kernel provides."""
 
 import ctypes
 import fcntl
@@ -21,22 +21,22 @@ from .program import (
     NVAL,
     OUT,
     PRI,
-    Missing,
     Register,
+    Unsupported,
     fill,
-    fill_to_the_end,
+    fill_until_stable,
     libc,
     now,
     program,
     soon,
     system_call,
-    written,
+    write_file,
 )
 
 
-def fuse_file_system(things, device):
-    """A file system that is not mounted anywhere."""
-    context = things.fd(system_call("fsopen", b"fuse", 1))
+def fuse_file_system(resources, device):
+    """Creates a file system that is not mounted."""
+    context = resources.fd(system_call("fsopen", b"fuse", 1))
     options = {"fd": str(device), "rootmode": "40000", "user_id": "0", "group_id": "0"}
     for key, value in options.items():
         system_call("fsconfig", context, 1, key.encode(), value.encode(), 0)
@@ -44,20 +44,20 @@ def fuse_file_system(things, device):
 
 
 @program
-def fuse_before_and_after_it_is_mounted(things):
-    device = things.open("/dev/fuse", os.O_RDWR | os.O_NONBLOCK)
+def fuse_before_and_after_it_is_mounted(resources):
+    device = resources.open("/dev/fuse", os.O_RDWR | os.O_NONBLOCK)
     yield Register(device, IN)
     yield now(ERR)
-    fuse_file_system(things, device)
+    fuse_file_system(resources, device)
     yield soon(IN)
 
 
-def emptied_by_fuse(things):
-    """The kernel takes a part of a full pipe, and wakes no writer."""
-    device = things.open("/dev/fuse", os.O_RDWR | os.O_NONBLOCK)
-    fuse_file_system(things, device)
+def emptied_by_fuse(resources):
+    """The kernel removes data from a full pipe without waking writers."""
+    device = resources.open("/dev/fuse", os.O_RDWR | os.O_NONBLOCK)
+    fuse_file_system(resources, device)
     unique = struct.unpack_from("2IQ", os.read(device, 1 << 16))[2]
-    reader, writer = things.pipe(os.O_DIRECT)
+    reader, writer = resources.pipe(os.O_DIRECT)
     reply = struct.pack("IiQ", 16, -71, unique)  # EPROTO
     os.write(writer, reply)
     fill(writer)
@@ -68,24 +68,24 @@ def emptied_by_fuse(things):
 
 
 @program
-def pipe_emptied_by_splice_to_fuse(things):
-    yield from emptied_by_fuse(things)
+def pipe_emptied_by_splice_to_fuse(resources):
+    yield from emptied_by_fuse(resources)
     yield soon(OUT)
 
 
 @program
-def pipe_emptied_by_splice_to_fuse_and_then_read(things):
-    """Reading wakes no writer either, for the pipe is no longer full."""
-    reader = yield from emptied_by_fuse(things)
+def pipe_emptied_by_splice_to_fuse_and_then_read(resources):
+    """read(2) doesn't wake writers either, because the pipe is no longer full."""
+    reader = yield from emptied_by_fuse(resources)
     os.read(reader, 4096)
     yield soon(OUT)
 
 
 @program
-def pipe_filled_by_splice_from_fuse(things):
-    device = things.open("/dev/fuse", os.O_RDWR | os.O_NONBLOCK)
-    reader, writer = things.pipe()
-    fuse_file_system(things, device)
+def pipe_filled_by_splice_from_fuse(resources):
+    device = resources.open("/dev/fuse", os.O_RDWR | os.O_NONBLOCK)
+    reader, writer = resources.pipe()
+    fuse_file_system(resources, device)
     yield Register(reader, IN)
     yield now(0)
     splice(device, writer, 1 << 16)
@@ -93,11 +93,11 @@ def pipe_filled_by_splice_from_fuse(things):
 
 
 @program
-def fanotify(things):
-    directory = things.directory()
-    fd = things.fd(libc("fanotify_init", 2 | 1, os.O_RDONLY | os.O_CLOEXEC))  # nonblocking
+def fanotify(resources):
+    directory = resources.directory()
+    fd = resources.fd(libc("fanotify_init", 2 | 1, os.O_RDONLY | os.O_CLOEXEC))  # nonblocking
     path = os.path.join(directory, "file")
-    written(path, "text")
+    write_file(path, "text")
     system_call("fanotify_mark", fd, 1, 0x20, -100, path.encode())  # FAN_OPEN
     yield Register(fd, IN)
     yield now(0)
@@ -109,11 +109,11 @@ def fanotify(things):
 
 
 @program
-def fanotify_permission(things):
-    directory = things.directory()
-    fd = things.fd(libc("fanotify_init", 4 | 2 | 1, os.O_RDONLY | os.O_CLOEXEC))  # content
+def fanotify_permission(resources):
+    directory = resources.directory()
+    fd = resources.fd(libc("fanotify_init", 4 | 2 | 1, os.O_RDONLY | os.O_CLOEXEC))  # content
     path = os.path.join(directory, "file")
-    written(path, "text")
+    write_file(path, "text")
     system_call("fanotify_mark", fd, 1, 0x10000, -100, path.encode())  # FAN_OPEN_PERM
     yield Register(fd, IN | OUT)
     yield now(0)
@@ -129,7 +129,7 @@ def fanotify_permission(things):
 
 
 @program
-def seccomp_notification(things):
+def seccomp_notification(resources):
     getppid = NUMBERS["getppid"].get(platform.machine(), -1)
     code = struct.pack("HBBI", 0x20, 0, 0, 0)  # the number of the call
     code += struct.pack("HBBI", 0x15, 0, 1, getppid)
@@ -153,13 +153,13 @@ def seccomp_notification(things):
     made = threading.Event()
     thread = threading.Thread(target=filtered, daemon=True)
     thread.start()
-    things.callback(thread.join, 20)
+    resources.callback(thread.join, 20)
     made.wait(20)
     [fd] = listeners
     if isinstance(fd, OSError):
         raise fd
-    things.fd(fd)
-    things.callback(go.set)
+    resources.fd(fd)
+    resources.callback(go.set)
     yield Register(fd, IN | OUT)
     yield now(0)
     go.set()
@@ -173,11 +173,11 @@ def seccomp_notification(things):
 
 
 @program
-def message_queue(things):
+def message_queue(resources):
     name = b"/pollset-test-%d" % os.getpid()
     attributes = struct.pack("8l", 0, 1, 8, 0, 0, 0, 0, 0)
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NONBLOCK
-    fd = things.fd(libc("mq_open", name, flags, 0o600, attributes))
+    fd = resources.fd(libc("mq_open", name, flags, 0o600, attributes))
     libc("mq_unlink", name)
     yield Register(fd, IN | OUT)
     yield now(OUT)
@@ -188,21 +188,21 @@ def message_queue(things):
 
 
 @program(unshare=NEW_NS)
-def mounts(things):
+def mounts(resources):
     libc("mount", b"none", b"/", None, 1 << 14 | 1 << 18, None)  # private
-    fd = things.open("/proc/self/mounts", os.O_RDONLY)
+    fd = resources.open("/proc/self/mounts", os.O_RDONLY)
     yield Register(fd, PRI)
     yield now(0)
-    directory = things.directory().encode()
+    directory = resources.directory().encode()
     libc("mount", b"none", directory, b"tmpfs", 0, None)
-    things.callback(libc, "umount", directory)
+    resources.callback(libc, "umount", directory)
     yield soon(PRI | ERR)
     yield now(0)
 
 
 @program(unshare=NEW_UTS)
-def host_name(things):
-    fd = things.open("/proc/sys/kernel/hostname", os.O_RDONLY)
+def host_name(resources):
+    fd = resources.open("/proc/sys/kernel/hostname", os.O_RDONLY)
     yield Register(fd, PRI)
     yield now(0)
     socket.sethostname("changed")
@@ -211,27 +211,27 @@ def host_name(things):
 
 
 @program
-def events_of_a_cgroup(things):
+def events_of_a_cgroup(resources):
     with open("/proc/self/mountinfo") as mounts:
-        places = [line.split()[4] for line in mounts if " - cgroup2 " in line]
-    if not places:
-        raise Missing("no cgroup2 is mounted")
-    group = os.path.join(places[0], f"pollset-test-{os.getpid()}")
+        paths = [line.split()[4] for line in mounts if " - cgroup2 " in line]
+    if not paths:
+        raise Unsupported("no cgroup2 is mounted")
+    group = os.path.join(paths[0], f"pollset-test-{os.getpid()}")
     os.mkdir(group)
-    things.callback(os.rmdir, group)
-    fd = things.open(os.path.join(group, "cgroup.events"), os.O_RDONLY)
+    resources.callback(os.rmdir, group)
+    fd = resources.open(os.path.join(group, "cgroup.events"), os.O_RDONLY)
     os.read(fd, 4096)
     yield Register(fd, PRI)
     yield now(0)
-    written(os.path.join(group, "cgroup.freeze"), "1")
+    write_file(os.path.join(group, "cgroup.freeze"), "1")
     yield soon(PRI | ERR)
     os.pread(fd, 4096, 0)
     yield now(0)
 
 
 @program
-def kernel_log_read_from_the_start_again(things):
-    fd = things.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+def kernel_log_read_from_the_start_again(resources):
+    fd = resources.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
     os.lseek(fd, 0, os.SEEK_END)
     yield Register(fd, IN)
     yield now(0)
@@ -240,10 +240,10 @@ def kernel_log_read_from_the_start_again(things):
 
 
 @program
-def terminal_that_has_room_again(things):
-    controller, terminal = (things.fd(fd) for fd in os.openpty())
+def terminal_that_has_room_again(resources):
+    controller, terminal = (resources.fd(fd) for fd in os.openpty())
     tty.setraw(terminal)
-    fill_to_the_end(controller)
+    fill_until_stable(controller)
     yield Register(controller, OUT)
     yield now(0)
     termios.tcflush(terminal, termios.TCIFLUSH)
@@ -251,32 +251,32 @@ def terminal_that_has_room_again(things):
 
 
 @program
-def file_in_memory(things):
-    fd = things.fd(os.memfd_create("pollset"))
+def file_in_memory(resources):
+    fd = resources.fd(os.memfd_create("pollset"))
     yield Register(fd, IN | OUT)
     yield now(IN | OUT)
 
 
 @program
-def only_a_path(things):
-    fd = things.open("/", os.O_PATH)
+def opath_directory(resources):
+    fd = resources.open("/", os.O_PATH)
     yield Register(fd, IN)
     yield now(NVAL)
 
 
 @program
-def only_the_path_of_a_fifo(things):
-    path = os.path.join(things.directory(), "fifo")
+def opath_fifo(resources):
+    path = os.path.join(resources.directory(), "fifo")
     os.mkfifo(path)
-    fd = things.open(path, os.O_PATH)
+    fd = resources.open(path, os.O_PATH)
     yield Register(fd, IN)
     yield now(NVAL)
 
 
 @program
-def only_the_path_of_a_socket(things):
-    path = os.path.join(things.directory(), "socket")
-    things.socket(socket.AF_UNIX).bind(path)
-    fd = things.open(path, os.O_PATH)
+def opath_socket(resources):
+    path = os.path.join(resources.directory(), "socket")
+    resources.socket(socket.AF_UNIX).bind(path)
+    fd = resources.open(path, os.O_PATH)
     yield Register(fd, IN)
     yield now(NVAL)

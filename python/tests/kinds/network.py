@@ -26,8 +26,8 @@ TUN, TAP, NO_HEADER, MANY_QUEUES = 0x0001, 0x0002, 0x1000, 0x0100
 ATTACH, DETACH = 0x0200, 0x0400
 
 
-def tunnel(things, flags):
-    fd = things.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+def tunnel(resources, flags):
+    fd = resources.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
     yield Register(fd, IN)
     yield now(ERR)
     fcntl.ioctl(fd, SET_INTERFACE, struct.pack("16sH22x", b"t0", flags | NO_HEADER))
@@ -38,18 +38,18 @@ def tunnel(things, flags):
 
 
 @program(unshare=NEW_NET)
-def tun(things):
-    return tunnel(things, TUN)
+def tun(resources):
+    return tunnel(resources, TUN)
 
 
 @program(unshare=NEW_NET)
-def tap(things):
-    return tunnel(things, TAP)
+def tap(resources):
+    return tunnel(resources, TAP)
 
 
 @program(unshare=NEW_NET)
-def tun_queue_attached_again(things):
-    fd = things.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+def tun_queue_attached_again(resources):
+    fd = resources.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
     interface = struct.pack("16sH22x", b"t0", TUN | NO_HEADER | MANY_QUEUES)
     fcntl.ioctl(fd, SET_INTERFACE, interface)
     fcntl.ioctl(fd, SET_QUEUE, struct.pack("16sH22x", b"", DETACH))

@@ -13,8 +13,8 @@ F_SETPIPE_SZ = 1031
 
 
 @program
-def full_pipe_enlarged(things):
-    _, writer = things.pipe()
+def full_pipe_enlarged(resources):
+    _, writer = resources.pipe()
     fill(writer)
     yield Register(writer, OUT)
     yield now(0)
@@ -27,9 +27,9 @@ def splice(source, to, length):
 
 
 @program
-def pipe_filled_by_splice(things):
-    source, into_source = things.pipe()
-    reader, writer = things.pipe()
+def pipe_filled_by_splice(resources):
+    source, into_source = resources.pipe()
+    reader, writer = resources.pipe()
     yield Register(reader, IN)
     yield now(0)
     os.write(into_source, b"data")
@@ -38,9 +38,9 @@ def pipe_filled_by_splice(things):
 
 
 @program
-def pipe_filled_by_sendfile(things):
-    reader, writer = things.pipe()
-    file = things.open(__file__, os.O_RDONLY)
+def pipe_filled_by_sendfile(resources):
+    reader, writer = resources.pipe()
+    file = resources.open(__file__, os.O_RDONLY)
     yield Register(reader, IN)
     yield now(0)
     os.sendfile(writer, file, 0, 100)
@@ -48,9 +48,9 @@ def pipe_filled_by_sendfile(things):
 
 
 @program
-def pipe_filled_by_tee(things):
-    source, into_source = things.pipe()
-    reader, writer = things.pipe()
+def pipe_filled_by_tee(resources):
+    source, into_source = resources.pipe()
+    reader, writer = resources.pipe()
     yield Register(reader, IN)
     yield now(0)
     os.write(into_source, b"data")
@@ -58,8 +58,8 @@ def pipe_filled_by_tee(things):
     yield soon(IN)
 
 
-def emptied_by_splice(things, to):
-    reader, writer = things.pipe()
+def emptied_by_splice(resources, to):
+    reader, writer = resources.pipe()
     fill(writer)
     yield Register(writer, OUT)
     yield now(0)
@@ -68,28 +68,28 @@ def emptied_by_splice(things, to):
 
 
 @program
-def pipe_emptied_by_splice_to_a_pipe(things):
-    return emptied_by_splice(things, things.pipe()[1])
+def pipe_emptied_by_splice_to_a_pipe(resources):
+    return emptied_by_splice(resources, resources.pipe()[1])
 
 
 @program
-def pipe_emptied_by_splice_to_a_socket(things):
-    return emptied_by_splice(things, things.socket_pair()[0].fileno())
+def pipe_emptied_by_splice_to_a_socket(resources):
+    return emptied_by_splice(resources, resources.socket_pair()[0].fileno())
 
 
 @program
-def pipe_emptied_by_splice_to_a_file(things):
-    return emptied_by_splice(things, things.enter_context(tempfile.TemporaryFile()).fileno())
+def pipe_emptied_by_splice_to_a_file(resources):
+    return emptied_by_splice(resources, resources.enter_context(tempfile.TemporaryFile()).fileno())
 
 
 @program
-def pipe_emptied_by_splice_to_dev_null(things):
-    return emptied_by_splice(things, things.open(os.devnull, os.O_WRONLY))
+def pipe_emptied_by_splice_to_dev_null(resources):
+    return emptied_by_splice(resources, resources.open(os.devnull, os.O_WRONLY))
 
 
 @program
-def pipe_emptied_by_vmsplice(things):
-    reader, writer = things.pipe()
+def pipe_emptied_by_vmsplice(resources):
+    reader, writer = resources.pipe()
     fill(writer)
     yield Register(writer, OUT)
     yield now(0)
@@ -100,10 +100,10 @@ def pipe_emptied_by_vmsplice(things):
 
 
 @program
-def fifo_open_for_both(things):
-    path = os.path.join(things.directory(), "fifo")
+def fifo_open_for_both(resources):
+    path = os.path.join(resources.directory(), "fifo")
     os.mkfifo(path)
-    fd = things.open(path, os.O_RDWR | os.O_NONBLOCK)
+    fd = resources.open(path, os.O_RDWR | os.O_NONBLOCK)
     yield Register(fd, IN | OUT)
     yield now(OUT)
     fill(fd)
@@ -117,10 +117,10 @@ def fifo_open_for_both(things):
 
 
 @program
-def fifo_whose_writers_come_and_go(things):
-    path = os.path.join(things.directory(), "fifo")
+def fifo_whose_writers_open_and_close(resources):
+    path = os.path.join(resources.directory(), "fifo")
     os.mkfifo(path)
-    fd = things.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    fd = resources.open(path, os.O_RDONLY | os.O_NONBLOCK)
     yield Register(fd, 0)
     yield now(0)
     for flags in [os.O_WRONLY, os.O_RDWR]:
@@ -131,9 +131,9 @@ def fifo_whose_writers_come_and_go(things):
 
 
 @program
-def inotify(things):
-    directory = things.directory()
-    fd = things.fd(libc("inotify_init1", os.O_CLOEXEC | os.O_NONBLOCK))
+def inotify(resources):
+    directory = resources.directory()
+    fd = resources.fd(libc("inotify_init1", os.O_CLOEXEC | os.O_NONBLOCK))
     libc("inotify_add_watch", fd, directory.encode(), 0x100)  # IN_CREATE
     yield Register(fd, IN)
     yield now(0)
@@ -144,11 +144,11 @@ def inotify(things):
 
 
 @program
-def passed_by_a_socket(things):
-    """The number that was registered is closed, and its file comes back under the same number."""
+def pipe_received_under_the_same_number(resources):
+    """The registered number is closed, and its file is received under the same number."""
     reader, writer = os.pipe()
-    things.fd(writer)
-    one, other = things.socket_pair()
+    resources.fd(writer)
+    one, other = resources.socket_pair()
     yield Register(reader, IN)
     yield now(0)
     rights = struct.pack("i", reader)
@@ -156,7 +156,7 @@ def passed_by_a_socket(things):
     os.close(reader)
     _, [(_, _, rights)], _, _ = other.recvmsg(1, socket.CMSG_SPACE(4))
     [received] = struct.unpack("i", rights)
-    things.fd(received)
+    resources.fd(received)
     os.write(writer, b"x")
     if received == reader:
         yield soon(IN)

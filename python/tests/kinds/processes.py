@@ -7,7 +7,7 @@ import threading
 import time
 from contextlib import contextmanager
 
-from .program import HUP, IN, Register, elsewhere, libc, now, program, soon, system_call
+from .program import HUP, IN, Register, in_thread, libc, now, program, soon, system_call
 
 
 @contextmanager
@@ -29,20 +29,20 @@ def signalfd(signals, fd=-1):
 
 
 @program
-def signalfd_of_a_signal_for_one_thread(things):
-    things.enter_context(blocked(signal.SIGUSR1))
-    fd = things.fd(signalfd([signal.SIGUSR1]))
+def signalfd_of_a_signal_for_one_thread(resources):
+    resources.enter_context(blocked(signal.SIGUSR1))
+    fd = resources.fd(signalfd([signal.SIGUSR1]))
     yield Register(fd, IN)
     yield now(0)
     signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
-    yield elsewhere(0)
+    yield in_thread(0)
     yield soon(IN)
 
 
 @program
-def signalfd_whose_mask_is_changed(things):
-    things.enter_context(blocked(signal.SIGUSR1, signal.SIGUSR2))
-    fd = things.fd(signalfd([signal.SIGUSR1]))
+def signalfd_whose_mask_is_changed(resources):
+    resources.enter_context(blocked(signal.SIGUSR1, signal.SIGUSR2))
+    fd = resources.fd(signalfd([signal.SIGUSR1]))
     yield Register(fd, IN)
     os.kill(os.getpid(), signal.SIGUSR2)
     yield now(0)
@@ -51,11 +51,11 @@ def signalfd_whose_mask_is_changed(things):
 
 
 @program
-def signalfd_registered_by_another_thread_that_is_gone(things):
-    things.enter_context(blocked(signal.SIGUSR1))
-    fd = things.fd(signalfd([signal.SIGUSR1]))
+def signalfd_registered_by_a_thread_that_has_ended(resources):
+    resources.enter_context(blocked(signal.SIGUSR1))
+    fd = resources.fd(signalfd([signal.SIGUSR1]))
     yield Register(fd, IN)
-    yield elsewhere(0)
+    yield in_thread(0)
     signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
     yield soon(IN)
     os.read(fd, 128)
@@ -65,10 +65,10 @@ def signalfd_registered_by_another_thread_that_is_gone(things):
 
 
 class Forked:
-    """A child that ends when it is told, and is killed in the end."""
+    """A child process that exits after go(), or is killed by reap()."""
 
-    def __init__(self, things, action=None):
-        reader, self.writer = things.pipe()
+    def __init__(self, resources, action=None):
+        reader, self.writer = resources.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             try:
@@ -79,7 +79,7 @@ class Forked:
                     action()
             finally:
                 os._exit(0)
-        things.callback(self.reap)
+        resources.callback(self.reap)
 
     def go(self):
         os.write(self.writer, b"x")
@@ -91,9 +91,9 @@ class Forked:
             self.pid = 0
 
 
-def pidfd_that_ends(things, flags, mask, seen, reaped):
-    child = Forked(things)
-    fd = things.fd(system_call("pidfd_open", child.pid, flags))
+def pidfd_that_ends(resources, flags, mask, seen, reaped):
+    child = Forked(resources)
+    fd = resources.fd(system_call("pidfd_open", child.pid, flags))
     yield Register(fd, mask)
     yield now(0)
     child.go()
@@ -109,28 +109,28 @@ PIDFD_THREAD = os.O_EXCL
 
 
 @program
-def pidfd(things):
-    return pidfd_that_ends(things, 0, IN, IN, IN | HUP)
+def pidfd(resources):
+    return pidfd_that_ends(resources, 0, IN, IN, IN | HUP)
 
 
 @program
-def pidfd_of_a_thread(things):
-    return pidfd_that_ends(things, PIDFD_THREAD, IN, IN, IN | HUP)
+def pidfd_of_a_thread(resources):
+    return pidfd_that_ends(resources, PIDFD_THREAD, IN, IN, IN | HUP)
 
 
 @program
-def pidfd_with_mask_0(things):
-    return pidfd_that_ends(things, 0, 0, 0, HUP)
+def pidfd_with_mask_0(resources):
+    return pidfd_that_ends(resources, 0, 0, 0, HUP)
 
 
 @program
-def pidfd_of_one_thread_of_many(things):
+def pidfd_of_one_thread_of_many(resources):
     go = threading.Event()
     thread = threading.Thread(target=go.wait, args=[20])
     thread.start()
-    things.callback(thread.join)
-    things.callback(go.set)
-    fd = things.fd(system_call("pidfd_open", thread.native_id, PIDFD_THREAD))
+    resources.callback(thread.join)
+    resources.callback(go.set)
+    fd = resources.fd(system_call("pidfd_open", thread.native_id, PIDFD_THREAD))
     yield Register(fd, 0)
     yield now(0)
     go.set()
@@ -138,14 +138,14 @@ def pidfd_of_one_thread_of_many(things):
 
 
 @program
-def pidfd_whose_first_thread_ends_first(things):
+def pidfd_whose_first_thread_ends_first(resources):
     def leave():
         second = threading.Thread(target=time.sleep, args=[0.15])
         second.start()
         system_call("exit", 0)  # only this thread
 
-    child = Forked(things, leave)
-    fd = things.fd(system_call("pidfd_open", child.pid, 0))
+    child = Forked(resources, leave)
+    fd = resources.fd(system_call("pidfd_open", child.pid, 0))
     yield Register(fd, IN)
     yield now(0)
     child.go()

@@ -1,4 +1,4 @@
-"""What a program on a kind of file is, its steps, and what many of them need."""
+"""The type of a program, its steps, and helpers for programs."""
 
 import ctypes
 import mmap
@@ -22,42 +22,42 @@ NEW_NS, NEW_UTS, NEW_NET = 0x00020000, 0x04000000, 0x40000000
 
 
 class Register(NamedTuple):
-    """Register `fd`, and some others whose answers don't matter."""
+    """Register `fd`, and other descriptors whose events are ignored."""
 
     fd: int
     mask: int
-    beside: tuple = ()
+    others: tuple = ()
 
 
-class Ask(NamedTuple):
-    """Wait up to `timeout` milliseconds: the answer must say `events`; 0 if it must not name it."""
+class Wait(NamedTuple):
+    """Wait up to `timeout` milliseconds and expect `events`, or no event if that is 0."""
 
     timeout: int
     events: int
-    elsewhere: bool = False
+    in_thread: bool = False
 
 
 def now(events):
-    return Ask(0, events)
+    return Wait(0, events)
 
 
 def soon(events):
-    return Ask(300, events)
+    return Wait(300, events)
 
 
-def elsewhere(events):
-    """Another thread asks."""
-    return Ask(0, events, elsewhere=True)
+def in_thread(events):
+    """Wait in another thread."""
+    return Wait(0, events, in_thread=True)
 
 
-class Missing(Exception):
+class Unsupported(Exception):
     """This machine can't make such a file."""
 
 
 class Program(NamedTuple):
     steps: Callable
-    unshare: int  # the namespaces that it needs for itself
-    once: bool  # the first question consumes the answer
+    unshare: int  # flags of the namespaces to create for it
+    once: bool  # the first poll(2) clears the event
 
     def __str__(self):
         return self.steps.__name__
@@ -74,8 +74,8 @@ def program(steps=None, *, unshare=0, once=False):
     return add if steps is None else add(steps)
 
 
-class Things(ExitStack):
-    """What a program holds open."""
+class Resources(ExitStack):
+    """The open files and other resources of a program."""
 
     def fd(self, fd):
         self.callback(os.close, fd)
@@ -100,7 +100,7 @@ class Things(ExitStack):
         return tuple(self.enter_context(end) for end in socket.socketpair(*arguments))
 
     def connection(self, protocol=TCP, listener=None):
-        """The accepted end, and the connecting one."""
+        """The accepted socket, and the client's."""
         listener = listener or self.listener(protocol)
         client = self.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
         client.settimeout(20)
@@ -128,7 +128,7 @@ C = ctypes.CDLL(None, use_errno=True)
 
 
 def argument(value):
-    """An integer goes to C as a long one: a system call takes it so."""
+    """Passes integers as C longs, the type of system call arguments."""
     return ctypes.c_long(value) if isinstance(value, int) else value
 
 
@@ -136,7 +136,7 @@ def libc(name, *arguments):
     try:
         function = getattr(C, name)
     except AttributeError:
-        raise Missing(f"the C library has no {name}") from None
+        raise Unsupported(f"the C library has no {name}") from None
     function.restype = ctypes.c_long if name == "syscall" else ctypes.c_int
     result = function(*map(argument, arguments))
     if result == -1:
@@ -171,17 +171,17 @@ def system_call(name, *arguments):
         try:
             number = number[platform.machine()]
         except KeyError:
-            raise Missing(f"the number of {name} is not known here") from None
+            raise Unsupported(f"the number of {name} is unknown on this machine") from None
     return libc("syscall", number, *arguments)
 
 
-def written(path, text):
+def write_file(path, text):
     with open(path, "w") as file:
         file.write(text)
 
 
 def fill(fd, size=4096):
-    """Writes until there is no room, and tells whether there was any."""
+    """Writes until the file is full. Returns whether it wrote anything."""
     os.set_blocking(fd, False)
     written = 0
     with suppress(BlockingIOError):
@@ -190,8 +190,8 @@ def fill(fd, size=4096):
     return written > 0
 
 
-def fill_to_the_end(fd, size=4096):
-    """The same for what moves on by itself for a while."""
+def fill_until_stable(fd, size=4096):
+    """Like fill(), for files that the kernel goes on draining for a while."""
     idle = 0
     while idle < 5:
         idle = 0 if fill(fd, size) else idle + 1

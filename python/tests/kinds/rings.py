@@ -1,4 +1,4 @@
-"""Rings of io_uring, counters and timers."""
+"""io_uring, eventfd and timerfd."""
 
 import ctypes
 import os
@@ -9,20 +9,20 @@ from .program import ERR, IN, OUT, Register, libc, now, program, soon, system_ca
 
 
 class Ring:
-    """io_uring, with queues of one entry each (two for what is completed)."""
+    """io_uring with one submission queue entry and two completion queue entries."""
 
     sqpoll, wakeup, need_wakeup = 2, 2, 1
 
-    def __init__(self, things, flags=0, idle=1):
+    def __init__(self, resources, flags=0, idle=1):
         parameters = bytearray(struct.pack("10I80x", 0, 0, flags, 0, idle, 0, 0, 0, 0, 0))
         buffer = (ctypes.c_char * len(parameters)).from_buffer(parameters)
-        self.fd = things.fd(system_call("io_uring_setup", 1, buffer))
+        self.fd = resources.fd(system_call("io_uring_setup", 1, buffer))
         entries = struct.unpack_from("2I", parameters)
         self.sq = struct.unpack_from("7I", parameters, 40)
         self.cq = struct.unpack_from("7I", parameters, 80)
         size = max(self.sq[6] + 4 * entries[0], self.cq[5] + 16 * entries[1])
-        self.rings = things.map(self.fd, size)
-        # The entry in the queue is all zero: it does nothing.
+        self.rings = resources.map(self.fd, size)
+        # The submission queue entry is all zero, which is IORING_OP_NOP.
 
     def get(self, place):
         return struct.unpack_from("I", self.rings, place)[0]
@@ -37,13 +37,13 @@ class Ring:
         system_call("io_uring_enter", self.fd, 1, 0, flags, None, 0)
 
     def take(self, number):
-        """Moves the head of what is completed."""
+        """Moves the head of the completion queue."""
         self.add(self.cq[0], number)
 
 
 @program
-def io_uring_whose_full_queue_is_submitted(things):
-    ring = Ring(things)
+def io_uring_whose_full_queue_is_submitted(resources):
+    ring = Ring(resources)
     yield Register(ring.fd, OUT)
     yield now(OUT)
     ring.fill()
@@ -53,8 +53,8 @@ def io_uring_whose_full_queue_is_submitted(things):
 
 
 @program
-def io_uring_whose_full_queue_is_emptied_by_the_kernel(things):
-    ring = Ring(things, flags=Ring.sqpoll)
+def io_uring_whose_full_queue_is_emptied_by_the_kernel(resources):
+    ring = Ring(resources, flags=Ring.sqpoll)
     deadline = time.monotonic() + 5
     while not ring.get(ring.sq[4]) & Ring.need_wakeup:
         assert time.monotonic() < deadline
@@ -68,8 +68,8 @@ def io_uring_whose_full_queue_is_emptied_by_the_kernel(things):
 
 
 @program
-def io_uring_whose_completions_are_given_back(things):
-    ring = Ring(things)
+def io_uring_whose_completions_are_given_back(resources):
+    ring = Ring(resources)
     yield Register(ring.fd, IN)
     yield now(0)
     ring.fill()
@@ -85,9 +85,9 @@ FULL = 2**64 - 2
 
 
 @program
-def eventfd_beyond_its_maximum_by_io_uring(things):
-    fd = things.eventfd(FULL)
-    ring = Ring(things)
+def eventfd_beyond_its_maximum_by_io_uring(resources):
+    fd = resources.eventfd(FULL)
+    ring = Ring(resources)
     system_call("io_uring_register", ring.fd, 4, struct.pack("i", fd), 1)
     yield Register(fd, OUT)
     yield now(0)
@@ -97,12 +97,12 @@ def eventfd_beyond_its_maximum_by_io_uring(things):
 
 
 @program
-def eventfd_beyond_its_maximum_by_aio(things):
-    fd = things.eventfd(FULL)
-    zero = things.open("/dev/zero", os.O_RDONLY)
+def eventfd_beyond_its_maximum_by_aio(resources):
+    fd = resources.eventfd(FULL)
+    zero = resources.open("/dev/zero", os.O_RDONLY)
     context = ctypes.c_ulong()
     system_call("io_setup", 1, ctypes.byref(context))
-    things.callback(system_call, "io_destroy", context)
+    resources.callback(system_call, "io_destroy", context)
     into = ctypes.create_string_buffer(8)
     block = struct.pack("QIIHhIQQqQII", 0, 0, 0, 0, 0, zero, ctypes.addressof(into), 8, 0, 0, 1, fd)
     block = ctypes.create_string_buffer(block)
@@ -113,8 +113,8 @@ def eventfd_beyond_its_maximum_by_aio(things):
 
 
 @program
-def eventfd_at_its_maximum(things):
-    fd = things.eventfd()
+def eventfd_at_its_maximum(resources):
+    fd = resources.eventfd()
     yield Register(fd, IN | OUT)
     yield now(OUT)
     os.write(fd, struct.pack("Q", FULL))
@@ -123,8 +123,8 @@ def eventfd_at_its_maximum(things):
     yield soon(OUT)
 
 
-def timerfd(things, seconds):
-    fd = things.fd(libc("timerfd_create", time.CLOCK_MONOTONIC, os.O_CLOEXEC | os.O_NONBLOCK))
+def timerfd(resources, seconds):
+    fd = resources.fd(libc("timerfd_create", time.CLOCK_MONOTONIC, os.O_CLOEXEC | os.O_NONBLOCK))
     set_timer(fd, seconds)
     return fd
 
@@ -135,8 +135,8 @@ def set_timer(fd, seconds):
 
 
 @program
-def timerfd_set_again(things):
-    fd = timerfd(things, 100)
+def timerfd_set_again(resources):
+    fd = timerfd(resources, 100)
     yield Register(fd, IN)
     yield now(0)
     set_timer(fd, 0.01)

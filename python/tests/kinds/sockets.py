@@ -17,28 +17,28 @@ from .program import (
     NEW_NET,
     OUT,
     PRI,
-    Missing,
     Register,
+    Unsupported,
     fill,
     libc,
     now,
     program,
     soon,
-    written,
+    write_file,
 )
 from .tcp import (
     low_water_mark_lowered,
-    mark_raised,
-    mark_raised_by_sysctl,
+    notsent_lowat_raised,
+    notsent_lowat_raised_by_sysctl,
+    pending_client_moved,
     send_buffer_enlarged,
-    waiting_client_moved,
 )
 
 
-def queue_of_peer_full(things):
-    """Two datagram sockets with names, of which the first can't send to the second."""
-    directory = things.directory()
-    one, other = (things.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2))
+def queue_of_peer_full(resources):
+    """Two named datagram sockets. The receive queue of the second is full."""
+    directory = resources.directory()
+    one, other = (resources.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2))
     one.bind(os.path.join(directory, "one"))
     other.bind(os.path.join(directory, "other"))
     one.connect(other.getsockname())
@@ -47,8 +47,8 @@ def queue_of_peer_full(things):
 
 
 @program
-def unix_datagram_peer_connects_back(things):
-    one, other = queue_of_peer_full(things)
+def unix_datagram_peer_connects_back(resources):
+    one, other = queue_of_peer_full(resources)
     yield Register(one.fileno(), OUT)
     yield now(0)
     other.connect(one.getsockname())
@@ -56,9 +56,9 @@ def unix_datagram_peer_connects_back(things):
 
 
 @program
-def unix_datagram_peer_leaves_another_and_connects_back(things):
-    one, other = queue_of_peer_full(things)
-    third = things.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+def unix_datagram_peer_leaves_another_and_connects_back(resources):
+    one, other = queue_of_peer_full(resources)
+    third = resources.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     third.bind(one.getsockname() + "-third")
     other.connect(third.getsockname())
     yield Register(one.fileno(), OUT)
@@ -68,8 +68,8 @@ def unix_datagram_peer_leaves_another_and_connects_back(things):
 
 
 @program
-def unix_datagram_connected_to_the_same_peer_again(things):
-    one, other = queue_of_peer_full(things)
+def unix_datagram_connected_to_the_same_peer_again(resources):
+    one, other = queue_of_peer_full(resources)
     yield Register(one.fileno(), OUT)
     yield now(0)
     one.connect(other.getsockname())
@@ -79,8 +79,8 @@ def unix_datagram_connected_to_the_same_peer_again(things):
 
 
 @program
-def unix_datagram_peer_reads(things):
-    one, other = queue_of_peer_full(things)
+def unix_datagram_peer_reads(resources):
+    one, other = queue_of_peer_full(resources)
     yield Register(one.fileno(), OUT)
     for _ in range(3):
         yield now(0)
@@ -90,8 +90,8 @@ def unix_datagram_peer_reads(things):
 
 
 @program
-def unix_datagram_peer_goes(things):
-    one, other = queue_of_peer_full(things)
+def unix_datagram_peer_closes(resources):
+    one, other = queue_of_peer_full(resources)
     yield Register(one.fileno(), OUT)
     yield now(0)
     other.close()
@@ -99,14 +99,14 @@ def unix_datagram_peer_goes(things):
 
 
 @program
-def unix_stream_urgent_byte(things):
-    one, other = things.socket_pair()
+def unix_stream_urgent_byte(resources):
+    one, other = resources.socket_pair()
     yield Register(one.fileno(), IN | PRI)
     yield now(0)
     try:
         other.send(b"!", socket.MSG_OOB)
     except OSError as error:
-        raise Missing("no urgent data on Unix sockets") from error
+        raise Unsupported("no urgent data on Unix sockets") from error
     yield soon(IN | PRI)
     one.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
     yield soon(IN | PRI)
@@ -117,8 +117,8 @@ def unix_stream_urgent_byte(things):
 
 
 @program
-def unix_stream_send_buffer_enlarged(things):
-    one, _ = things.socket_pair()
+def unix_stream_send_buffer_enlarged(resources):
+    one, _ = resources.socket_pair()
     one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 10_000)
     fill(one.fileno())
     yield Register(one.fileno(), OUT)
@@ -128,9 +128,9 @@ def unix_stream_send_buffer_enlarged(things):
 
 
 @program(unshare=NEW_NET)
-def udp_error_of_a_datagram_that_was_refused(things):
+def udp_error_of_a_datagram_that_was_refused(resources):
     interface_up(b"lo")
-    sock = things.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock = resources.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.IPPROTO_IP, 11, 1)  # IP_RECVERR
     sock.connect(("127.0.0.1", 9))
     yield Register(sock.fileno(), 0)
@@ -146,8 +146,8 @@ def udp_error_of_a_datagram_that_was_refused(things):
 
 
 @program
-def udp_shut_down(things):
-    sock = things.socket(socket.AF_INET, socket.SOCK_DGRAM)
+def udp_shut_down(resources):
+    sock = resources.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind(("127.0.0.1", 0))
     yield Register(sock.fileno(), IN)
     yield now(0)
@@ -157,8 +157,8 @@ def udp_shut_down(things):
 
 
 @program(unshare=NEW_NET)
-def netlink_news_of_interfaces(things):
-    sock = things.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+def netlink_message_about_an_interface(resources):
+    sock = resources.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
     sock.bind((0, 1))  # RTMGRP_LINK
     yield Register(sock.fileno(), IN)
     yield now(0)
@@ -167,8 +167,8 @@ def netlink_news_of_interfaces(things):
 
 
 @program(unshare=NEW_NET)
-def netlink_overrun(things):
-    sock = things.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+def netlink_overrun(resources):
+    sock = resources.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
     sock.bind((0, 1))
     yield Register(sock.fileno(), 0)
@@ -180,9 +180,9 @@ def netlink_overrun(things):
 
 
 @program(unshare=NEW_NET)
-def raw_socket(things):
+def raw_socket(resources):
     interface_up(b"lo")
-    sock = things.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    sock = resources.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
     yield Register(sock.fileno(), IN)
     yield now(0)
     sock.sendto(b"\0\0\0\0\0\0\0\0", ("127.0.0.1", 0))
@@ -190,10 +190,10 @@ def raw_socket(things):
 
 
 @program(unshare=NEW_NET)
-def ping_socket(things):
+def ping_socket(resources):
     interface_up(b"lo")
-    written("/proc/sys/net/ipv4/ping_group_range", "0 0")
-    sock = things.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
+    write_file("/proc/sys/net/ipv4/ping_group_range", "0 0")
+    sock = resources.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
     sock.connect(("127.0.0.1", 0))
     yield Register(sock.fileno(), IN)
     yield now(0)
@@ -202,8 +202,8 @@ def ping_socket(things):
 
 
 @program
-def mptcp_connection(things):
-    accepted, client = things.connection(MPTCP)
+def mptcp_connection(resources):
+    accepted, client = resources.connection(MPTCP)
     yield Register(accepted.fileno(), IN)
     yield now(0)
     client.send(b"data")
@@ -215,36 +215,36 @@ def mptcp_connection(things):
 
 
 @program
-def mptcp_low_water_mark_lowered(things):
-    return low_water_mark_lowered(things, MPTCP)
+def mptcp_low_water_mark_lowered(resources):
+    return low_water_mark_lowered(resources, MPTCP)
 
 
 @program
-def mptcp_send_buffer_enlarged(things):
-    return send_buffer_enlarged(things, MPTCP)
+def mptcp_send_buffer_enlarged(resources):
+    return send_buffer_enlarged(resources, MPTCP)
 
 
 @program(unshare=NEW_NET)
-def mptcp_mark_of_unsent_data_raised(things):
-    return mark_raised(things, MPTCP)
+def mptcp_notsent_lowat_raised(resources):
+    return notsent_lowat_raised(resources, MPTCP)
 
 
 @program(unshare=NEW_NET)
-def mptcp_mark_of_unsent_data_raised_by_sysctl(things):
-    return mark_raised_by_sysctl(things, MPTCP)
+def mptcp_notsent_lowat_raised_by_sysctl(resources):
+    return notsent_lowat_raised_by_sysctl(resources, MPTCP)
 
 
 @program(unshare=NEW_NET)
-def mptcp_client_moved_from_a_closed_listener(things):
-    return waiting_client_moved(things, MPTCP)
+def mptcp_client_moved_from_a_closed_listener(resources):
+    return pending_client_moved(resources, MPTCP)
 
 
 @program(unshare=NEW_NET)
-def packet_socket_whose_ring_is_changed_in_memory(things):
-    sock = things.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+def packet_socket_whose_ring_is_changed_in_memory(resources):
+    sock = resources.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     ring = struct.pack("4I", 4096, 1, 2048, 2)
     sock.setsockopt(263, 5, ring)  # SOL_PACKET, PACKET_RX_RING
-    frames = things.map(sock.fileno(), 4096)
+    frames = resources.map(sock.fileno(), 4096)
     yield Register(sock.fileno(), IN)
     yield now(0)
     frames[2048:2052] = struct.pack("I", 1)  # TP_STATUS_USER
@@ -252,11 +252,11 @@ def packet_socket_whose_ring_is_changed_in_memory(things):
 
 
 @program(unshare=NEW_NET)
-def xdp_socket_whose_ring_is_changed_in_memory(things):
+def xdp_socket_whose_ring_is_changed_in_memory(resources):
     interface_up(b"lo")
-    sock = things.socket(44, socket.SOCK_RAW, 0)  # AF_XDP
+    sock = resources.socket(44, socket.SOCK_RAW, 0)  # AF_XDP
     area = mmap.mmap(-1, 16 * 4096)
-    things.callback(area.close)
+    resources.callback(area.close)
     at = ctypes.c_char.from_buffer(area)
     address = ctypes.addressof(at)
     del at
@@ -265,7 +265,7 @@ def xdp_socket_whose_ring_is_changed_in_memory(things):
     for ring in [fill_ring, completion, rx]:
         sock.setsockopt(level, ring, struct.pack("I", 4))
     places = struct.unpack("16Q", sock.getsockopt(level, offsets, 128))
-    ring = things.map(sock.fileno(), places[2] + 4 * 16)
+    ring = resources.map(sock.fileno(), places[2] + 4 * 16)
     libc("bind", sock.fileno(), struct.pack("HHIII", 44, 1 << 1, 1, 0, 0), 16)  # XDP_COPY
     consumer = places[1]
     yield Register(sock.fileno(), IN)

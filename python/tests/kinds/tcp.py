@@ -1,4 +1,4 @@
-"""TCP connections and listeners, and what MPTCP does as well."""
+"""TCP connections and listeners, and programs that also run on MPTCP."""
 
 import select
 import socket
@@ -15,18 +15,18 @@ from .program import (
     OUT,
     TCP,
     Register,
-    fill_to_the_end,
+    fill_until_stable,
     libc,
     now,
     program,
     soon,
-    written,
+    write_file,
 )
 
 
 @program
-def tcp_urgent_byte_becomes_inline(things):
-    accepted, client = things.connection()
+def tcp_urgent_byte_becomes_inline(resources):
+    accepted, client = resources.connection()
     yield Register(accepted.fileno(), IN)
     yield now(0)
     client.send(b"!", socket.MSG_OOB)
@@ -37,8 +37,8 @@ def tcp_urgent_byte_becomes_inline(things):
 
 
 @program
-def tcp_urgent_byte_becomes_inline_after_the_data_before_it(things):
-    accepted, client = things.connection()
+def tcp_urgent_byte_becomes_inline_after_the_data_before_it(resources):
+    accepted, client = resources.connection()
     client.send(b"data")
     client.send(b"!", socket.MSG_OOB)
     yield Register(accepted.fileno(), IN)
@@ -50,9 +50,9 @@ def tcp_urgent_byte_becomes_inline_after_the_data_before_it(things):
 
 
 @program
-def tcp_receive_buffer_made_smaller(things):
-    """What is there is enough once the buffer is nearly full with it."""
-    accepted, client = things.connection()
+def tcp_receive_buffer_made_smaller(resources):
+    """The data suffices once it nearly fills the smaller buffer."""
+    accepted, client = resources.connection()
     accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 30_000)
     client.sendall(bytes(20_000))
     time.sleep(0.02)
@@ -62,8 +62,8 @@ def tcp_receive_buffer_made_smaller(things):
     yield soon(IN)
 
 
-def low_water_mark_lowered(things, protocol):
-    accepted, client = things.connection(protocol)
+def low_water_mark_lowered(resources, protocol):
+    accepted, client = resources.connection(protocol)
     accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1000)
     client.sendall(bytes(500))
     time.sleep(0.02)
@@ -74,8 +74,8 @@ def low_water_mark_lowered(things, protocol):
 
 
 @program
-def tcp_low_water_mark_lowered(things):
-    return low_water_mark_lowered(things, TCP)
+def tcp_low_water_mark_lowered(resources):
+    return low_water_mark_lowered(resources, TCP)
 
 
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_RECV_QUEUE, TCP_REPAIR_WINDOW = 19, 20, 1, 29
@@ -92,8 +92,8 @@ def repair(sock):
 
 
 @program
-def tcp_data_put_into_the_receive_queue_by_repair(things):
-    accepted, _ = things.connection()
+def tcp_data_put_into_the_receive_queue_by_repair(resources):
+    accepted, _ = resources.connection()
     yield Register(accepted.fileno(), IN)
     yield now(0)
     with repair(accepted):
@@ -103,9 +103,9 @@ def tcp_data_put_into_the_receive_queue_by_repair(things):
 
 
 @program
-def tcp_window_closed_by_repair(things):
-    """Less than all is enough once the peer can't send more."""
-    accepted, client = things.connection()
+def tcp_window_closed_by_repair(resources):
+    """Less data than the low-water mark suffices once the peer can't send more."""
+    accepted, client = resources.connection()
     accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1000)
     client.sendall(bytes(500))
     time.sleep(0.02)
@@ -113,16 +113,16 @@ def tcp_window_closed_by_repair(things):
     yield now(0)
     with repair(accepted):
         window = accepted.getsockopt(socket.IPPROTO_TCP, TCP_REPAIR_WINDOW, 20)
-        left, length, most, _, right = struct.unpack("5I", window)
-        window = struct.pack("5I", left, length, most, 0, right)
+        left, length, max_window, _, right = struct.unpack("5I", window)
+        window = struct.pack("5I", left, length, max_window, 0, right)
         accepted.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR_WINDOW, window)
     yield soon(IN)
 
 
-def full_to_the_mark(things, protocol):
-    """A socket that is not writable because of its limit on what isn't sent yet."""
-    _, client = things.connection(protocol)
-    fill_to_the_end(client.fileno(), 100_000)
+def full_to_notsent_lowat(resources, protocol):
+    """A socket that is not writable because of its limit of unsent data."""
+    _, client = resources.connection(protocol)
+    fill_until_stable(client.fileno(), 100_000)
     return client
 
 
@@ -130,25 +130,25 @@ TCP_NOTSENT_LOWAT = 25
 NOTSENT = "/proc/sys/net/ipv4/tcp_notsent_lowat"
 
 
-def mark_raised_by_sysctl(things, protocol):
+def notsent_lowat_raised_by_sysctl(resources, protocol):
     interface_up(b"lo")
-    written(NOTSENT, "4096")
-    client = full_to_the_mark(things, protocol)
+    write_file(NOTSENT, "4096")
+    client = full_to_notsent_lowat(resources, protocol)
     yield Register(client.fileno(), OUT)
     yield now(0)
-    written(NOTSENT, "4294967295")
+    write_file(NOTSENT, "4294967295")
     yield soon(OUT)
 
 
 @program(unshare=NEW_NET)
-def tcp_mark_of_unsent_data_raised_by_sysctl(things):
-    return mark_raised_by_sysctl(things, TCP)
+def tcp_notsent_lowat_raised_by_sysctl(resources):
+    return notsent_lowat_raised_by_sysctl(resources, TCP)
 
 
-def mark_raised(things, protocol):
+def notsent_lowat_raised(resources, protocol):
     interface_up(b"lo")
-    written(NOTSENT, "4096")
-    client = full_to_the_mark(things, protocol)
+    write_file(NOTSENT, "4096")
+    client = full_to_notsent_lowat(resources, protocol)
     yield Register(client.fileno(), OUT)
     yield now(0)
     client.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, 1 << 30)
@@ -156,14 +156,14 @@ def mark_raised(things, protocol):
 
 
 @program(unshare=NEW_NET)
-def tcp_mark_of_unsent_data_raised(things):
-    return mark_raised(things, TCP)
+def tcp_notsent_lowat_raised(resources):
+    return notsent_lowat_raised(resources, TCP)
 
 
-def send_buffer_enlarged(things, protocol):
-    _, client = things.connection(protocol)
+def send_buffer_enlarged(resources, protocol):
+    _, client = resources.connection(protocol)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 10_000)
-    fill_to_the_end(client.fileno())
+    fill_until_stable(client.fileno())
     yield Register(client.fileno(), OUT)
     yield now(0)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 200_000)
@@ -171,29 +171,29 @@ def send_buffer_enlarged(things, protocol):
 
 
 @program
-def tcp_send_buffer_enlarged(things):
-    return send_buffer_enlarged(things, TCP)
+def tcp_send_buffer_enlarged(resources):
+    return send_buffer_enlarged(resources, TCP)
 
 
-def waiting_client_moved(things, protocol):
-    """A listener that is closed leaves its clients to another one of its group."""
+def pending_client_moved(resources, protocol):
+    """A closed listener passes its clients on to another one of its group."""
     interface_up(b"lo")
-    written("/proc/sys/net/ipv4/tcp_migrate_req", "1")
+    write_file("/proc/sys/net/ipv4/tcp_migrate_req", "1")
     listeners, address = [], ("127.0.0.1", 0)
     for _ in range(2):
-        listener = things.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
+        listener = resources.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
         listener.listen()
         listeners.append(listener)
         address = listener.getsockname()
-    client = things.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
+    client = resources.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
     client.settimeout(20)
     client.connect(address)
-    judge = select.poll()
+    poller = select.poll()
     for listener in listeners:
-        judge.register(listener, IN)
-    ready = [fd for fd, _ in judge.poll(1000)]
+        poller.register(listener, IN)
+    ready = [fd for fd, _ in poller.poll(1000)]
     other = next(listener for listener in listeners if listener.fileno() not in ready)
     closed = next(listener for listener in listeners if listener.fileno() in ready)
     yield Register(other.fileno(), IN)
@@ -203,13 +203,13 @@ def waiting_client_moved(things, protocol):
 
 
 @program(unshare=NEW_NET)
-def tcp_client_moved_from_a_closed_listener(things):
-    return waiting_client_moved(things, TCP)
+def tcp_client_moved_from_a_closed_listener(resources):
+    return pending_client_moved(resources, TCP)
 
 
 @program
-def tcp_time_stamp_in_the_error_queue(things):
-    accepted, _ = things.connection()
+def tcp_time_stamp_in_the_error_queue(resources):
+    accepted, _ = resources.connection()
     accepted.setsockopt(socket.SOL_SOCKET, 37, 1 << 1 | 1 << 4)  # SO_TIMESTAMPING: TX_SOFTWARE
     yield Register(accepted.fileno(), IN)
     yield now(0)
@@ -218,8 +218,8 @@ def tcp_time_stamp_in_the_error_queue(things):
 
 
 @program
-def tcp_zero_copy_completed(things):
-    accepted, client = things.connection()
+def tcp_zero_copy_completed(resources):
+    accepted, client = resources.connection()
     accepted.setsockopt(socket.SOL_SOCKET, 60, 1)  # SO_ZEROCOPY
     yield Register(accepted.fileno(), 0)
     for _ in range(3):
@@ -233,8 +233,8 @@ def tcp_zero_copy_completed(things):
 
 
 @program
-def tcp_listener_shut_down(things):
-    listener = things.listener()
+def tcp_listener_shut_down(resources):
+    listener = resources.listener()
     yield Register(listener.fileno(), 0)
     yield now(0)
     listener.shutdown(socket.SHUT_RD)
@@ -242,8 +242,8 @@ def tcp_listener_shut_down(things):
 
 
 @program
-def tcp_disconnected_by_its_own_side(things):
-    accepted, _ = things.connection()
+def tcp_disconnected_locally(resources):
+    accepted, _ = resources.connection()
     yield Register(accepted.fileno(), 0)
     yield now(0)
     libc("connect", accepted.fileno(), struct.pack("H14x", socket.AF_UNSPEC), 16)

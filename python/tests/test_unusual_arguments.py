@@ -1,4 +1,4 @@
-"""Whatever a method is given, ours do what those of the running Python do."""
+"""With any argument, methods behave as those of the running Python."""
 
 import os
 import select
@@ -9,11 +9,11 @@ from selectors import EVENT_READ, EVENT_WRITE
 
 import pollset
 import pytest
-from odd import VALUES, name, observed
 from support import NOT_OPEN
+from unusual_arguments import VALUES, name, observe
 
-# Each with an object, a descriptor that is registered, and the value.
-OF_POLL = {
+# Calls with an object, a registered descriptor and the value.
+POLL_CALLS = {
     "register(VALUE)": lambda poller, fd, value: poller.register(value),
     "register(VALUE, POLLIN)": lambda poller, fd, value: poller.register(value, POLLIN),
     "register(VALUE, VALUE)": lambda poller, fd, value: poller.register(value, value),
@@ -25,7 +25,7 @@ OF_POLL = {
     "unregister(VALUE)": lambda poller, fd, value: poller.unregister(value),
     "poll(VALUE)": lambda poller, fd, value: poller.poll(value),
 }
-OF_SELECTOR = {
+SELECTOR_CALLS = {
     "register(VALUE)": lambda selector, fd, value: selector.register(value, EVENT_READ),
     "register(1, VALUE)": lambda selector, fd, value: selector.register(1, value),
     "register(fd, VALUE)": lambda selector, fd, value: selector.register(fd, value),
@@ -36,15 +36,15 @@ OF_SELECTOR = {
     "get_key(VALUE)": lambda selector, fd, value: selector.get_key(value),
     "select(VALUE)": lambda selector, fd, value: selector.select(value),
 }
-# What is seen of an object afterwards.
-STATE_OF_POLL = [
+# Calls that show the state of the object afterwards.
+POLL_STATE = [
     lambda poller, fd: poller.poll(0),
     lambda poller, fd: poller.unregister(fd),
     lambda poller, fd: poller.unregister(0),
     lambda poller, fd: poller.unregister(1),
     lambda poller, fd: poller.poll(0),
 ]
-STATE_OF_SELECTOR = [
+SELECTOR_STATE = [
     lambda selector, fd: selector.select(0),
     lambda selector, fd: dict(selector.get_map()),
     lambda selector, fd: selector.modify(fd, EVENT_READ | EVENT_WRITE),
@@ -60,14 +60,14 @@ def value(request):
 
 
 @pytest.fixture(params=["always", "error"])
-def warned(request):
-    """What becomes of warnings."""
+def warning_action(request):
+    """The warning filter: show warnings, or raise them as exceptions."""
     return request.param
 
 
 @pytest.fixture
 def ready(descriptors):
-    """Something to report, so that no timeout is waited for."""
+    """A ready descriptor, so that no call waits for its timeout."""
     fd, peer = descriptors.sockets()
     os.write(peer, b"x")
     return fd
@@ -78,44 +78,44 @@ def idle(descriptors):
     return descriptors.pipe()[0]
 
 
-def compared(theirs, ours, call, *args, **kwargs):
-    """What is expected, and what is answered instead, if it is."""
-    expected = observed(call, theirs, *args, **kwargs)
-    answered = observed(call, ours, *args, **kwargs)
-    return [] if answered == expected else [(expected, answered)]
+def compare(standard, tested, call, *args, **kwargs):
+    """The expected and the actual effects, if they differ."""
+    expected = observe(call, standard, *args, **kwargs)
+    actual = observe(call, tested, *args, **kwargs)
+    return [] if actual == expected else [(expected, actual)]
 
 
-def of_poll(call, fd, value, warned):
-    theirs, ours = select.poll(), pollset.poll()
-    for poller in (theirs, ours):
+def compare_polls(call, fd, value, warning_action):
+    standard, tested = select.poll(), pollset.poll()
+    for poller in (standard, tested):
         poller.register(fd, POLLIN)
-    yield from compared(theirs, ours, call, fd, value, warned=warned)
-    for step in STATE_OF_POLL:
-        yield from compared(theirs, ours, step, fd)
+    yield from compare(standard, tested, call, fd, value, warning_action=warning_action)
+    for step in POLL_STATE:
+        yield from compare(standard, tested, step, fd)
 
 
-def of_selector(call, fd, value, warned):
-    with selectors.PollSelector() as theirs, pollset.PollSelector() as ours:
-        for selector in (theirs, ours):
+def compare_selectors(call, fd, value, warning_action):
+    with selectors.PollSelector() as standard, pollset.PollSelector() as tested:
+        for selector in (standard, tested):
             selector.register(fd, EVENT_READ)
-        yield from compared(theirs, ours, call, fd, value, warned=warned)
-        for step in STATE_OF_SELECTOR:
-            yield from compared(theirs, ours, step, fd)
+        yield from compare(standard, tested, call, fd, value, warning_action=warning_action)
+        for step in SELECTOR_STATE:
+            yield from compare(standard, tested, step, fd)
 
 
-def differences(methods, compare, *args):
-    return [(name, *each) for name, call in methods.items() for each in compare(call, *args)]
+def differences(calls, compare, *args):
+    return [(name, *pair) for name, call in calls.items() for pair in compare(call, *args)]
 
 
-def test_polling_objects(ready, value, warned):
-    assert differences(OF_POLL, of_poll, ready, value, warned) == []
+def test_effects_on_polling_objects(ready, value, warning_action):
+    assert differences(POLL_CALLS, compare_polls, ready, value, warning_action) == []
 
 
-def test_selectors(ready, value, warned):
-    assert differences(OF_SELECTOR, of_selector, ready, value, warned) == []
+def test_effects_on_selectors(ready, value, warning_action):
+    assert differences(SELECTOR_CALLS, compare_selectors, ready, value, warning_action) == []
 
 
-# Whether a timeout that is accepted is a short one.
+# Whether a call with an accepted timeout waits.
 
 
 class StillWaiting(Exception):
@@ -135,23 +135,23 @@ def with_an_alarm(call, value, seconds):
         signal.signal(signal.SIGALRM, before)
 
 
-def assert_alike(theirs, ours, value):
-    """The second alarm is for a machine that is too busy for the first."""
-    answers = [observed(with_an_alarm, call, value, 0.05) for call in (theirs, ours)]
-    if answers[0] != answers[1]:
-        answers = [observed(with_an_alarm, call, value, 1) for call in (theirs, ours)]
-    assert answers[1] == answers[0]
+def assert_alike(standard, tested, value):
+    """Compares twice, because the first alarm may be too early on a busy machine."""
+    results = [observe(with_an_alarm, call, value, 0.05) for call in (standard, tested)]
+    if results[0] != results[1]:
+        results = [observe(with_an_alarm, call, value, 1) for call in (standard, tested)]
+    assert results[1] == results[0]
 
 
-def test_how_long_polling_objects_wait(idle, value):
-    theirs, ours = select.poll(), pollset.poll()
-    for poller in (theirs, ours):
+def test_whether_polling_objects_wait(idle, value):
+    standard, tested = select.poll(), pollset.poll()
+    for poller in (standard, tested):
         poller.register(idle, POLLIN)
-    assert_alike(theirs.poll, ours.poll, value)
+    assert_alike(standard.poll, tested.poll, value)
 
 
-def test_how_long_selectors_wait(idle, value):
-    with selectors.PollSelector() as theirs, pollset.PollSelector() as ours:
-        for selector in (theirs, ours):
+def test_whether_selectors_wait(idle, value):
+    with selectors.PollSelector() as standard, pollset.PollSelector() as tested:
+        for selector in (standard, tested):
             selector.register(idle, EVENT_READ)
-        assert_alike(theirs.select, ours.select, value)
+        assert_alike(standard.select, tested.select, value)
