@@ -2,7 +2,7 @@
 //! instance.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pollset::{Engine, Event, PollFlags, PollSet, Step};
 use rustix::event::epoll;
@@ -231,9 +231,11 @@ fn wait_on_fallback_descriptors_alone_is_one_sleep() {
         set.register(fd, PollFlags::RDNORM).unwrap();
     }
     assert_eq!(set.poll(NOW).unwrap(), []);
-    let mut waiting = set.start(150 * MILLISECOND).unwrap();
+    let (start, timeout) = (Instant::now(), 150 * MILLISECOND);
+    let mut waiting = set.start(timeout).unwrap();
     run_short_steps(&mut waiting);
     assert_eq!(waiting.step().unwrap(), Step::Ready(0));
+    assert!(start.elapsed() >= timeout);
 }
 
 /// The descriptor that will be opened next.
