@@ -1,10 +1,10 @@
-//! An echo server in one thread: every client gets back what it sends.
+//! An echo server in one thread: it sends all data back to the client.
 //!
 //! ```sh
 //! cargo run --release -p pollset --example echo [ADDRESS]
 //! ```
 //!
-//! Press Enter to end it.
+//! Press Enter to stop the server.
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
@@ -13,7 +13,7 @@ use std::os::fd::AsRawFd;
 
 use pollset::{PollFlags, PollSet};
 
-/// How much is read from a client at a time, and kept for it at most.
+/// Maximum bytes per read, and kept for each client.
 const CHUNK: usize = 16 * 1024;
 
 fn main() -> io::Result<()> {
@@ -42,14 +42,15 @@ pub fn serve(listener: &TcpListener, stop: &impl AsRawFd) -> io::Result<()> {
                         set.register(&client.stream, PollFlags::IN)?;
                         clients.insert(client.stream.as_raw_fd(), client);
                     }
-                    Err(error) if is_passing(&error) => {}
+                    Err(error) if is_transient(&error) => {}
                     Err(error) if clients.is_empty() => return Err(error),
-                    // There is no descriptor for it: it waits until another client has left.
+                    // No descriptor is left: the client waits in the backlog until another one
+                    // leaves.
                     Err(_) => set.modify(listener, PollFlags::empty())?,
                 }
             } else if let Some(client) = clients.get_mut(&event.fd) {
-                if client.echo().unwrap_or_else(|error| is_passing(&error)) {
-                    set.modify(event.fd, client.waits_for())?;
+                if client.echo().unwrap_or_else(|error| is_transient(&error)) {
+                    set.modify(event.fd, client.interest())?;
                 } else {
                     set.unregister(event.fd)?;
                     clients.remove(&event.fd);
@@ -67,8 +68,8 @@ fn accept(listener: &TcpListener) -> io::Result<Client> {
     Ok(Client { stream, unsent: Vec::new() })
 }
 
-/// Whether there is nothing to do but to wait again.
-fn is_passing(error: &io::Error) -> bool {
+/// Whether the operation can simply be retried after the next wait.
+fn is_transient(error: &io::Error) -> bool {
     use ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
     matches!(error.kind(), ConnectionAborted | Interrupted | WouldBlock)
 }
@@ -79,8 +80,7 @@ struct Client {
 }
 
 impl Client {
-    /// Sends back what it has sent; reads more only when it has everything back. False: it has
-    /// left.
+    /// Reads if all data has been sent back, and sends. Returns false if the client has disconnected.
     fn echo(&mut self) -> io::Result<bool> {
         if self.unsent.is_empty() {
             let mut buffer = [0; CHUNK];
@@ -95,8 +95,9 @@ impl Client {
         Ok(true)
     }
 
-    /// A client that is owed nothing could always take more: to wait for `OUT` then is not to wait.
-    fn waits_for(&self) -> PollFlags {
+    /// `OUT` only while data is unsent: otherwise the socket is nearly always writable, and waits would
+    /// return at once.
+    fn interest(&self) -> PollFlags {
         if self.unsent.is_empty() { PollFlags::IN } else { PollFlags::OUT }
     }
 }

@@ -1,11 +1,11 @@
-//! Reminders: a loop that waits for the next of many deadlines, and that another thread can wake.
+//! Reminders: a loop that waits until the next of many deadlines, or until another thread wakes it.
 //!
 //! ```sh
 //! printf '0.5 tea\n0.2 coffee\n' | cargo run --release -p pollset --example timers
 //! ```
 //!
-//! Each line of the input is a number of seconds and a text. It ends when the input has ended and
-//! all is said.
+//! Each line of the input is a delay in seconds and a text. The program exits after the end of the
+//! input and the last reminder.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use pollset::{PollFlags, PollSet, Timeout, Waker};
 
-/// When, and what.
+/// Its deadline and its text.
 type Reminder = (Instant, String);
 
 fn main() -> io::Result<()> {
@@ -26,14 +26,14 @@ fn main() -> io::Result<()> {
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
         let reader = scope.spawn(|| read_reminders(sender, &waker));
-        let mut reminders = BinaryHeap::new(); // the earliest is the greatest
-        let mut expects_more = true;
-        while expects_more || !reminders.is_empty() {
+        let mut reminders = BinaryHeap::new(); // the earliest deadline is the greatest
+        let mut is_open = true;
+        while is_open || !reminders.is_empty() {
             let next = reminders.peek().map(|Reverse((due, _))| *due);
             for event in set.poll(next.map_or(Timeout::Never, Timeout::At))? {
                 assert!(event.is_for(&waker));
                 waker.clear()?;
-                expects_more = loop {
+                is_open = loop {
                     match receiver.try_recv() {
                         Ok(reminder) => reminders.push(Reverse(reminder)),
                         Err(TryRecvError::Empty) => break true,
@@ -51,12 +51,12 @@ fn main() -> io::Result<()> {
     })
 }
 
-/// Reads may block, so a thread of its own does them. At the end the channel is closed.
+/// Runs in a separate thread, since reads may block. Closes the channel at the end of the input.
 fn read_reminders(sender: Sender<Reminder>, waker: &Waker) -> io::Result<()> {
     for line in io::stdin().lines() {
         match parse(&line?) {
             Some(reminder) => {
-                sender.send(reminder).expect("the loop goes on until the channel is closed");
+                sender.send(reminder).expect("the loop runs until the channel is closed");
                 waker.wake()?;
             }
             None => eprintln!("a line is a number of seconds, a space and a text"),

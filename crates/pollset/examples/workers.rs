@@ -1,12 +1,12 @@
-//! An echo server on every core: each worker is a thread that has a listener, a polling object and
-//! clients of its own, and shares nothing with the others but the port (`SO_REUSEPORT`). The system
-//! gives each new connection to one of them.
+//! An echo server on every core: each worker is a thread with its own listener, polling object and
+//! clients. Workers share only the port (`SO_REUSEPORT`), and the kernel distributes new connections
+//! among them.
 //!
 //! ```sh
 //! cargo run --release -p pollset --example workers [ADDRESS [WORKERS]]
 //! ```
 //!
-//! Press Enter to end it.
+//! Press Enter to stop the server.
 
 use std::error::Error;
 use std::io;
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A listener that lets others listen on its port, which `TcpListener::bind` doesn't.
+/// A listener whose port other listeners can share, unlike that of `TcpListener::bind`.
 fn shared_listener(address: SocketAddr) -> io::Result<TcpListener> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = socket(family, SocketType::STREAM, None)?;

@@ -1,4 +1,4 @@
-//! The examples, run as a user runs them.
+//! The examples, run as separate programs.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -7,15 +7,15 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-/// `cargo test` builds the examples, too, unless it is told to build some tests only.
+/// `cargo test` also builds the examples, unless it is limited to some tests.
 fn path_of(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let path = test.ancestors().nth(2).unwrap().join("examples").join(name);
-    assert!(path.exists(), "there is no {}: cargo build --examples makes it", path.display());
+    assert!(path.exists(), "no {}: run cargo build --examples", path.display());
     path
 }
 
-/// An example that serves, running.
+/// A running server.
 struct Server {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -27,8 +27,8 @@ impl Server {
         Self::run(Command::new(path_of(name)).args(arguments))
     }
 
-    /// With few descriptors.
-    fn start_poor(name: &str) -> Self {
+    /// With a limit of 12 descriptors.
+    fn start_with_few_descriptors(name: &str) -> Self {
         Self::run(Command::new("sh").args(["-c", "ulimit -n 12; exec \"$0\""]).arg(path_of(name)))
     }
 
@@ -47,7 +47,7 @@ impl Server {
         stream
     }
 
-    /// Ends its input, and checks that it ends well and has said nothing more.
+    /// Closes its input, and checks that it exits successfully without further output.
     fn stop(mut self) {
         drop(self.child.stdin.take());
         let mut rest = String::new();
@@ -59,7 +59,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A test that failed has left it running.
+        // A failed test leaves it running.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -67,12 +67,12 @@ impl Drop for Server {
 
 fn assert_echoes(mut stream: &TcpStream, message: &[u8]) {
     stream.write_all(message).unwrap();
-    let mut answer = vec![0; message.len()];
-    stream.read_exact(&mut answer).unwrap();
-    assert_eq!(answer, message);
+    let mut reply = vec![0; message.len()];
+    stream.read_exact(&mut reply).unwrap();
+    assert_eq!(reply, message);
 }
 
-fn assert_has_ended(mut stream: &TcpStream) {
+fn assert_disconnected(mut stream: &TcpStream) {
     match stream.read(&mut [0]) {
         Ok(count) => assert_eq!(count, 0),
         Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
@@ -80,35 +80,35 @@ fn assert_has_ended(mut stream: &TcpStream) {
 }
 
 #[test]
-fn echo_serves_many_clients_that_come_and_go() {
+fn echo_serves_many_short_lived_clients() {
     let server = Server::start("echo", &["127.0.0.1:0"]);
-    let stays = server.connect();
+    let first = server.connect();
     for round in 0..3 {
         let clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
         for (number, client) in clients.iter().enumerate() {
             assert_echoes(client, format!("{round}, {number}").as_bytes());
         }
-        assert_echoes(&stays, b"still here");
+        assert_echoes(&first, b"still here");
     }
     server.stop();
-    assert_has_ended(&stays);
+    assert_disconnected(&first);
 }
 
 #[test]
-fn echo_serves_the_others_while_a_client_does_not_take_what_it_is_owed() {
+fn echo_serves_other_clients_while_one_does_not_read() {
     let server = Server::start("echo", &[]);
     let mut slow = server.connect();
     slow.set_nonblocking(true).unwrap();
-    let (mut sent, mut refused) = (0_u64, 0);
-    while refused < 20 {
+    let (mut sent, mut failures) = (0_u64, 0);
+    while failures < 20 {
         match slow.write(&[b'x'; 64 * 1024]) {
             Ok(count) => {
                 sent += count as u64;
-                refused = 0;
+                failures = 0;
             }
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::WouldBlock);
-                refused += 1;
+                failures += 1;
                 thread::sleep(Duration::from_millis(5));
             }
         }
@@ -117,15 +117,15 @@ fn echo_serves_the_others_while_a_client_does_not_take_what_it_is_owed() {
 
     slow.set_nonblocking(false).unwrap();
     slow.shutdown(Shutdown::Write).unwrap();
-    let mut answer = Vec::new();
-    slow.read_to_end(&mut answer).unwrap();
-    assert_eq!(answer.len() as u64, sent);
+    let mut reply = Vec::new();
+    slow.read_to_end(&mut reply).unwrap();
+    assert_eq!(reply.len() as u64, sent);
     server.stop();
 }
 
 #[test]
-fn echo_lets_clients_wait_while_there_is_no_descriptor_for_them() {
-    let server = Server::start_poor("echo");
+fn echo_serves_waiting_clients_when_descriptors_become_free() {
+    let server = Server::start_with_few_descriptors("echo");
     let clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
     for client in &clients {
         assert_echoes(client, b"hello");
@@ -142,30 +142,30 @@ fn workers_share_a_port() {
         assert_echoes(client, &[number as u8; 100_000]);
     }
     server.stop();
-    clients.iter().for_each(assert_has_ended);
+    clients.iter().for_each(assert_disconnected);
 }
 
-/// A client of the chat.
-struct Talker {
+/// A client of the chat server.
+struct Client {
     name: SocketAddr,
     stream: BufReader<TcpStream>,
 }
 
-impl Talker {
-    fn join(server: &Server, others: &mut [&mut Talker]) -> Self {
+impl Client {
+    fn join(server: &Server, others: &mut [&mut Client]) -> Self {
         let stream = server.connect();
         let name = stream.local_addr().unwrap();
         for other in others {
-            other.assert_hears(&format!("{name} is here"));
+            other.assert_receives(&format!("{name} is here"));
         }
         Self { name, stream: BufReader::new(stream) }
     }
 
-    fn say(&mut self, text: &str) {
+    fn send(&mut self, text: &str) {
         self.stream.get_mut().write_all(text.as_bytes()).unwrap();
     }
 
-    fn assert_hears(&mut self, expected: &str) {
+    fn assert_receives(&mut self, expected: &str) {
         let mut line = String::new();
         self.stream.read_line(&mut line).unwrap();
         assert_eq!(line.trim_end(), expected);
@@ -173,60 +173,60 @@ impl Talker {
 }
 
 #[test]
-fn chat_tells_everybody_what_the_others_say() {
+fn chat_sends_each_line_to_all_other_clients() {
     let server = Server::start("chat", &[]);
-    let mut one = Talker::join(&server, &mut []);
-    let mut two = Talker::join(&server, &mut [&mut one]);
-    let mut three = Talker::join(&server, &mut [&mut one, &mut two]);
+    let mut one = Client::join(&server, &mut []);
+    let mut two = Client::join(&server, &mut [&mut one]);
+    let mut three = Client::join(&server, &mut [&mut one, &mut two]);
 
-    one.say("hello\nhow are");
-    two.assert_hears(&format!("{}: hello", one.name));
-    three.assert_hears(&format!("{}: hello", one.name));
-    two.say("fine\n");
-    one.assert_hears(&format!("{}: fine", two.name));
-    three.assert_hears(&format!("{}: fine", two.name));
-    one.say(" you?\n");
-    two.assert_hears(&format!("{}: how are you?", one.name));
-    three.assert_hears(&format!("{}: how are you?", one.name));
+    one.send("hello\nhow are");
+    two.assert_receives(&format!("{}: hello", one.name));
+    three.assert_receives(&format!("{}: hello", one.name));
+    two.send("fine\n");
+    one.assert_receives(&format!("{}: fine", two.name));
+    three.assert_receives(&format!("{}: fine", two.name));
+    one.send(" you?\n");
+    two.assert_receives(&format!("{}: how are you?", one.name));
+    three.assert_receives(&format!("{}: how are you?", one.name));
 
     drop(one.stream);
-    two.assert_hears(&format!("{} has left", one.name));
-    three.assert_hears(&format!("{} has left", one.name));
+    two.assert_receives(&format!("{} has left", one.name));
+    three.assert_receives(&format!("{} has left", one.name));
     server.stop();
-    assert_has_ended(two.stream.get_ref());
+    assert_disconnected(two.stream.get_ref());
 }
 
 #[test]
-fn chat_drops_clients_whose_lines_do_not_end() {
+fn chat_drops_clients_whose_lines_are_too_long() {
     let server = Server::start("chat", &[]);
-    let mut polite = Talker::join(&server, &mut []);
-    let mut rude = Talker::join(&server, &mut [&mut polite]);
-    rude.say(&"x".repeat(20_000));
-    polite.assert_hears(&format!("{} has left", rude.name));
+    let mut other = Client::join(&server, &mut []);
+    let mut client = Client::join(&server, &mut [&mut other]);
+    client.send(&"x".repeat(20_000));
+    other.assert_receives(&format!("{} has left", client.name));
     server.stop();
 }
 
 #[test]
-fn chat_drops_clients_that_do_not_listen() {
+fn chat_drops_clients_that_do_not_read() {
     let server = Server::start("chat", &[]);
-    let mut deaf = Talker::join(&server, &mut []);
-    let mut speaker = Talker::join(&server, &mut [&mut deaf]);
+    let mut idle = Client::join(&server, &mut []);
+    let mut sender = Client::join(&server, &mut [&mut idle]);
     let line = "x".repeat(1000) + "\n";
-    let mut writer = speaker.stream.get_ref().try_clone().unwrap();
-    let deaf_name = deaf.name;
+    let mut writer = sender.stream.get_ref().try_clone().unwrap();
+    let idle_name = idle.name;
     thread::scope(|scope| {
-        let hears = scope.spawn(|| speaker.assert_hears(&format!("{deaf_name} has left")));
-        while !hears.is_finished() {
+        let reader = scope.spawn(|| sender.assert_receives(&format!("{idle_name} has left")));
+        while !reader.is_finished() {
             writer.write_all(line.as_bytes()).unwrap();
         }
-        hears.join().unwrap();
+        reader.join().unwrap();
     });
     server.stop();
 }
 
 #[test]
-fn chat_lets_clients_wait_while_there_is_no_descriptor_for_them() {
-    let server = Server::start_poor("chat");
+fn chat_accepts_waiting_clients_when_descriptors_become_free() {
+    let server = Server::start_with_few_descriptors("chat");
     let clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
     for pair in clients.windows(2) {
         let (mut one, next) = (BufReader::new(&pair[0]), &pair[1]);
@@ -242,7 +242,7 @@ fn chat_lets_clients_wait_while_there_is_no_descriptor_for_them() {
 }
 
 #[test]
-fn timers_speak_in_the_order_of_their_deadlines() {
+fn timers_print_in_deadline_order() {
     let mut child = Command::new(path_of("timers"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -255,15 +255,15 @@ fn timers_speak_in_the_order_of_their_deadlines() {
     stdin.write_all(b"3600 never\n0 at once\n").unwrap();
     stdout.read_line(&mut line).unwrap();
     assert_eq!(line, "at once\n");
-    stdin.write_all(b"0.01 earlier than the one that it waits for\n").unwrap();
+    stdin.write_all(b"0.01 before the pending deadline\n").unwrap();
     stdout.read_line(&mut line).unwrap();
-    assert!(line.ends_with("waits for\n"));
+    assert_eq!(line, "at once\nbefore the pending deadline\n");
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
 #[test]
-fn timers_end_when_all_is_said() {
+fn timers_exit_after_the_last_reminder() {
     let mut child = Command::new(path_of("timers"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -1,8 +1,8 @@
-//! Many threads at once change one set, wait on it and wake it.
+//! Several threads change one set, wait on it and wake it concurrently.
 //!
-//! A plain program, whose threads share statics and are joined one by one: nothing of the standard
-//! library that is synchronized inside stands between them, so ThreadSanitizer sees what orders
-//! them even where the standard library is not built for it.
+//! A program without a test harness, whose threads share statics and are joined one by one. It uses
+//! no synchronization inside the standard library, so ThreadSanitizer sees all synchronization
+//! between the threads even with a standard library that is not built for it.
 
 #![cfg(target_os = "linux")]
 
@@ -20,10 +20,10 @@ const CHANGERS: usize = 3;
 const POLLERS: usize = 2;
 const WAITS: usize = 20_000;
 
-/// How many waits there have been.
+/// The number of finished waits.
 static WAITED: AtomicUsize = AtomicUsize::new(0);
 
-fn is_over() -> bool {
+fn is_done() -> bool {
     WAITED.load(Ordering::Acquire) >= WAITS
 }
 
@@ -38,17 +38,18 @@ fn main() {
     }
 }
 
-/// Makes random changes of `fds`; returns how many, and what must be registered of them.
+/// Changes the registrations of `fds` at random. Returns the number of changes, and the
+/// registrations that remain.
 fn change(set: &PollSet, fds: &[RawFd], seed: u64) -> (usize, Vec<(RawFd, PollFlags)>) {
     let mut registered: Vec<(RawFd, PollFlags)> = Vec::new();
     let mut random = fastrand::Rng::with_seed(seed);
     let mut changes = 0;
-    while !is_over() {
+    while !is_done() {
         changes += 1;
         let fd = fds[random.usize(..fds.len())];
         let mask = [PollFlags::IN, PollFlags::PRI, PollFlags::empty()][random.usize(..3)];
-        let known = registered.iter().position(|(other, _)| *other == fd);
-        match (random.u8(..3), known) {
+        let index = registered.iter().position(|(other, _)| *other == fd);
+        match (random.u8(..3), index) {
             (0, Some(i)) => {
                 set.unregister(fd).unwrap();
                 registered.remove(i);
@@ -72,10 +73,10 @@ fn change(set: &PollSet, fds: &[RawFd], seed: u64) -> (usize, Vec<(RawFd, PollFl
     (changes, registered)
 }
 
-/// Waits whenever no other thread does.
+/// Waits whenever no other thread is waiting.
 fn poll(set: &PollSet, waker: &Waker, known: &HashSet<RawFd>) {
     let mut events: Vec<Event> = Vec::new();
-    while !is_over() {
+    while !is_done() {
         let waited = WAITED.load(Ordering::Relaxed);
         let timeout = [Some(Duration::ZERO), Some(Duration::from_micros(50)), None][waited % 3];
         match set.poll_into(&mut events, timeout) {
@@ -94,7 +95,7 @@ fn poll(set: &PollSet, waker: &Waker, known: &HashSet<RawFd>) {
     }
 }
 
-/// Returns how many changes there were.
+/// Returns the number of changes.
 fn stress(set: &'static PollSet) -> usize {
     WAITED.store(0, Ordering::Release);
     let waker = Arc::new(Waker::new().unwrap());
@@ -123,8 +124,8 @@ fn stress(set: &'static PollSet) -> usize {
     let mut all_changes = 0;
     for (pool, changer) in numbers.iter().zip(changers) {
         let (changes, registered) = changer.join().unwrap();
-        let left = set.iter().filter(|(fd, _)| pool.contains(fd));
-        assert_eq!(left.collect::<Vec<_>>(), registered);
+        let remaining = set.iter().filter(|(fd, _)| pool.contains(fd));
+        assert_eq!(remaining.collect::<Vec<_>>(), registered);
         all_changes += changes;
     }
     waker.clear().unwrap();
@@ -135,19 +136,19 @@ fn stress(set: &'static PollSet) -> usize {
     all_changes
 }
 
-/// The set answers what the kernel's poll(2) answers, in the same order.
+/// The set reports the events of poll(2) in the kernel, in the same order.
 fn assert_agrees(set: &PollSet, pools: &[Vec<OwnedFd>]) {
-    let file = |number| pools.iter().flatten().find(|fd| fd.as_raw_fd() == number);
-    let known = |(number, mask)| file(number).map(|fd| (fd.as_fd(), mask));
-    let mut asked: Vec<PollFd<'_>> = set
+    let file_of = |number| pools.iter().flatten().find(|fd| fd.as_raw_fd() == number);
+    let entry_of = |(number, mask)| file_of(number).map(|fd| (fd.as_fd(), mask));
+    let mut entries: Vec<PollFd<'_>> = set
         .iter()
-        .filter_map(known)
+        .filter_map(entry_of)
         .map(|(fd, mask): (BorrowedFd<'_>, PollFlags)| {
             PollFd::from_borrowed_fd(fd, rustix::event::PollFlags::from_bits_retain(mask.bits()))
         })
         .collect();
-    kernel_poll(&mut asked, Some(&Default::default())).unwrap();
-    let expected = asked.iter().filter(|entry| !entry.revents().is_empty()).map(|entry| Event {
+    kernel_poll(&mut entries, Some(&Default::default())).unwrap();
+    let expected = entries.iter().filter(|entry| !entry.revents().is_empty()).map(|entry| Event {
         fd: entry.as_fd().as_raw_fd(),
         revents: PollFlags::from_bits_retain(entry.revents().bits()),
     });

@@ -1,64 +1,61 @@
-//! What is allocated, and when.
+//! Heap allocations: none in steady state, bounded, and all freed.
+
+use std::time::Duration;
 
 use allocation_counter::measure;
-use pollset::{PollFlags, PollSet};
+use pollset::{Event, PollFlags, PollSet};
 
+use crate::helpers::event_counters;
 use crate::util::fd::Fd;
 use crate::util::number::enough_for;
-use crate::util::{
-    NEVER_OPENED, NOW, is_epoll_forced, kinds, new_set, set_of, set_of_never_opened,
-};
+use crate::util::{NEVER_OPENED, NOW, is_epoll_forced, new_set, set_of, set_of_never_opened};
 
 const SIZES: [usize; 5] = [1, 8, 9, 64, 1_000];
 
 #[track_caller]
-fn assert_allocates_nothing(work: impl FnOnce()) {
+fn assert_does_not_allocate(work: impl FnOnce()) {
     let cost = measure(work);
     assert_eq!(cost.count_total, 0, "{cost:?}");
 }
 
-fn counters(count: usize) -> Vec<Fd> {
-    (0..count).map(|_| kinds::event_counter(0)).collect()
-}
-
-/// Waits with and without a timeout, often enough to have tried everything.
-fn wait_often(set: &PollSet, events: &mut Vec<pollset::Event>, ready: usize) {
+/// Waits with and without a timeout, often enough for every way to wait.
+fn wait_often(set: &PollSet, events: &mut Vec<Event>, ready: usize) {
     for _ in 0..40 {
         assert_eq!(set.poll_into(events, NOW).unwrap(), ready);
         if ready > 0 {
             assert_eq!(set.poll_into(events, None).unwrap(), ready);
         } else {
-            set.poll_into(events, std::time::Duration::from_nanos(1)).unwrap();
+            assert_eq!(set.poll_into(events, Duration::from_nanos(1)).unwrap(), 0);
         }
     }
 }
 
 #[test]
-fn a_new_set_allocates_nothing() {
+fn new_set_does_not_allocate() {
     drop(new_set());
-    assert_allocates_nothing(|| drop(new_set()));
+    assert_does_not_allocate(|| drop(new_set()));
     if !is_epoll_forced() {
-        assert_allocates_nothing(|| {
+        assert_does_not_allocate(|| {
             new_set().poll(NOW).unwrap();
         });
     }
 }
 
 #[test]
-fn registering_the_same_again_allocates_nothing() {
+fn reregistering_does_not_allocate() {
     for size in SIZES.into_iter().filter(|&size| enough_for(size)) {
-        let fds = counters(size);
+        let fds = event_counters(size, 0);
         let mut set = set_of(&fds, PollFlags::IN);
-        assert_allocates_nothing(|| {
+        assert_does_not_allocate(|| {
             set.register_all(fds.iter().map(|fd| (fd, PollFlags::IN))).unwrap();
         });
     }
 }
 
 #[test]
-fn waits_allocate_nothing_once_they_are_warm() {
+fn warm_waits_do_not_allocate() {
     for size in SIZES.into_iter().filter(|&size| enough_for(size)) {
-        let fds = counters(size);
+        let fds = event_counters(size, 0);
         let set = set_of(&fds, PollFlags::IN);
         let mut events = Vec::with_capacity(size);
         for fds in [&fds[..0], &fds[size / 2..][..1], &fds[..]] {
@@ -66,15 +63,15 @@ fn waits_allocate_nothing_once_they_are_warm() {
             for _ in 0..10 {
                 wait_often(&set, &mut events, fds.len());
             }
-            assert_allocates_nothing(|| wait_often(&set, &mut events, fds.len()));
+            assert_does_not_allocate(|| wait_often(&set, &mut events, fds.len()));
         }
     }
 }
 
 #[test]
-fn modifying_before_each_wait_allocates_nothing_once_it_is_warm() {
+fn modify_between_warm_waits_does_not_allocate() {
     for size in SIZES.into_iter().filter(|&size| enough_for(size)) {
-        let fds = counters(size);
+        let fds = event_counters(size, 0);
         let set = set_of(&fds, PollFlags::IN);
         let mut events = Vec::with_capacity(size);
         let mut modify_and_wait = || {
@@ -86,7 +83,7 @@ fn modifying_before_each_wait_allocates_nothing_once_it_is_warm() {
             }
         };
         modify_and_wait();
-        assert_allocates_nothing(|| {
+        assert_does_not_allocate(|| {
             for _ in 0..20 {
                 modify_and_wait();
             }
@@ -95,15 +92,15 @@ fn modifying_before_each_wait_allocates_nothing_once_it_is_warm() {
 }
 
 #[test]
-fn a_small_set_allocates_nothing_from_beginning_to_end() {
+fn small_set_never_allocates() {
     if is_epoll_forced() {
         return;
     }
     for size in 1..=8 {
-        let fds = counters(size);
+        let fds = event_counters(size, 0);
         fds.iter().for_each(Fd::increment);
         let mut events = Vec::with_capacity(size);
-        assert_allocates_nothing(|| {
+        assert_does_not_allocate(|| {
             let set = new_set();
             for fd in &fds {
                 set.register(fd, PollFlags::IN).unwrap();
@@ -118,7 +115,7 @@ fn a_small_set_allocates_nothing_from_beginning_to_end() {
 }
 
 #[test]
-fn changes_between_two_waits_allocate_nothing_however_many() {
+fn many_changes_between_two_waits_do_not_allocate() {
     let set = set_of_never_opened(20);
     set.poll(NOW).unwrap();
     let change = || {
@@ -128,14 +125,14 @@ fn changes_between_two_waits_allocate_nothing_however_many() {
         set.unregister(NEVER_OPENED + 20).unwrap();
     };
     change();
-    assert_allocates_nothing(|| (0..10_000).for_each(|_| change()));
+    assert_does_not_allocate(|| (0..10_000).for_each(|_| change()));
 }
 
 #[test]
-fn questions_about_the_set_allocate_nothing() {
-    let fds = counters(100);
+fn queries_do_not_allocate() {
+    let fds = event_counters(100, 0);
     let set = set_of(&fds, PollFlags::IN);
-    assert_allocates_nothing(|| {
+    assert_does_not_allocate(|| {
         assert_eq!(set.len(), 100);
         assert!(!set.is_empty());
         assert!(set.contains(&fds[3]));
@@ -143,8 +140,8 @@ fn questions_about_the_set_allocate_nothing() {
     });
 }
 
-/// Registers new numbers and unregisters those that have been there longest, `rounds` times, with
-/// a wait in every `wait_every` rounds. Returns the most memory that this took.
+/// Registers a new descriptor and unregisters the oldest one, `rounds` times, with a wait in every
+/// `wait_every` rounds. Returns the peak of allocated bytes.
 fn churn(size: i32, rounds: i32, wait_every: i32) -> u64 {
     let cost = measure(|| {
         let set = set_of_never_opened(size);
@@ -161,7 +158,7 @@ fn churn(size: i32, rounds: i32, wait_every: i32) -> u64 {
 }
 
 #[test]
-fn a_set_that_is_churned_for_long_stays_bounded() {
+fn memory_of_a_churned_set_is_bounded() {
     const SIZE: i32 = 5_000;
     const NEVER: i32 = i32::MAX;
     if !enough_for(SIZE as usize) {
@@ -169,13 +166,13 @@ fn a_set_that_is_churned_for_long_stays_bounded() {
     }
     for wait_every in [1_000, NEVER] {
         let unchanged = churn(SIZE, 1, 1);
-        let for_long = churn(SIZE, 200_000, wait_every);
-        assert!(for_long <= 4 * unchanged, "{for_long} bytes, {unchanged} without");
+        let churned = churn(SIZE, 200_000, wait_every);
+        assert!(churned <= 4 * unchanged, "{churned} bytes, {unchanged} without churn");
     }
 }
 
 #[test]
-fn what_a_set_allocated_is_freed_with_it() {
+fn dropping_a_set_frees_all_its_memory() {
     let cost = measure(|| {
         let set = new_set();
         for i in 0..1_000 {

@@ -1,10 +1,10 @@
-//! Forked children, which have a copy of the set.
+//! Sets in forked children, which inherit a copy.
 
 use std::ops::ControlFlow;
-use std::time::Duration;
 
 use pollset::{PollFlags, PollSet, Waker};
 
+use crate::helpers::{MILLISECOND, event_counters};
 use crate::util::oracle::assert_agrees;
 use crate::util::process::{Child, Side, alone, end_with};
 use crate::util::signal::Alarm;
@@ -12,7 +12,7 @@ use crate::util::wait::{assert_busy, while_waiting};
 use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds, new_set, set_of, set_of_never_opened};
 
 #[test]
-fn a_child_has_the_registrations() {
+fn child_inherits_registrations() {
     alone(|| {
         for size in [0, 1, 8, 9, 100] {
             let set = set_of_never_opened(size);
@@ -27,7 +27,7 @@ fn a_child_has_the_registrations() {
 }
 
 #[test]
-fn the_parent_does_not_see_what_the_child_changes() {
+fn changes_in_child_do_not_affect_parent() {
     alone(|| {
         for polled_before in [false, true] {
             let set = set_of_never_opened(20);
@@ -50,26 +50,26 @@ fn the_parent_does_not_see_what_the_child_changes() {
 }
 
 #[test]
-fn the_child_does_not_see_what_the_parent_changes() {
+fn changes_in_parent_do_not_affect_child() {
     alone(|| {
         let set = set_of_never_opened(20);
-        let (go, changed) = kinds::pipe();
+        let (changed, signal_change) = kinds::pipe();
         let child = Child::run(|| {
-            let parent = set_of([&go], PollFlags::IN);
-            assert_eq!(parent.poll(LONG).unwrap(), [event(&go, PollFlags::IN)]);
+            let parent = set_of([&changed], PollFlags::IN);
+            assert_eq!(parent.poll(LONG).unwrap(), [event(&changed, PollFlags::IN)]);
             assert_eq!(assert_agrees(&set).len(), 20);
         });
         for i in 0..20 {
             set.unregister(NEVER_OPENED + i).unwrap();
         }
         assert_eq!(assert_agrees(&set), []);
-        changed.write(b"go").unwrap();
+        signal_change.write(b"changed").unwrap();
         child.join();
     });
 }
 
 #[test]
-fn changes_made_before_the_fork_and_not_yet_waited_for_are_in_both() {
+fn changes_pending_at_fork_apply_in_parent_and_child() {
     alone(|| {
         let set = set_of_never_opened(20);
         assert_agrees(&set);
@@ -82,10 +82,10 @@ fn changes_made_before_the_fork_and_not_yet_waited_for_are_in_both() {
 }
 
 #[test]
-fn a_child_forked_while_another_thread_waits_can_poll() {
+fn child_forked_during_wait_can_poll() {
     alone(|| {
         let waker = Waker::new().unwrap();
-        let fds: Vec<_> = (0..12).map(|_| kinds::event_counter(0)).collect();
+        let fds = event_counters(12, 0);
         let set = set_of(&fds, PollFlags::IN);
         set.register(&waker, PollFlags::IN).unwrap();
         let events = while_waiting(&set, LONG, || {
@@ -106,11 +106,11 @@ fn a_child_forked_while_another_thread_waits_can_poll() {
 }
 
 #[test]
-fn a_child_forked_while_another_thread_waits_polls_what_was_registered_before() {
+fn child_forked_during_wait_polls_inherited_registrations() {
     alone(|| {
         let waker = Waker::new().unwrap();
         for size in [1, 7, 8, 30] {
-            let mut fds: Vec<_> = (0..size).map(|_| kinds::event_counter(0)).collect();
+            let mut fds = event_counters(size, 0);
             let set = set_of(&fds, PollFlags::IN);
             set.register(&waker, PollFlags::IN).unwrap();
             let events = while_waiting(&set, LONG, || {
@@ -129,13 +129,13 @@ fn a_child_forked_while_another_thread_waits_polls_what_was_registered_before() 
 }
 
 #[test]
-fn a_child_forked_while_another_thread_waits_refuses_a_second_poll_of_its_own() {
+fn concurrent_poll_in_child_forked_during_wait_is_an_error() {
     alone(|| {
         let waker = Waker::new().unwrap();
         let set = set_of([&waker], PollFlags::IN);
         let events = while_waiting(&set, LONG, || {
             let child = Child::run(|| {
-                // A waker of its own: the other is its parent's, too.
+                // A separate waker: the parent polls the inherited one.
                 let waker = Waker::new().unwrap();
                 set.register(&waker, PollFlags::IN).unwrap();
                 let events = while_waiting(&set, LONG, || {
@@ -152,7 +152,7 @@ fn a_child_forked_while_another_thread_waits_refuses_a_second_poll_of_its_own() 
 }
 
 #[test]
-fn changes_during_a_wait_are_in_the_child_forked_then() {
+fn child_forked_during_wait_has_changes_made_during_it() {
     alone(|| {
         let waker = Waker::new().unwrap();
         let set = set_of_never_opened(0);
@@ -171,12 +171,12 @@ fn changes_during_a_wait_are_in_the_child_forked_then() {
 }
 
 #[test]
-fn a_child_forked_in_the_callback_can_poll_there_and_afterwards() {
+fn child_forked_in_callback_can_poll_in_and_after_it() {
     alone(|| {
         let counter = kinds::event_counter(0);
         let set = set_of([&counter], PollFlags::IN);
         for polls_in_callback in [false, true] {
-            let _alarm = Alarm::every(Duration::from_millis(1));
+            let _alarm = Alarm::every(MILLISECOND);
             let mut child = None;
             let mut is_child = false;
             let outcome = set.poll_interruptible(&mut Vec::new(), LONG, || {
@@ -214,11 +214,11 @@ fn a_child_forked_in_the_callback_can_poll_there_and_afterwards() {
 }
 
 #[test]
-fn a_wait_goes_on_in_the_child_that_was_forked_in_its_callback() {
+fn wait_continues_in_child_forked_in_its_callback() {
     alone(|| {
         let counter = kinds::event_counter(0);
         let set = set_of([&counter], PollFlags::IN);
-        let alarm = Alarm::every(Duration::from_millis(1));
+        let alarm = Alarm::every(MILLISECOND);
         let mut child = None;
         let mut is_child = false;
         let outcome = set.poll_interruptible(&mut Vec::new(), LONG, || {
@@ -245,7 +245,7 @@ fn a_wait_goes_on_in_the_child_that_was_forked_in_its_callback() {
 }
 
 #[test]
-fn a_hundred_children_that_use_it_at_once_disturb_neither_each_other_nor_the_parent() {
+fn hundred_concurrent_children_are_isolated_from_each_other_and_the_parent() {
     alone(|| {
         let fds: Vec<_> = (0..40).map(|i| kinds::event_counter(u32::from(i % 4 == 0))).collect();
         let set = set_of(&fds, PollFlags::IN);
@@ -288,7 +288,7 @@ fn twenty_generations_of_children_can_poll() {
 }
 
 #[test]
-fn twenty_generations_can_be_forked_each_during_a_wait() {
+fn twenty_generations_each_forked_during_a_wait_can_poll() {
     fn descend_waiting(set: &PollSet, generations: i32) {
         let counter = kinds::event_counter(0);
         set.register(&counter, PollFlags::IN).unwrap();
@@ -305,7 +305,7 @@ fn twenty_generations_can_be_forked_each_during_a_wait() {
 }
 
 #[test]
-fn a_set_can_be_dropped_in_the_child_and_used_in_the_parent() {
+fn set_dropped_in_child_stays_usable_in_parent() {
     alone(|| {
         let waker = Waker::new().unwrap();
         let mut set = Some(set_of([&waker], PollFlags::IN));
@@ -318,7 +318,7 @@ fn a_set_can_be_dropped_in_the_child_and_used_in_the_parent() {
 }
 
 #[test]
-fn a_waker_is_shared_with_the_child() {
+fn waker_in_child_wakes_parent() {
     alone(|| {
         let waker = Waker::new().unwrap();
         let set = set_of([&waker], PollFlags::IN);

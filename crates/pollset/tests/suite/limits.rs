@@ -1,26 +1,18 @@
-//! Processes that run into their limits.
+//! The limit on descriptors (`RLIMIT_NOFILE`).
 
 use std::io::ErrorKind;
 
 use pollset::{Event, PollFlags, PollSet, Step, Waker};
-use rustix::process::{Resource, getrlimit, setrlimit};
 
+use crate::helpers::{set_descriptor_limit, use_up_descriptors};
 use crate::util::oracle::assert_agrees;
 use crate::util::process::alone;
 use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds, set_of, set_of_never_opened};
 
-/// Lowers the soft limit on descriptors; those that are open stay open.
-fn allow_descriptors(count: u64) {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = Some(count);
-    setrlimit(Resource::Nofile, limit).unwrap();
-}
-
 #[track_caller]
 fn assert_too_many(set: &PollSet) {
     for timeout in [Some(NOW), Some(LONG), None] {
-        let junk = Event { fd: 7, revents: PollFlags::ERR };
-        let mut events = vec![junk];
+        let mut events = vec![Event { fd: 7, revents: PollFlags::ERR }];
         let error = set.poll_into(&mut events, timeout).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -29,17 +21,17 @@ fn assert_too_many(set: &PollSet) {
 }
 
 #[test]
-fn as_many_as_the_limit_can_be_polled() {
+fn rlimit_nofile_descriptors_can_be_polled() {
     alone(|| {
-        allow_descriptors(64);
+        set_descriptor_limit(64);
         assert_eq!(assert_agrees(&set_of_never_opened(64)).len(), 64);
     });
 }
 
 #[test]
-fn more_than_the_limit_is_an_error_and_the_set_stays_usable() {
+fn more_descriptors_than_the_limit_is_einval_and_set_stays_usable() {
     alone(|| {
-        allow_descriptors(64);
+        set_descriptor_limit(64);
         let set = set_of_never_opened(65);
         assert_too_many(&set);
         assert_eq!(set.len(), 65);
@@ -51,18 +43,18 @@ fn more_than_the_limit_is_an_error_and_the_set_stays_usable() {
 }
 
 #[test]
-fn a_raised_limit_counts_from_the_next_wait() {
+fn raised_limit_takes_effect_at_next_wait() {
     alone(|| {
         let set = set_of_never_opened(100);
-        allow_descriptors(64);
+        set_descriptor_limit(64);
         assert_too_many(&set);
-        allow_descriptors(100);
+        set_descriptor_limit(100);
         assert_eq!(assert_agrees(&set).len(), 100);
     });
 }
 
 #[test]
-fn what_was_unregistered_does_not_count_against_the_limit() {
+fn unregistered_descriptors_do_not_count_against_the_limit() {
     alone(|| {
         for stride in [2, 3, 5, 10] {
             let set = set_of_never_opened(100);
@@ -70,56 +62,53 @@ fn what_was_unregistered_does_not_count_against_the_limit() {
             for i in (0..100).step_by(stride) {
                 set.unregister(NEVER_OPENED + i).unwrap();
             }
-            allow_descriptors(set.len() as u64);
+            set_descriptor_limit(set.len() as u64);
             assert_eq!(assert_agrees(&set).len(), set.len());
-            // It must still be in order, and changeable.
+            // The order is kept, and changes still work. The last two may be unregistered already.
             set.register(NEVER_OPENED, PollFlags::IN).unwrap();
-            set.unregister(NEVER_OPENED + 1).unwrap_or_default();
-            set.unregister(NEVER_OPENED + 99).unwrap_or_default();
+            let _ = set.unregister(NEVER_OPENED + 1);
+            let _ = set.unregister(NEVER_OPENED + 99);
             assert_eq!(assert_agrees(&set).len(), set.len());
-            allow_descriptors(200);
+            set_descriptor_limit(200);
         }
     });
 }
 
 #[test]
-fn a_set_works_where_no_descriptor_is_to_be_had() {
+fn set_works_when_no_descriptors_are_left() {
     alone(|| {
         let counter = kinds::event_counter(1);
-        allow_descriptors(128);
-        let mut hoard = Vec::new();
-        while let Ok(file) = std::fs::File::open("/dev/null") {
-            hoard.push(file);
-        }
+        set_descriptor_limit(128);
+        let files = use_up_descriptors();
         let set = set_of([&counter], PollFlags::IN);
-        for file in &hoard {
+        for file in &files {
             set.register(file, PollFlags::OUT).unwrap();
         }
         let events = assert_agrees(&set);
-        assert_eq!(events.len(), hoard.len() + 1);
+        assert_eq!(events.len(), files.len() + 1);
         assert_eq!(events[0], event(&counter, PollFlags::IN));
     });
 }
 
 #[test]
-fn a_waker_says_that_no_descriptor_is_to_be_had() {
+fn new_waker_is_emfile_when_no_descriptors_are_left() {
     alone(|| {
-        allow_descriptors(0);
+        set_descriptor_limit(0);
         let error = Waker::new().unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
-        allow_descriptors(64);
+        set_descriptor_limit(64);
         Waker::new().unwrap().wake().unwrap();
     });
 }
 
 #[test]
-fn what_is_unregistered_during_a_wait_does_not_count_against_the_limit() {
+fn descriptors_unregistered_during_wait_do_not_count_against_the_limit() {
     alone(|| {
         let set = set_of_never_opened(200);
-        allow_descriptors(150);
+        set_descriptor_limit(150);
         let mut waiting = set.start(NOW).unwrap();
         assert_eq!(waiting.step().unwrap(), Step::Unfinished);
-        // The last ones leave no gaps.
+        // The last registrations leave no gaps.
         for i in 140..200 {
             set.unregister(NEVER_OPENED + i).unwrap();
         }

@@ -1,24 +1,25 @@
-//! What a polling object promises, on Linux, with the kernel's own `poll(2)` as the judge.
+//! The documented behaviour of a polling object on Linux, checked against the kernel's poll(2).
 //!
-//! One module an idea. Every test owns the descriptor numbers that it uses, so that they run side
-//! by side; those that fork or change a limit of the process run in a process of their own.
+//! One idea per module. Every test owns the descriptor numbers that it uses, so that tests can run
+//! in parallel. Tests that fork or change a limit of the process run in a process of their own.
 
 #![cfg(target_os = "linux")]
 
 extern crate pollset_testkit as util;
 
 mod allocations;
-mod closing;
-mod crowd;
-mod descriptors;
+mod churn;
+mod closed_fds;
 #[cfg(not(pollset_portable))]
 mod epoll;
+mod events;
 mod fork;
+mod helpers;
 mod leaks;
 mod limits;
 mod oracle;
-mod registering;
-mod results;
+mod own_descriptors;
+mod registrations;
 mod signals;
 mod steps;
 mod threads;

@@ -1,4 +1,4 @@
-//! Any set of any descriptors: the same answer as the kernel's.
+//! Sets of every kind of descriptor report the same events as poll(2) in the kernel.
 
 use pollset::PollFlags;
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use crate::util::oracle::assert_agrees;
 use crate::util::{cases, masks, new_set, set_of};
 
 #[test]
-fn every_kind_of_descriptor_is_answered_as_the_kernel_answers_it() {
+fn every_kind_of_descriptor_agrees_with_kernel() {
     report_missing();
     for kind in Kind::ALL {
         for mask in [PollFlags::DEFAULT, PollFlags::all(), PollFlags::empty()] {
@@ -26,7 +26,7 @@ proptest! {
     #![proptest_config(cases(300))]
 
     #[test]
-    fn any_set_of_any_kinds_is_answered_as_the_kernel_answers_it(kinds in kinds()) {
+    fn random_sets_of_all_kinds_agree_with_kernel(kinds in kinds()) {
         let set = new_set();
         let mut open = Vec::new();
         for (kind, mask, mask_of_rest) in kinds {

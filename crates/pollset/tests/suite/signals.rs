@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 
 use pollset::{PollFlags, PollSet, Timeout, Waker};
 
+use crate::helpers::MILLISECOND;
 use crate::util::fd::Fd;
 use crate::util::oracle::assert_agrees;
 use crate::util::signal::{Alarm, Thread, handled};
 use crate::util::wait::assert_busy;
 use crate::util::{LONG, NOW, event, kinds, new_set, set_of};
 
-const GO_ON: ControlFlow<()> = ControlFlow::Continue(());
-const STOP: ControlFlow<()> = ControlFlow::Break(());
-const MILLISECOND: Duration = Duration::from_millis(1);
+const CONTINUE: ControlFlow<()> = ControlFlow::Continue(());
+const BREAK: ControlFlow<()> = ControlFlow::Break(());
 
 fn idle_set() -> (PollSet, Fd) {
     let fd = kinds::event_counter(0);
@@ -36,37 +36,40 @@ fn signals_do_not_shorten_a_wait() {
         assert_eq!(set.poll(start + timeout).unwrap(), []);
         assert!(start.elapsed() >= timeout, "{:?}", start.elapsed());
     }
-    assert!(handled() > before, "no signal came");
+    assert!(handled() > before, "no signal arrived");
 }
 
 #[test]
-fn signals_do_not_start_a_wait_over() {
+fn signals_do_not_restart_the_timeout() {
     let (set, _fd) = idle_set();
     let _alarm = Alarm::every(MILLISECOND);
     let wait = |timeout: Timeout| {
         let mut interrupts = 0;
         let outcome = set.poll_interruptible(&mut Vec::new(), timeout, || {
             interrupts += 1;
-            // A wait that starts over at each would go on for as long as they come.
-            if interrupts == 5_000 { STOP } else { GO_ON }
+            // A wait that restarts its timeout at each signal would last as long as they arrive.
+            if interrupts == 5_000 { BREAK } else { CONTINUE }
         });
-        assert_eq!(outcome.expect("it should have ended long ago"), 0);
+        assert_eq!(outcome.expect("the timeout has expired"), 0);
         interrupts
     };
-    assert!(wait(Timeout::After(50 * MILLISECOND)) > 0, "no signal came");
-    wait(Timeout::At(Instant::now() + 50 * MILLISECOND));
+    assert!(wait(Timeout::After(50 * MILLISECOND)) > 0, "no signal arrived");
+    let deadline = Instant::now() + 50 * MILLISECOND;
+    assert!(wait(Timeout::At(deadline)) > 0, "no signal arrived");
 }
 
 #[test]
 fn signals_do_not_shorten_the_wait_of_an_empty_set() {
+    let before = handled();
     let _alarm = Alarm::every(MILLISECOND);
     let start = Instant::now();
     assert_eq!(new_set().poll(20 * MILLISECOND).unwrap(), []);
     assert!(start.elapsed() >= 20 * MILLISECOND);
+    assert!(handled() > before, "no signal arrived");
 }
 
 #[test]
-fn signals_do_not_disturb_questions_without_a_wait() {
+fn signals_do_not_affect_polls_with_zero_timeout() {
     let (set, fd) = idle_set();
     let _alarm = Alarm::every(Duration::from_micros(50));
     let before = handled();
@@ -80,14 +83,14 @@ fn signals_do_not_disturb_questions_without_a_wait() {
 }
 
 #[test]
-fn a_thread_signalled_many_times_still_sees_what_becomes_ready() {
+fn wait_interrupted_a_thousand_times_reports_wake() {
     let waker = Waker::new().unwrap();
     let set = set_of([&waker], PollFlags::IN);
-    let waiting = Thread::current();
+    let waiter = Thread::current();
     thread::scope(|scope| {
         scope.spawn(|| {
             for _ in 0..1_000 {
-                waiting.interrupt();
+                waiter.interrupt();
                 thread::sleep(Duration::from_micros(10));
             }
             waker.wake().unwrap();
@@ -97,14 +100,14 @@ fn a_thread_signalled_many_times_still_sees_what_becomes_ready() {
 }
 
 #[test]
-fn each_interrupt_is_told_to_the_caller() {
+fn callback_runs_for_each_interrupt() {
     let (set, _fd) = idle_set();
     let before = handled();
     let _alarm = Alarm::every(MILLISECOND);
     let mut calls = 0;
     let outcome = set.poll_interruptible(&mut Vec::new(), LONG, || {
         calls += 1;
-        if calls == 10 { STOP } else { GO_ON }
+        if calls == 10 { BREAK } else { CONTINUE }
     });
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Interrupted);
     assert_eq!(calls, 10);
@@ -112,7 +115,7 @@ fn each_interrupt_is_told_to_the_caller() {
 }
 
 #[test]
-fn nobody_is_told_of_an_interrupt_without_a_signal() {
+fn callback_does_not_run_without_a_signal() {
     let (set, fd) = idle_set();
     let no_signal = || unreachable!("no signal was sent");
     let mut events = Vec::new();
@@ -125,12 +128,12 @@ fn nobody_is_told_of_an_interrupt_without_a_signal() {
 }
 
 #[test]
-fn a_caller_who_breaks_gets_interrupted_and_a_usable_set() {
+fn break_in_callback_returns_interrupted_and_leaves_set_usable() {
     let (set, fd) = idle_set();
     let _alarm = Alarm::every(MILLISECOND);
     for timeout in [Timeout::Never, LONG.into(), (Instant::now() + LONG).into()] {
         let mut events = vec![event(&fd, PollFlags::ERR)];
-        let error = set.poll_interruptible(&mut events, timeout, || STOP).unwrap_err();
+        let error = set.poll_interruptible(&mut events, timeout, || BREAK).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Interrupted);
         assert_eq!(events, []);
         assert_eq!(set.poll(NOW).unwrap(), []);
@@ -139,8 +142,8 @@ fn a_caller_who_breaks_gets_interrupted_and_a_usable_set() {
     assert_eq!(assert_agrees(&set), [event(&fd, PollFlags::IN)]);
 }
 
-/// Waits until a signal has come, does `act`, and lets the wait go on. Waits again if the time was up
-/// before a signal came.
+/// Calls `act` at the first signal during a wait, and returns the descriptors that this wait
+/// reports. Waits again if the timeout expired before the signal.
 fn on_first_interrupt(set: &PollSet, timeout: impl Into<Timeout>, act: impl FnOnce()) -> Vec<i32> {
     let _alarm = Alarm::every(MILLISECOND);
     let timeout = timeout.into();
@@ -151,7 +154,7 @@ fn on_first_interrupt(set: &PollSet, timeout: impl Into<Timeout>, act: impl FnOn
             if let Some(act) = act.take() {
                 act();
             }
-            GO_ON
+            CONTINUE
         });
         assert_eq!(outcome.unwrap(), events.len());
     }
@@ -159,19 +162,19 @@ fn on_first_interrupt(set: &PollSet, timeout: impl Into<Timeout>, act: impl FnOn
 }
 
 #[test]
-fn the_set_may_be_changed_in_the_callback() {
+fn changes_in_callback_take_effect_at_next_wait() {
     let (set, fd) = idle_set();
     let new = kinds::event_counter(1);
     let reported = on_first_interrupt(&set, 10 * MILLISECOND, || {
         set.register(&new, PollFlags::IN).unwrap();
         set.unregister(&fd).unwrap();
     });
-    assert_eq!(reported, [], "changes count from the next wait");
+    assert_eq!(reported, [], "changes take effect at the next wait");
     assert_eq!(assert_agrees(&set), [event(&new, PollFlags::IN)]);
 }
 
 #[test]
-fn a_second_poll_inside_the_callback_is_an_error() {
+fn poll_of_same_set_in_callback_is_an_error() {
     let (set, fd) = idle_set();
     let reported = on_first_interrupt(&set, LONG, || {
         for timeout in [Some(NOW), Some(MILLISECOND), None] {
@@ -183,7 +186,7 @@ fn a_second_poll_inside_the_callback_is_an_error() {
 }
 
 #[test]
-fn another_set_may_be_polled_inside_the_callback() {
+fn another_set_can_be_polled_in_callback() {
     let (set, fd) = idle_set();
     let reported = on_first_interrupt(&set, LONG, || {
         fd.increment();
@@ -193,7 +196,7 @@ fn another_set_may_be_polled_inside_the_callback() {
 }
 
 #[test]
-fn what_became_ready_in_the_callback_is_reported_although_the_time_is_up() {
+fn event_raised_in_callback_is_reported_after_the_deadline() {
     let (set, fd) = idle_set();
     for _ in 0..5 {
         let reported = on_first_interrupt(&set, 5 * MILLISECOND, || {
@@ -206,7 +209,7 @@ fn what_became_ready_in_the_callback_is_reported_although_the_time_is_up() {
 }
 
 #[test]
-fn a_callback_that_panics_leaves_the_set_usable() {
+fn panic_in_callback_leaves_set_usable() {
     let (set, fd) = idle_set();
     for _ in 0..3 {
         let _alarm = Alarm::every(MILLISECOND);

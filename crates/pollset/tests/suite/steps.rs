@@ -1,9 +1,10 @@
-//! A wait that is made step by step.
+//! Stepwise waits: `PollSet::start`, and `Waiting` until it is dropped.
 
 use std::time::{Duration, Instant};
 
 use pollset::{Builder, Engine, Event, PollFlags, PollSet, Step, Waiting};
 
+use crate::helpers::{MILLISECOND, event_counters, run_short_steps, set_with_engine};
 use crate::util::fd::Fd;
 use crate::util::oracle::{assert_agrees, kernel_poll};
 use crate::util::process::{Child, Side, alone, end_with};
@@ -11,7 +12,7 @@ use crate::util::signal::Alarm;
 use crate::util::wait::assert_busy;
 use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds, set_of, set_of_never_opened};
 
-/// Steps until the wait is over.
+/// Steps until the wait is over. Returns the number of ready descriptors.
 fn finish(waiting: &mut Waiting<'_>) -> usize {
     loop {
         if let Step::Ready(ready) = waiting.step().unwrap() {
@@ -20,49 +21,49 @@ fn finish(waiting: &mut Waiting<'_>) -> usize {
     }
 }
 
-fn events(waiting: &mut Waiting<'_>) -> Vec<Event> {
+fn take_events(waiting: &mut Waiting<'_>) -> Vec<Event> {
     std::iter::from_fn(|| waiting.take_event()).collect()
 }
 
-fn counters(count: usize, value: u32) -> (Vec<Fd>, PollSet) {
-    let counters: Vec<_> = (0..count).map(|_| kinds::event_counter(value)).collect();
+fn set_of_counters(count: usize, value: u32) -> (Vec<Fd>, PollSet) {
+    let counters = event_counters(count, value);
     let set = set_of(&counters, PollFlags::IN);
     (counters, set)
 }
 
 #[test]
-fn a_wait_in_steps_answers_as_one_in_a_piece() {
+fn stepwise_wait_agrees_with_kernel() {
     for count in [0, 1, 8, 9, 200] {
         let set = set_of_never_opened(count);
         let registered: Vec<_> = set.iter().collect();
         for _ in 0..3 {
             let mut waiting = set.start(NOW).unwrap();
             assert_eq!(finish(&mut waiting), count as usize);
-            assert_eq!(events(&mut waiting), kernel_poll(&registered));
-            assert_eq!(events(&mut waiting), [], "each is given once");
+            assert_eq!(take_events(&mut waiting), kernel_poll(&registered));
+            assert_eq!(take_events(&mut waiting), [], "each event is returned once");
         }
     }
 }
 
 #[test]
-fn a_wait_that_is_over_says_so_again_and_asks_no_more() {
-    let (counters, set) = counters(2, 1);
+fn step_after_the_end_returns_the_same_result_without_polling() {
+    let (counters, set) = set_of_counters(2, 1);
     let mut waiting = set.start(None).unwrap();
     assert_eq!(finish(&mut waiting), 2);
     counters[0].drain();
     assert!(waiting.is_short());
     assert_eq!(waiting.step().unwrap(), Step::Ready(2));
-    assert_eq!(events(&mut waiting).len(), 2);
+    assert_eq!(take_events(&mut waiting).len(), 2);
     assert_eq!(waiting.step().unwrap(), Step::Ready(2));
-    assert_eq!(events(&mut waiting), []);
+    assert_eq!(take_events(&mut waiting), []);
 }
 
 #[test]
-fn there_are_no_events_before_the_wait_is_over() {
+fn no_events_before_the_wait_is_over() {
     for count in [1, 20, 200] {
-        let (counters, set) = counters(count, 1);
+        let (counters, set) = set_of_counters(count, 1);
         for _ in 0..3 {
-            finish(&mut set.start(NOW).unwrap()); // whose answers nobody takes
+            finish(&mut set.start(NOW).unwrap()); // leaves its events untaken
         }
         for counter in &counters {
             set.unregister(counter).unwrap();
@@ -77,8 +78,8 @@ fn there_are_no_events_before_the_wait_is_over() {
 }
 
 #[test]
-fn nothing_is_asked_before_the_first_step() {
-    let (counters, set) = counters(1, 0);
+fn start_does_not_poll() {
+    let (counters, set) = set_of_counters(1, 0);
     let mut waiting = set.start(NOW).unwrap();
     counters[0].increment();
     assert_eq!(waiting.take_event(), None);
@@ -88,23 +89,15 @@ fn nothing_is_asked_before_the_first_step() {
 #[test]
 fn short_steps_never_block() {
     for count in [0, 1, 8, 20, 64] {
-        let (counters, set) = counters(count, 0);
-        let _ends_a_step_that_blocks = Alarm::every(LONG);
+        let (counters, set) = set_of_counters(count, 0);
+        // Interrupts a step that blocks, which then returns `Interrupted`.
+        let _alarm = Alarm::every(LONG);
         for _ in 0..40 {
-            let start = Instant::now();
-            let mut waiting = set.start(LONG).unwrap();
-            while waiting.is_short() {
-                assert_eq!(waiting.step().unwrap(), Step::Unfinished);
-            }
-            assert!(start.elapsed() < LONG);
-            assert!(!waiting.is_short());
-            drop(waiting);
+            run_short_steps(&mut set.start(LONG).unwrap());
         }
         if let Some(counter) = counters.last() {
             let mut waiting = set.start(None).unwrap();
-            while waiting.is_short() {
-                assert_eq!(waiting.step().unwrap(), Step::Unfinished);
-            }
+            run_short_steps(&mut waiting);
             counter.increment();
             assert_eq!(finish(&mut waiting), 1);
         }
@@ -112,8 +105,8 @@ fn short_steps_never_block() {
 }
 
 #[test]
-fn what_is_ready_among_few_is_found_in_short_steps() {
-    let (_counters, set) = counters(60, 1);
+fn ready_descriptors_of_a_small_set_are_found_in_short_steps() {
+    let (_counters, set) = set_of_counters(60, 1);
     set.poll(NOW).unwrap();
     for timeout in [Some(NOW), None] {
         for _ in 0..5 {
@@ -131,7 +124,7 @@ fn what_is_ready_among_few_is_found_in_short_steps() {
 }
 
 #[test]
-fn a_step_that_applies_many_changes_is_not_short() {
+fn step_that_applies_many_changes_is_not_short() {
     let set = set_of_never_opened(65);
     assert!(!set.start(NOW).unwrap().is_short());
     set.poll(NOW).unwrap();
@@ -144,18 +137,16 @@ fn a_step_that_applies_many_changes_is_not_short() {
 }
 
 #[test]
-fn a_step_that_asks_many_by_poll_is_not_short() {
+fn step_that_polls_many_is_not_short() {
     let set = set_of_never_opened(1_000);
     set.poll(NOW).unwrap();
     let mut waiting = set.start(NOW).unwrap();
-    while waiting.is_short() {
-        assert_eq!(waiting.step().unwrap(), Step::Unfinished);
-    }
+    run_short_steps(&mut waiting);
     assert_eq!(waiting.step().unwrap(), Step::Ready(1_000));
 }
 
 #[test]
-fn a_step_asks_up_to_128_and_is_short() {
+fn step_that_polls_up_to_128_is_short() {
     for (count, is_short) in [(128, true), (129, false)] {
         let set = Builder::new().engine(Engine::Poll).build();
         for i in 0..count {
@@ -175,34 +166,31 @@ fn a_step_asks_up_to_128_and_is_short() {
 }
 
 #[test]
-fn an_idle_set_is_asked_before_one_wait_in_sixteen() {
-    let counters: Vec<_> = (0..200).map(|_| kinds::event_counter(0)).collect();
-    let set = Builder::new().engine(Engine::Poll).build();
-    for counter in &counters {
-        set.register(counter, PollFlags::IN).unwrap();
-    }
-    // To prepare it, to ask, and to wait.
-    let asks_before = || {
+fn idle_set_is_polled_before_one_wait_in_sixteen() {
+    let counters = event_counters(200, 0);
+    let set = set_with_engine(Engine::Poll, &counters);
+    let polls_before_waiting = || {
         let mut waiting = set.start(Duration::from_nanos(1)).unwrap();
+        // Three steps: to prepare, to poll without blocking, and to wait.
         (1..).find(|_| waiting.step().unwrap() == Step::Ready(0)) == Some(3)
     };
-    assert!(asks_before(), "a new one");
+    assert!(polls_before_waiting(), "in the first wait");
     for _ in 0..100 {
-        asks_before();
+        polls_before_waiting();
     }
-    assert_eq!((0..160).filter(|_| asks_before()).count(), 10);
+    assert_eq!((0..160).filter(|_| polls_before_waiting()).count(), 10);
 }
 
 #[test]
-fn debug_shows_the_set_that_waits() {
+fn debug_shows_the_set() {
     let set = set_of_never_opened(1);
     let shown = format!("{:?}", set.start(NOW).unwrap());
     assert_eq!(shown, format!("Waiting {{ set: {set:?}, .. }}"));
 }
 
 #[test]
-fn a_set_is_waiting_until_the_wait_is_dropped() {
-    let (_counters, set) = counters(1, 1);
+fn set_is_busy_until_the_wait_is_dropped() {
+    let (_counters, set) = set_of_counters(1, 1);
     let mut waiting = set.start(NOW).unwrap();
     assert_busy(set.poll(NOW));
     finish(&mut waiting);
@@ -212,8 +200,8 @@ fn a_set_is_waiting_until_the_wait_is_dropped() {
 }
 
 #[test]
-fn a_wait_that_is_given_up_leaves_the_set_usable() {
-    let (counters, set) = counters(20, 1);
+fn abandoned_wait_leaves_set_usable() {
+    let (counters, set) = set_of_counters(20, 1);
     for steps in 0..4 {
         let mut waiting = set.start(None).unwrap();
         for _ in 0..steps {
@@ -227,8 +215,8 @@ fn a_wait_that_is_given_up_leaves_the_set_usable() {
 }
 
 #[test]
-fn what_is_not_taken_is_not_reported_by_the_next_wait() {
-    let (counters, set) = counters(20, 1);
+fn events_not_taken_are_not_reported_by_the_next_wait() {
+    let (counters, set) = set_of_counters(20, 1);
     for _ in 0..3 {
         let mut waiting = set.start(NOW).unwrap();
         assert_eq!(finish(&mut waiting), 20);
@@ -241,45 +229,43 @@ fn what_is_not_taken_is_not_reported_by_the_next_wait() {
 }
 
 #[test]
-fn what_is_changed_during_a_wait_in_steps_counts_from_the_next() {
-    let (mut counters, set) = counters(20, 0);
+fn changes_between_steps_take_effect_at_next_wait() {
+    let (mut counters, set) = set_of_counters(20, 0);
     set.poll(NOW).unwrap();
     let mut waiting = set.start(LONG).unwrap();
-    while waiting.is_short() {
-        assert_eq!(waiting.step().unwrap(), Step::Unfinished);
-    }
+    run_short_steps(&mut waiting);
     let new = kinds::event_counter(1);
     set.register(&new, PollFlags::IN).unwrap();
     let old = counters.pop().unwrap();
     set.unregister(&old).unwrap();
     counters[0].increment();
     finish(&mut waiting);
-    assert_eq!(events(&mut waiting), [event(&counters[0], PollFlags::IN)]);
+    assert_eq!(take_events(&mut waiting), [event(&counters[0], PollFlags::IN)]);
     drop(waiting);
     let ready = [event(&counters[0], PollFlags::IN), event(&new, PollFlags::IN)];
     assert_eq!(assert_agrees(&set), ready);
 }
 
 #[test]
-fn a_slot_stays_with_its_registration() {
-    let (counters, set) = counters(20, 1);
+fn slot_of_a_registration_is_stable() {
+    let (counters, set) = set_of_counters(20, 1);
     let slots = || {
         let mut waiting = set.start(NOW).unwrap();
         finish(&mut waiting);
         let end = waiting.slots();
-        let mut answers = [(usize::MAX, event(&counters[0], PollFlags::empty())); 21];
-        let (few, many) = answers.split_at_mut(3);
+        let mut events = [(usize::MAX, event(&counters[0], PollFlags::empty())); 21];
+        let (few, many) = events.split_at_mut(3);
         assert_eq!(waiting.take_answers(few), 3);
         assert_eq!(waiting.take_answers(many), 17);
         assert_eq!(waiting.take_answers(&mut []), 0);
         assert_eq!(waiting.take_event(), None);
-        let answers = answers[..20].to_vec();
-        assert!(answers.iter().all(|&(slot, _)| slot < end));
-        answers.into_iter().map(|(slot, event)| (event.fd, slot)).collect::<Vec<_>>()
+        let events = events[..20].to_vec();
+        assert!(events.iter().all(|&(slot, _)| slot < end));
+        events.into_iter().map(|(slot, event)| (event.fd, slot)).collect::<Vec<_>>()
     };
     let before = slots();
     assert_eq!(before, slots());
-    // Those registered later, and changes of masks, make no difference.
+    // Later registrations and changes of masks don't move it.
     set.unregister(&counters[19]).unwrap();
     set.register(&kinds::event_counter(1), PollFlags::IN).unwrap();
     set.modify(&counters[3], PollFlags::IN | PollFlags::OUT).unwrap();
@@ -287,10 +273,10 @@ fn a_slot_stays_with_its_registration() {
 }
 
 #[test]
-fn a_signal_ends_a_step_and_not_the_wait() {
-    let (counters, set) = counters(1, 0);
+fn signal_ends_the_step_but_not_the_wait() {
+    let (counters, set) = set_of_counters(1, 0);
     let mut waiting = set.start(LONG).unwrap();
-    let _alarm = Alarm::every(Duration::from_millis(1));
+    let _alarm = Alarm::every(MILLISECOND);
     let mut interrupted = 0;
     while interrupted < 3 {
         match waiting.step().unwrap() {
@@ -303,20 +289,20 @@ fn a_signal_ends_a_step_and_not_the_wait() {
 }
 
 #[test]
-fn a_step_without_a_timeout_sleeps_until_something_comes() {
+fn step_without_timeout_sleeps_until_interrupted() {
     for engine in [Engine::Poll, Engine::Epoll] {
         let set = Builder::new().engine(engine).build();
         let mut waiting = set.start(None).unwrap();
-        let _alarm = Alarm::every(Duration::from_millis(50));
+        let _alarm = Alarm::every(50 * MILLISECOND);
         let unfinished = (0..).find(|_| waiting.step().unwrap() == Step::Interrupted);
-        // To prepare it, and to ask.
+        // Two steps: to prepare, and to poll without blocking.
         assert!(unfinished <= Some(2), "{engine:?}: {unfinished:?}");
     }
 }
 
 #[test]
-fn steps_are_never_early() {
-    let (_counters, set) = counters(1, 0);
+fn stepwise_wait_is_never_early() {
+    let (_counters, set) = set_of_counters(1, 0);
     for microseconds in [1, 300, 1_700] {
         let timeout = Duration::from_micros(microseconds);
         let start = Instant::now();
@@ -326,31 +312,29 @@ fn steps_are_never_early() {
 }
 
 #[test]
-fn a_wait_may_be_finished_by_another_thread() {
-    let (counters, set) = counters(1, 0);
+fn wait_can_be_finished_by_another_thread() {
+    let (counters, set) = set_of_counters(1, 0);
     let mut waiting = set.start(LONG).unwrap();
-    while waiting.is_short() {
-        assert_eq!(waiting.step().unwrap(), Step::Unfinished);
-    }
+    run_short_steps(&mut waiting);
     std::thread::scope(|scope| {
         scope.spawn(|| assert_eq!(finish(&mut waiting), 1));
         counters[0].increment();
     });
-    assert_eq!(events(&mut waiting), [event(&counters[0], PollFlags::IN)]);
+    assert_eq!(take_events(&mut waiting), [event(&counters[0], PollFlags::IN)]);
 }
 
 #[test]
-fn a_child_forked_between_steps_may_use_the_set_or_go_on() {
+fn child_forked_between_steps_can_poll_or_continue_the_wait() {
     alone(|| {
         for (count, polls_first) in [(1, false), (1, true), (20, false), (20, true)] {
-            let (counters, set) = counters(count, 1);
+            let (counters, set) = set_of_counters(count, 1);
             for _ in 0..3 {
                 set.poll(NOW).unwrap();
             }
             let mut waiting = set.start(LONG).unwrap();
             let check = |waiting: &mut Waiting<'_>| {
                 assert_eq!(finish(waiting), count);
-                assert_eq!(events(waiting).len(), count);
+                assert_eq!(take_events(waiting).len(), count);
             };
             match Side::fork() {
                 Side::Child => end_with(|| {
@@ -371,17 +355,17 @@ fn a_child_forked_between_steps_may_use_the_set_or_go_on() {
 }
 
 #[test]
-fn two_waits_in_a_forked_child_know_of_each_other() {
+fn second_wait_in_child_is_an_error_although_the_first_is_inherited() {
     alone(|| {
-        let (_counters, set) = counters(1, 1);
-        let parents = set.start(NOW).unwrap();
+        let (_counters, set) = set_of_counters(1, 1);
+        let inherited = set.start(NOW).unwrap();
         let child = Child::run(|| {
-            let mut childs = set.start(NOW).unwrap();
+            let mut waiting = set.start(NOW).unwrap();
             assert_busy(set.poll(NOW));
-            drop(parents);
+            drop(inherited);
             assert_busy(set.poll(NOW));
-            assert_eq!(finish(&mut childs), 1);
-            drop(childs);
+            assert_eq!(finish(&mut waiting), 1);
+            drop(waiting);
             assert_eq!(assert_agrees(&set).len(), 1);
         });
         child.join();
@@ -389,13 +373,11 @@ fn two_waits_in_a_forked_child_know_of_each_other() {
 }
 
 #[test]
-fn a_wait_that_starts_over_in_a_forked_child_is_a_wait() {
+fn wait_restarted_in_child_holds_the_set_and_times_out() {
     alone(|| {
-        let (_counters, set) = counters(1, 0);
-        let mut waiting = set.start(Duration::from_millis(30)).unwrap();
-        while waiting.is_short() {
-            assert_eq!(waiting.step().unwrap(), Step::Unfinished);
-        }
+        let (_counters, set) = set_of_counters(1, 0);
+        let mut waiting = set.start(30 * MILLISECOND).unwrap();
+        run_short_steps(&mut waiting);
         let start = Instant::now();
         let child = Child::run(|| {
             assert_eq!(set.poll(NOW).unwrap(), []);
@@ -403,16 +385,16 @@ fn a_wait_that_starts_over_in_a_forked_child_is_a_wait() {
             assert_eq!(waiting.step().unwrap(), Step::Unfinished);
             assert_busy(set.poll(NOW));
             assert_eq!(finish(&mut waiting), 0);
-            assert!(start.elapsed() >= Duration::from_millis(30));
+            assert!(start.elapsed() >= 30 * MILLISECOND);
         });
         child.join();
     });
 }
 
 #[test]
-fn answers_that_a_forked_child_has_lost_are_reported_again() {
+fn events_discarded_in_child_are_reported_by_its_next_wait() {
     alone(|| {
-        let (_counters, set) = counters(20, 1);
+        let (_counters, set) = set_of_counters(20, 1);
         let mut waiting = set.start(NOW).unwrap();
         assert_eq!(finish(&mut waiting), 20);
         match Side::fork() {
@@ -424,6 +406,6 @@ fn answers_that_a_forked_child_has_lost_are_reported_again() {
             }),
             Side::Parent(child) => child.join(),
         }
-        assert_eq!(events(&mut waiting).len(), 20);
+        assert_eq!(take_events(&mut waiting).len(), 20);
     });
 }

@@ -1,20 +1,21 @@
-//! One set, many threads.
+//! A set that several threads change, poll and wake.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pollset::{Event, PollFlags, PollSet, Timeout, Waker};
 
+use crate::helpers::{MILLISECOND, event_counters};
 use crate::util::oracle::assert_agrees;
 use crate::util::wait::{assert_busy, while_waiting};
 use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds, set_of};
 
 const _: () = {
-    const fn may_go_anywhere<T: Send + Sync>() {}
-    may_go_anywhere::<PollSet>();
-    may_go_anywhere::<Waker>();
-    may_go_anywhere::<Event>();
-    may_go_anywhere::<Timeout>();
+    const fn assert_send_and_sync<T: Send + Sync>() {}
+    assert_send_and_sync::<PollSet>();
+    assert_send_and_sync::<Waker>();
+    assert_send_and_sync::<Event>();
+    assert_send_and_sync::<Timeout>();
 };
 
 fn set_with_waker() -> (PollSet, Waker) {
@@ -22,7 +23,7 @@ fn set_with_waker() -> (PollSet, Waker) {
     (set_of([&waker], PollFlags::IN), waker)
 }
 
-/// What a wait returns that is under way while `changes` are made, and is woken after them.
+/// The events of a wait during which `changes` are made and that the waker ends after them.
 fn wait_during(set: &PollSet, waker: &Waker, changes: impl FnOnce()) -> Vec<Event> {
     let events = while_waiting(set, LONG, || {
         changes();
@@ -33,12 +34,11 @@ fn wait_during(set: &PollSet, waker: &Waker, changes: impl FnOnce()) -> Vec<Even
 }
 
 #[test]
-fn a_second_poll_while_one_waits_is_an_error() {
+fn concurrent_poll_is_an_error() {
     let (set, waker) = set_with_waker();
     let events = wait_during(&set, &waker, || {
-        let millisecond = Duration::from_millis(1);
         let deadline = Instant::now();
-        for timeout in [Some(NOW), Some(millisecond), Some(LONG), None] {
+        for timeout in [Some(NOW), Some(MILLISECOND), Some(LONG), None] {
             assert_busy(set.poll(timeout));
         }
         assert_busy(set.poll(deadline));
@@ -48,7 +48,7 @@ fn a_second_poll_while_one_waits_is_an_error() {
 }
 
 #[test]
-fn the_set_can_be_polled_again_after_the_wait() {
+fn set_can_be_polled_after_a_concurrent_poll_error() {
     let (set, waker) = set_with_waker();
     wait_during(&set, &waker, || assert_busy(set.poll(NOW)));
     assert_eq!(set.poll(NOW).unwrap(), []);
@@ -56,7 +56,7 @@ fn the_set_can_be_polled_again_after_the_wait() {
 }
 
 #[test]
-fn a_set_can_be_polled_from_any_thread_in_turn() {
+fn threads_can_poll_a_set_in_turn() {
     let fd = kinds::event_counter(1);
     let set = set_of([&fd], PollFlags::IN);
     for _ in 0..10 {
@@ -67,7 +67,7 @@ fn a_set_can_be_polled_from_any_thread_in_turn() {
 }
 
 #[test]
-fn what_is_registered_during_a_wait_counts_from_the_next() {
+fn register_during_wait_takes_effect_at_next_wait() {
     let (set, waker) = set_with_waker();
     let ready = kinds::event_counter(1);
     let events = wait_during(&set, &waker, || {
@@ -79,7 +79,7 @@ fn what_is_registered_during_a_wait_counts_from_the_next() {
 }
 
 #[test]
-fn what_is_modified_during_a_wait_counts_from_the_next() {
+fn modify_during_wait_takes_effect_at_next_wait() {
     let (set, waker) = set_with_waker();
     let (socket, _peer) = kinds::socket_pair();
     set.register(&socket, PollFlags::IN).unwrap();
@@ -92,7 +92,7 @@ fn what_is_modified_during_a_wait_counts_from_the_next() {
 }
 
 #[test]
-fn what_is_unregistered_during_a_wait_counts_from_the_next() {
+fn unregister_during_wait_takes_effect_at_next_wait() {
     let (set, waker) = set_with_waker();
     let counter = kinds::event_counter(0);
     set.register(&counter, PollFlags::IN).unwrap();
@@ -116,16 +116,16 @@ fn changes_do_not_end_a_wait() {
             set.modify(&ready, PollFlags::OUT).unwrap();
             set.unregister(&ready).unwrap();
         }
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(5 * MILLISECOND);
         assert_busy(set.poll(NOW));
     });
 }
 
 #[test]
-fn thousands_of_changes_during_a_wait_leave_it_and_the_next_one_exact() {
+fn thousands_of_changes_during_wait_take_effect_at_next_wait() {
     let (set, waker) = set_with_waker();
-    let first: Vec<_> = (0..7).map(|_| kinds::event_counter(0)).collect();
-    for fd in &first {
+    let counters = event_counters(7, 0);
+    for fd in &counters {
         set.register(fd, PollFlags::IN).unwrap();
     }
     for round in 1..5 {
@@ -136,15 +136,15 @@ fn thousands_of_changes_during_a_wait_leave_it_and_the_next_one_exact() {
             for i in 0..3_000 - round {
                 set.unregister(NEVER_OPENED + i).unwrap();
             }
-            set.modify(&first[0], PollFlags::OUT).unwrap();
-            first[3].increment();
+            set.modify(&counters[0], PollFlags::OUT).unwrap();
+            counters[3].increment();
         });
-        assert_eq!(events.unwrap(), [event(&first[3], PollFlags::IN)]);
+        assert_eq!(events.unwrap(), [event(&counters[3], PollFlags::IN)]);
         let events = assert_agrees(&set);
         assert_eq!(events.len(), 2 + round as usize);
 
-        first[3].drain();
-        set.modify(&first[0], PollFlags::IN).unwrap();
+        counters[3].drain();
+        set.modify(&counters[0], PollFlags::IN).unwrap();
         for i in 3_000 - round..3_000 {
             set.unregister(NEVER_OPENED + i).unwrap();
         }

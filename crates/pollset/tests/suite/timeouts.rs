@@ -1,24 +1,19 @@
-//! How long a wait takes. Never early; how late is compared with the kernel's own waits.
+//! Duration of waits: never early, and about as late as those of poll(2) in the kernel.
 
 use std::time::{Duration, Instant};
 
-use pollset::{Builder, Engine, PollFlags, PollSet, Timeout, Waker};
+use pollset::{Engine, PollFlags, PollSet, Timeout, Waker};
 
-use crate::util::fd::Fd;
+use crate::helpers::{MILLISECOND, event_counters, set_with_engine, thread_cpu_time};
 use crate::util::oracle::{array_of, kernel_wait};
 use crate::util::wait::while_waiting;
 use crate::util::{LONG, NOW, event, kinds, new_set, set_of};
 
-const MILLISECOND: Duration = Duration::from_millis(1);
-
-fn idle_fds(count: usize) -> Vec<Fd> {
-    (0..count).map(|_| kinds::event_counter(0)).collect()
-}
-
-fn spread() -> impl Iterator<Item = Duration> {
-    let nanoseconds = [1, 2, 999, 1_000, 1_001, 10_000, 99_999, 500_000, 999_999];
-    let more = [1_000_000, 1_000_001, 1_499_999, 1_999_999, 3_140_001, 7_777_777, 20_000_000];
-    nanoseconds.into_iter().chain(more).map(Duration::from_nanos)
+/// Below, at and above whole microseconds and milliseconds.
+fn durations() -> impl Iterator<Item = Duration> {
+    let short = [1, 2, 999, 1_000, 1_001, 10_000, 99_999, 500_000, 999_999];
+    let long = [1_000_000, 1_000_001, 1_499_999, 1_999_999, 3_140_001, 7_777_777, 20_000_000];
+    short.into_iter().chain(long).map(Duration::from_nanos)
 }
 
 fn elapsed(wait: impl FnOnce()) -> Duration {
@@ -31,9 +26,9 @@ fn shortest_of(count: usize, mut wait: impl FnMut()) -> Duration {
     (0..count).map(|_| elapsed(&mut wait)).min().unwrap()
 }
 
-/// Several times, as a set learns how to wait.
+/// Repeats each wait, since a set adapts how it waits.
 fn assert_never_early(set: &PollSet) {
-    for duration in spread() {
+    for duration in durations() {
         for _ in 0..3 {
             let took = elapsed(|| assert_eq!(set.poll(duration).unwrap(), []));
             assert!(took >= duration, "{took:?} instead of {duration:?}");
@@ -41,39 +36,39 @@ fn assert_never_early(set: &PollSet) {
             assert!(took >= duration, "{took:?} instead of Some({duration:?})");
             let deadline = Instant::now() + duration;
             assert_eq!(set.poll(deadline).unwrap(), []);
-            assert!(Instant::now() >= deadline, "before the deadline in {duration:?}");
+            assert!(Instant::now() >= deadline, "returned before a deadline in {duration:?}");
         }
     }
 }
 
 #[test]
-fn an_empty_set_is_never_early() {
+fn wait_on_empty_set_is_never_early() {
     assert_never_early(&new_set());
 }
 
 #[test]
-fn a_small_idle_set_is_never_early() {
-    let fds = idle_fds(3);
+fn wait_on_small_idle_set_is_never_early() {
+    let fds = event_counters(3, 0);
     assert_never_early(&set_of(&fds, PollFlags::IN));
 }
 
 #[test]
-fn a_large_idle_set_is_never_early() {
-    let fds = idle_fds(200);
+fn wait_on_large_idle_set_is_never_early() {
+    let fds = event_counters(200, 0);
     assert_never_early(&set_of(&fds, PollFlags::IN));
 }
 
 #[test]
-fn each_new_set_is_never_early() {
-    let fds = idle_fds(1);
-    for duration in spread() {
+fn first_wait_of_a_set_is_never_early() {
+    let fds = event_counters(1, 0);
+    for duration in durations() {
         let set = set_of(&fds, PollFlags::IN);
         assert!(elapsed(|| assert_eq!(set.poll(duration).unwrap(), [])) >= duration);
     }
 }
 
 #[test]
-fn all_forms_of_a_timeout_say_what_they_say() {
+fn timeout_converts_from_option_duration_and_instant() {
     let at = Instant::now();
     assert_eq!(Timeout::from(None), Timeout::Never);
     assert_eq!(Timeout::from(Some(MILLISECOND)), Timeout::After(MILLISECOND));
@@ -82,7 +77,7 @@ fn all_forms_of_a_timeout_say_what_they_say() {
 }
 
 #[test]
-fn what_is_ready_is_reported_under_every_timeout() {
+fn ready_descriptor_is_reported_with_every_timeout() {
     let fd = kinds::event_counter(1);
     let set = set_of([&fd], PollFlags::IN);
     let now = Instant::now();
@@ -102,7 +97,7 @@ fn what_is_ready_is_reported_under_every_timeout() {
     }
 }
 
-/// As far as the clock can tell, within a factor of two.
+/// The latest representable instant, within a factor of two.
 fn far_future() -> Instant {
     let mut ahead = Duration::MAX;
     loop {
@@ -114,13 +109,14 @@ fn far_future() -> Instant {
 }
 
 #[test]
-fn a_deadline_in_the_past_is_a_question_without_a_wait() {
-    let fds = idle_fds(1);
+fn deadline_in_the_past_polls_without_waiting() {
+    let fds = event_counters(1, 0);
     let set = set_of(&fds, PollFlags::IN);
+    let mut array = array_of(&set.iter().collect::<Vec<_>>());
+    let kernel = shortest_of(5, || assert_eq!(kernel_wait(&mut array, 10), 0));
     let past = Instant::now();
-    for _ in 0..20 {
-        assert_eq!(set.poll(past).unwrap(), []);
-    }
+    let ours = shortest_of(20, || assert_eq!(set.poll(past).unwrap(), []));
+    assert!(2 * ours < kernel, "{ours:?}, and {kernel:?} for 10 ms in poll(2)");
     fds[0].increment();
     assert_eq!(set.poll(past).unwrap(), [event(&fds[0], PollFlags::IN)]);
 }
@@ -136,17 +132,17 @@ fn assert_lasts_until_woken(timeout: impl Into<Timeout>) {
 }
 
 #[test]
-fn no_timeout_waits_until_something_is_ready() {
+fn wait_without_timeout_lasts_until_woken() {
     assert_lasts_until_woken(None);
 }
 
 #[test]
-fn the_longest_duration_does_not_overflow() {
+fn longest_duration_does_not_overflow() {
     assert_lasts_until_woken(Duration::MAX);
 }
 
 #[test]
-fn durations_around_the_limits_of_integers_do_not_overflow() {
+fn durations_near_integer_limits_do_not_overflow() {
     for bits in [31, 32, 33, 63] {
         assert_lasts_until_woken(Duration::from_secs(1 << bits));
         assert_lasts_until_woken(Duration::from_millis(1 << bits));
@@ -156,14 +152,14 @@ fn durations_around_the_limits_of_integers_do_not_overflow() {
 }
 
 #[test]
-fn a_deadline_in_the_far_future_does_not_overflow() {
+fn farthest_deadline_does_not_overflow() {
     assert_lasts_until_woken(far_future());
 }
 
 #[test]
-fn what_becomes_ready_during_a_wait_ends_it() {
+fn readiness_during_wait_ends_it() {
     let (reader, writer) = kinds::pipe();
-    let idle = idle_fds(20);
+    let idle = event_counters(20, 0);
     let set = set_of(idle.iter().chain([&reader]), PollFlags::IN);
     for timeout in [Timeout::Never, LONG.into(), (Instant::now() + LONG).into()] {
         let events = while_waiting(&set, timeout, || {
@@ -175,15 +171,15 @@ fn what_becomes_ready_during_a_wait_ends_it() {
 }
 
 #[test]
-fn a_descriptor_that_expires_during_a_wait_ends_it() {
+fn timerfd_expiry_during_wait_ends_it() {
     let timer = kinds::timer(2 * MILLISECOND);
     let set = set_of([&timer], PollFlags::IN);
     assert_eq!(set.poll(LONG).unwrap(), [event(&timer, PollFlags::IN)]);
 }
 
-/// A set may change how it waits after waits that found nothing.
+/// A set may change how it waits after idle waits.
 #[test]
-fn waits_that_found_nothing_do_not_hide_what_comes_next() {
+fn readiness_after_idle_waits_is_reported() {
     let fd = kinds::event_counter(0);
     let set = set_of([&fd], PollFlags::IN);
     for idle_waits in 0..70 {
@@ -199,9 +195,9 @@ fn waits_that_found_nothing_do_not_hide_what_comes_next() {
 }
 
 #[test]
-#[cfg_attr(pollset_portable, ignore = "plain poll(2) counts in milliseconds")]
-fn less_than_a_millisecond_is_not_rounded_up_to_one() {
-    let fds = idle_fds(3);
+#[cfg_attr(pollset_portable, ignore = "poll(2) has a resolution of a millisecond")]
+fn timeout_below_a_millisecond_is_not_rounded_up() {
+    let fds = event_counters(3, 0);
     let set = set_of(&fds, PollFlags::IN);
     let mut array = array_of(&set.iter().collect::<Vec<_>>());
     let kernel = shortest_of(50, || assert_eq!(kernel_wait(&mut array, 1), 0));
@@ -210,8 +206,8 @@ fn less_than_a_millisecond_is_not_rounded_up_to_one() {
 }
 
 #[test]
-fn a_wait_is_about_as_late_as_the_kernels_own() {
-    let fds = idle_fds(3);
+fn wait_is_about_as_late_as_poll_in_the_kernel() {
+    let fds = event_counters(3, 0);
     let set = set_of(&fds, PollFlags::IN);
     let mut array = array_of(&set.iter().collect::<Vec<_>>());
     let kernel = shortest_of(50, || assert_eq!(kernel_wait(&mut array, 2), 0));
@@ -220,23 +216,17 @@ fn a_wait_is_about_as_late_as_the_kernels_own() {
 }
 
 #[test]
-fn a_wait_sleeps_to_its_end() {
-    let fds = idle_fds(3);
+fn idle_wait_sleeps_instead_of_spinning() {
+    let fds = event_counters(3, 0);
     for engine in [Engine::Poll, Engine::Epoll] {
-        let set = Builder::new().engine(engine).build();
-        fds.iter().for_each(|fd| set.register(fd, PollFlags::IN).unwrap());
+        let set = set_with_engine(engine, &fds);
         let timeout = Duration::from_micros(900);
-        let before = processor_time();
+        let before = thread_cpu_time();
         for _ in 0..50 {
-            set.poll(timeout).unwrap();
+            assert!(elapsed(|| assert_eq!(set.poll(timeout).unwrap(), [])) >= timeout);
         }
-        let spent = processor_time() - before;
-        assert!(spent < 50 * timeout / 4, "{spent:?} of work in 50 waits of {timeout:?}");
+        let used = thread_cpu_time() - before;
+        // CPU time excludes other processes.
+        assert!(used < 50 * timeout / 4, "{used:?} of CPU time in 50 waits of {timeout:?}");
     }
-}
-
-/// What this thread has used.
-fn processor_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    time.try_into().unwrap()
 }

@@ -1,12 +1,15 @@
-//! Forked children of a process that has a set on epoll.
+//! Sets on epoll in forked children, which must not touch the instance of their parent.
 
 use std::ops::ControlFlow;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::time::Duration;
 
-use pollset::{PollFlags, Step, Waker};
+use pollset::{PollFlags, PollSet, Step, Waker};
 
-use super::{asked, counter, counters, instance, instances, new_epoll, on_epoll, watched};
+use super::{
+    entries, epoll_set, half_ready_counters, instance_fd, instance_fds, new_epoll, owned_counter,
+    owned_counters, polled_set, replace_fd,
+};
+use crate::helpers::{MILLISECOND, event_counters, run_short_steps};
 use crate::util::oracle::assert_agrees;
 use crate::util::process::{Child, Side, alone, end_with};
 use crate::util::signal::Alarm;
@@ -14,10 +17,10 @@ use crate::util::wait::while_waiting;
 use crate::util::{LONG, NOW, event, kinds};
 
 #[test]
-fn what_the_child_changes_is_not_seen_in_the_parent() {
+fn changes_in_child_do_not_affect_instance_of_parent() {
     alone(|| {
-        let fds: Vec<_> = (0..30).map(|i| kinds::event_counter(i % 2)).collect();
-        let set = asked(&fds);
+        let fds = half_ready_counters(30);
+        let set = polled_set(&fds);
         let before = assert_agrees(&set);
         Child::run(|| {
             assert_eq!(assert_agrees(&set), before);
@@ -39,15 +42,15 @@ fn what_the_child_changes_is_not_seen_in_the_parent() {
 }
 
 #[test]
-fn what_the_parent_changes_is_not_seen_in_the_child() {
+fn changes_in_parent_do_not_affect_instance_of_child() {
     alone(|| {
-        let fds: Vec<_> = (0..30).map(|i| kinds::event_counter(i % 2)).collect();
-        let set = asked(&fds);
+        let fds = half_ready_counters(30);
+        let set = polled_set(&fds);
         let before = assert_agrees(&set);
-        let (go, changed) = kinds::pipe();
+        let (changed, signal_change) = kinds::pipe();
         let child = Child::run(|| {
             assert_eq!(set.poll(NOW).unwrap(), before);
-            asked([&go]).poll(LONG).unwrap();
+            polled_set([&changed]).poll(LONG).unwrap();
             for _ in 0..3 {
                 assert_eq!(set.poll(NOW).unwrap(), before);
             }
@@ -56,17 +59,17 @@ fn what_the_parent_changes_is_not_seen_in_the_child() {
             set.unregister(fd).unwrap();
         }
         assert_eq!(set.poll(NOW).unwrap(), []);
-        changed.write(b"go").unwrap();
+        signal_change.write(b"changed").unwrap();
         child.join();
         assert_eq!(set.poll(NOW).unwrap(), []);
     });
 }
 
 #[test]
-fn a_child_that_unregisters_before_it_waits_takes_nothing_from_its_parent() {
+fn unregister_in_child_before_its_first_wait_does_not_affect_parent() {
     alone(|| {
-        let fds: Vec<_> = (0..30).map(|_| kinds::event_counter(1)).collect();
-        let set = asked(&fds);
+        let fds = event_counters(30, 1);
+        let set = polled_set(&fds);
         Child::run(|| fds.iter().for_each(|fd| set.unregister(fd).unwrap())).join();
         assert_eq!(set.poll(NOW).unwrap().len(), 30);
         assert_eq!(set.stats().replaced, 0);
@@ -74,8 +77,8 @@ fn a_child_that_unregisters_before_it_waits_takes_nothing_from_its_parent() {
 }
 
 #[test]
-fn generations_of_children_each_have_their_own() {
-    fn descend(set: &pollset::PollSet, generations: usize) {
+fn each_generation_of_children_has_its_own_instance() {
+    fn descend(set: &PollSet, generations: usize) {
         let own = kinds::event_counter(1);
         set.register(&own, PollFlags::IN).unwrap();
         let before = assert_agrees(set);
@@ -86,15 +89,16 @@ fn generations_of_children_each_have_their_own() {
         set.unregister(&own).unwrap();
         assert_eq!(assert_agrees(set).len(), before.len() - 1);
     }
-    alone(|| descend(&on_epoll(), 10));
+    alone(|| descend(&epoll_set(), 10));
 }
 
+/// As daemons do.
 fn close_all_from_3() {
-    // SAFETY: as a daemon does. What owned the numbers is forgotten, or left alone from here on.
+    // SAFETY: the owners of the descriptors are forgotten, or not used any more.
     unsafe { libc::close_range(3, u32::MAX, 0) };
 }
 
-/// Opens `number` by filling up what is below it.
+/// Opens descriptors up to `number`.
 fn open_up_to(number: RawFd, open: impl Fn() -> OwnedFd) -> Vec<OwnedFd> {
     let mut opened = vec![open()];
     while opened.last().unwrap().as_raw_fd() < number {
@@ -104,11 +108,11 @@ fn open_up_to(number: RawFd, open: impl Fn() -> OwnedFd) -> Vec<OwnedFd> {
 }
 
 #[test]
-fn a_daemon_that_closed_all_and_reused_the_numbers_can_go_on() {
+fn daemon_that_closed_and_reused_all_fds_can_continue() {
     alone(|| {
-        let fds = counters(20);
-        let set = asked(&fds);
-        let own = instance();
+        let fds = owned_counters(20);
+        let set = polled_set(&fds);
+        let instance = instance_fd();
         let makers: [fn() -> OwnedFd; 3] = [
             || std::io::pipe().unwrap().0.into(),
             || std::fs::File::open("/dev/null").unwrap().into(),
@@ -118,24 +122,24 @@ fn a_daemon_that_closed_all_and_reused_the_numbers_can_go_on() {
             let child = Child::run(|| {
                 let (set, fds) = (&set, &fds);
                 close_all_from_3();
-                let strangers = open_up_to(own, make);
+                let files = open_up_to(instance, make);
                 for fd in fds {
                     set.unregister(fd).unwrap();
                 }
-                let new = counters(30);
+                let new = owned_counters(30);
                 for fd in &new {
                     set.register(fd, PollFlags::IN).unwrap();
                     assert_eq!(set.poll(NOW).unwrap(), []);
                 }
-                let ready = counter(1);
+                let ready = owned_counter(1);
                 set.register(&ready, PollFlags::IN).unwrap();
                 for _ in 0..3 {
                     assert_eq!(assert_agrees(set), [event(&ready, PollFlags::IN)]);
                 }
-                let last = strangers.last().unwrap();
-                assert_eq!(last.as_raw_fd(), own);
+                let last = files.last().unwrap();
+                assert_eq!(last.as_raw_fd(), instance);
                 rustix::io::fcntl_getfd(last).unwrap();
-                std::mem::forget((strangers, new, ready));
+                std::mem::forget((files, new, ready));
             });
             child.join();
             assert_eq!(set.poll(NOW).unwrap(), []);
@@ -144,20 +148,20 @@ fn a_daemon_that_closed_all_and_reused_the_numbers_can_go_on() {
 }
 
 #[test]
-fn a_daemon_that_drops_the_set_closes_nothing_of_its_own() {
+fn set_dropped_in_daemon_closes_no_reused_fd() {
     alone(|| {
-        let fds = counters(20);
-        let mut set = Some(asked(&fds));
-        let own = instance();
+        let fds = owned_counters(20);
+        let mut set = Some(polled_set(&fds));
+        let instance = instance_fd();
         Child::run(|| {
             close_all_from_3();
-            let strangers = open_up_to(own, new_epoll);
+            let files = open_up_to(instance, new_epoll);
             drop(set.take());
-            for stranger in &strangers {
-                rustix::io::fcntl_getfd(stranger).unwrap();
+            for file in &files {
+                rustix::io::fcntl_getfd(file).unwrap();
             }
-            assert_eq!(instances().len(), strangers.len());
-            std::mem::forget(strangers);
+            assert_eq!(instance_fds().len(), files.len());
+            std::mem::forget(files);
         })
         .join();
         assert_eq!(set.unwrap().poll(NOW).unwrap(), []);
@@ -165,11 +169,11 @@ fn a_daemon_that_drops_the_set_closes_nothing_of_its_own() {
 }
 
 #[test]
-fn a_child_forked_while_another_thread_waits_has_its_own() {
+fn child_forked_during_wait_has_its_own_instance() {
     alone(|| {
         let waker = Waker::new().unwrap();
-        let fds: Vec<_> = (0..30).map(|_| kinds::event_counter(0)).collect();
-        let set = asked(&fds);
+        let fds = event_counters(30, 0);
+        let set = polled_set(&fds);
         set.register(&waker, PollFlags::IN).unwrap();
         let events = while_waiting(&set, None, || {
             Child::run(|| {
@@ -195,11 +199,11 @@ fn a_child_forked_while_another_thread_waits_has_its_own() {
 }
 
 #[test]
-fn a_wait_on_epoll_goes_on_in_the_child_forked_in_its_callback() {
+fn epoll_wait_continues_in_child_forked_in_its_callback() {
     alone(|| {
-        let fds: Vec<_> = (0..30).map(|_| kinds::event_counter(0)).collect();
-        let set = asked(&fds);
-        let alarm = Alarm::every(Duration::from_millis(5));
+        let fds = event_counters(30, 0);
+        let set = polled_set(&fds);
+        let alarm = Alarm::every(5 * MILLISECOND);
         let mut child = None;
         let mut is_child = false;
         let mut events = Vec::new();
@@ -210,7 +214,7 @@ fn a_wait_on_epoll_goes_on_in_the_child_forked_in_its_callback() {
                     Side::Child => is_child = true,
                 }
                 if is_child {
-                    // Told to nobody's instance but the child's own.
+                    // Applied to the instance of the child alone.
                     fds[..10].iter().for_each(|fd| set.unregister(fd).unwrap());
                 } else {
                     fds[5].increment();
@@ -235,22 +239,20 @@ fn a_wait_on_epoll_goes_on_in_the_child_forked_in_its_callback() {
 }
 
 #[test]
-fn a_child_forked_between_steps_leaves_the_parents_instance_alone() {
+fn child_forked_between_steps_does_not_change_instance_of_parent() {
     alone(|| {
-        let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
-        let set = asked(&fds);
-        let parents = instance();
-        let mut waiting = set.start(Duration::from_millis(300)).unwrap();
-        while waiting.is_short() {
-            assert_eq!(waiting.step().unwrap(), Step::Unfinished);
-        }
+        let fds = event_counters(20, 0);
+        let set = polled_set(&fds);
+        let parent_instance = instance_fd();
+        let mut waiting = set.start(300 * MILLISECOND).unwrap();
+        run_short_steps(&mut waiting);
         Child::run(|| {
-            let before = watched(parents);
+            let before = entries(parent_instance);
             let own = kinds::event_counter(1);
-            put(&own, fds[3].number());
+            replace_fd(fds[3].number(), &own);
             while waiting.step().unwrap() == Step::Unfinished {}
             assert_eq!(waiting.take_event(), Some(event(&fds[3], PollFlags::IN)));
-            assert_eq!(watched(parents), before);
+            assert_eq!(entries(parent_instance), before);
         })
         .join();
         drop(waiting);
@@ -260,10 +262,10 @@ fn a_child_forked_between_steps_leaves_the_parents_instance_alone() {
 }
 
 #[test]
-fn a_child_has_the_answers_of_a_wait_that_was_over() {
+fn child_has_the_events_of_a_finished_wait() {
     alone(|| {
-        let fds: Vec<_> = (0..20).map(|i| kinds::event_counter(i % 2)).collect();
-        let set = asked(&fds);
+        let fds = half_ready_counters(20);
+        let set = polled_set(&fds);
         let mut waiting = set.start(NOW).unwrap();
         assert_eq!(waiting.step().unwrap(), Step::Ready(10));
         Child::run(|| {
@@ -277,13 +279,13 @@ fn a_child_has_the_answers_of_a_wait_that_was_over() {
 }
 
 #[test]
-fn a_child_forked_in_a_callback_audits_none_of_its_parents() {
+fn audit_in_child_forked_in_callback_does_not_change_instance_of_parent() {
     alone(|| {
-        let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
-        let set = asked(&fds);
-        let parents = instance();
-        let before = watched(parents);
-        let alarm = Alarm::every(Duration::from_millis(20));
+        let fds = event_counters(20, 0);
+        let set = polled_set(&fds);
+        let parent_instance = instance_fd();
+        let before = entries(parent_instance);
+        let alarm = Alarm::every(20 * MILLISECOND);
         let mut calls = 0..;
         let mut is_child = false;
         let mut events = Vec::new();
@@ -296,9 +298,9 @@ fn a_child_forked_in_a_callback_audits_none_of_its_parents() {
                     }
                     Side::Child => {
                         is_child = true;
-                        put(&kinds::event_counter(1), fds[3].number());
-                        // So that all are due.
-                        std::thread::sleep(Duration::from_millis(50));
+                        replace_fd(fds[3].number(), &kinds::event_counter(1));
+                        // By now the audit of all entries is due.
+                        std::thread::sleep(50 * MILLISECOND);
                     }
                 }
             }
@@ -309,16 +311,10 @@ fn a_child_forked_in_a_callback_audits_none_of_its_parents() {
             end_with(|| {
                 assert_eq!(outcome.unwrap(), 1);
                 assert_eq!(events, [event(&fds[3], PollFlags::IN)]);
-                assert_eq!(watched(parents), before);
+                assert_eq!(entries(parent_instance), before);
             });
         }
         assert_eq!(outcome.unwrap(), 1);
-        assert_eq!((watched(parents), set.stats().refused), (before, 0));
+        assert_eq!((entries(parent_instance), set.stats().refused), (before, 0));
     });
-}
-
-/// In a child, where nobody else has the number.
-fn put(file: &impl AsRawFd, number: RawFd) {
-    // SAFETY: it takes two numbers; the file that the second one meant is closed.
-    assert_eq!(unsafe { libc::dup2(file.as_raw_fd(), number) }, number);
 }

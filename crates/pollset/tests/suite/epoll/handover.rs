@@ -1,26 +1,26 @@
-//! Connections that are given to other processes, as servers do that fork.
+//! Connections that a server passes to forked children, and closes.
 
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use pollset::{PollFlags, PollSet};
 
-use super::{asked, counters};
+use super::{owned_counters, polled_set};
+use crate::helpers::MILLISECOND;
 use crate::util::number::enough_for;
 use crate::util::process::{Child, alone};
 use crate::util::{LONG, NOW};
 
 const CHILDREN: usize = 10;
-const EACH: usize = 100;
+const CONNECTIONS_PER_CHILD: usize = 100;
 
 fn connections() -> Vec<(OwnedFd, OwnedFd)> {
-    let pairs = (0..EACH).map(|_| UnixStream::pair().unwrap());
+    let pairs = (0..CONNECTIONS_PER_CHILD).map(|_| UnixStream::pair().unwrap());
     pairs.map(|(one, other)| (one.into(), other.into())).collect()
 }
 
-fn answer(set: &PollSet, connections: &[(OwnedFd, OwnedFd)]) {
+fn assert_all_readable(set: &PollSet, connections: &[(OwnedFd, OwnedFd)]) {
     for (_, client) in connections {
         rustix::io::write(client, b"hello").unwrap();
     }
@@ -31,10 +31,10 @@ fn answer(set: &PollSet, connections: &[(OwnedFd, OwnedFd)]) {
 }
 
 #[test]
-fn a_thousand_connections_handed_over_to_children_leave_nothing_behind() {
+fn thousand_connections_passed_to_children_leave_no_stale_entries() {
     alone(|| {
-        let idle = counters(if enough_for(9_000) { 5_000 } else { 500 });
-        let set = asked(&idle);
+        let idle = owned_counters(if enough_for(9_000) { 5_000 } else { 500 });
+        let set = polled_set(&idle);
         let (wait, mut end) = std::io::pipe().unwrap();
         let mut children = Vec::new();
         let mut clients = Vec::new();
@@ -43,22 +43,21 @@ fn a_thousand_connections_handed_over_to_children_leave_nothing_behind() {
             for (server, _) in &connections {
                 set.register(server, PollFlags::IN | PollFlags::RDHUP).unwrap();
             }
-            answer(&set, &connections);
+            assert_all_readable(&set, &connections);
             let child = Child::run(|| {
-                let own = asked([&wait]);
-                own.poll(LONG).unwrap();
+                polled_set([&wait]).poll(LONG).unwrap();
             });
             children.push(child);
             for (server, client) in connections {
                 set.unregister(&server).unwrap();
                 drop(server);
-                // The file lives on in the child, and has more to read.
+                // The file stays open in the child, and becomes readable again.
                 rustix::io::write(&client, b"and more").unwrap();
                 clients.push(client);
             }
             assert_eq!(set.poll(NOW).unwrap(), []);
         }
-        assert_eq!(set.poll(Duration::from_millis(100)).unwrap(), []);
+        assert_eq!(set.poll(100 * MILLISECOND).unwrap(), []);
         drop(clients);
         assert_eq!(set.poll(NOW).unwrap(), []);
         end.write_all(b"end").unwrap();

@@ -1,5 +1,5 @@
-//! Kinds of files whose readiness epoll doesn't learn of, or not in time: no queue of waiters yet,
-//! no waiter woken, an answer that depends on who asks or is consumed by asking.
+//! Kinds of files whose readiness epoll misses or sees late: those without a wait queue yet, those
+//! that don't wake it, those whose events depend on the polling thread or are cleared by polling.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -9,9 +9,10 @@ use std::thread;
 use std::time::Duration;
 
 use pollset::{Builder, Engine, Event, PollFlags, PollSet};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, getrlimit};
 
-use super::{asked, instance, watched};
+use super::{entries, instance_fd, polled_set};
+use crate::helpers::{MILLISECOND, event_counters, set_descriptor_limit};
 use crate::util::fd::Fd;
 use crate::util::kinds::{self, Kind};
 use crate::util::oracle::{assert_agrees, kernel_poll, until_kernel_reports};
@@ -19,11 +20,11 @@ use crate::util::process::{Child, alone};
 use crate::util::twist::twist;
 use crate::util::{LONG, NOW, event};
 
-/// How a set has come to be asked about a file.
+/// The set in which a file is registered.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct Context {
     engine: Engine,
-    /// How many idle descriptors are registered, too.
+    /// The number of idle descriptors that are also registered.
     idle: usize,
     /// The file is registered after the set has moved to the engine, not before.
     pub is_late: bool,
@@ -32,7 +33,7 @@ pub(super) struct Place {
 const SMALL: usize = 2;
 const LARGE: usize = 100;
 
-impl Place {
+impl Context {
     fn all() -> impl Iterator<Item = Self> {
         let late = |(engine, idle)| [false, true].map(|is_late| Self { engine, idle, is_late });
         let engines = [Engine::Poll, Engine::Epoll].into_iter();
@@ -40,8 +41,8 @@ impl Place {
         engines.chain([(Engine::Auto, LARGE)]).flat_map(late)
     }
 
-    /// The same, with more that is idle.
-    pub fn beside(self, idle: usize) -> Self {
+    /// The same with at least `idle` idle descriptors.
+    pub fn with_idle(self, idle: usize) -> Self {
         Self { idle: idle.max(self.idle), ..self }
     }
 
@@ -49,9 +50,9 @@ impl Place {
         self.idle == SMALL
     }
 
-    /// A set on the engine, in which `register` has registered something.
-    pub fn set(self, register: impl FnOnce(&PollSet)) -> Scene {
-        let idle: Vec<_> = (0..self.idle).map(|_| kinds::event_counter(0)).collect();
+    /// A set that uses the engine, and in which `register` has registered files.
+    pub fn set(self, register: impl FnOnce(&PollSet)) -> Fixture {
+        let idle = event_counters(self.idle, 0);
         let set = Builder::new().engine(self.engine).build();
         let mut register = Some(register);
         if !self.is_late {
@@ -61,33 +62,33 @@ impl Place {
             set.register(fd, PollFlags::IN).unwrap();
         }
         let engine = if self.engine == Engine::Auto { Engine::Epoll } else { self.engine };
-        let has_moved = (0..10_000).any(|_| {
+        let uses_engine = (0..10_000).any(|_| {
             set.poll(NOW).unwrap();
             set.stats().last_engine == Some(engine)
         });
-        assert!(has_moved, "never on {engine:?}: {:?}", set.stats());
+        assert!(uses_engine, "never on {engine:?}: {:?}", set.stats());
         if let Some(register) = register {
             register(&set);
         }
-        Scene { set, idle }
+        Fixture { set, idle }
     }
 
-    pub fn set_of(self, fd: &Fd, mask: PollFlags) -> Scene {
+    pub fn set_of(self, fd: &Fd, mask: PollFlags) -> Fixture {
         self.set(|set| set.register(fd, mask).unwrap())
     }
 }
 
-pub(super) struct Scene {
+pub(super) struct Fixture {
     pub set: PollSet,
     pub idle: Vec<Fd>,
 }
 
-impl Scene {
-    /// The set answers this, and so does the kernel; at once, and again.
+impl Fixture {
+    /// The set and poll(2) in the kernel report `expected`, the set repeatedly.
     #[track_caller]
-    pub fn assert_answers(&self, expected: &[Event]) {
+    pub fn assert_reports(&self, expected: &[Event]) {
         let registered: Vec<_> = self.set.iter().collect();
-        assert_eq!(kernel_poll(&registered), expected, "the kernel's own answer");
+        assert_eq!(kernel_poll(&registered), expected, "poll(2) in the kernel");
         for _ in 0..3 {
             assert_eq!(self.set.poll(NOW).unwrap(), expected);
             if !expected.is_empty() {
@@ -96,57 +97,57 @@ impl Scene {
         }
     }
 
-    /// The same, after one wait at most in which the set finds it. Those that follow are longer than
-    /// what is documented as the time until it looks.
+    /// The same after at most one wait in which the set finds the change. The polls that follow take
+    /// longer than the documented interval of its checks.
     #[track_caller]
     fn assert_finds(&self, expected: &[Event]) {
-        let found = self.set.poll(Duration::from_millis(300)).unwrap();
-        assert_eq!(found, expected, "within 300 ms");
+        let found = self.set.poll(300 * MILLISECOND).unwrap();
+        assert_eq!(found, expected, "at the deadline at the latest");
         for _ in 0..200 {
             assert_eq!(self.set.poll(NOW).unwrap(), expected, "again");
             thread::sleep(Duration::from_micros(500));
         }
-        self.assert_answers(expected);
+        self.assert_reports(expected);
     }
 }
 
-/// Runs a test in each place, and says in which it fails.
+/// Runs a test in each context, and lists those in which it fails.
 #[track_caller]
-pub(super) fn everywhere(test: impl Fn(Place)) {
-    let fails = |place: &Place| catch_unwind(AssertUnwindSafe(|| test(*place))).is_err();
-    assert_places(Place::all().filter(fails));
+pub(super) fn in_every_context(test: impl Fn(Context)) {
+    let fails = |context: &Context| catch_unwind(AssertUnwindSafe(|| test(*context))).is_err();
+    assert_none_fails(Context::all().filter(fails));
 }
 
 #[track_caller]
-fn assert_places(failed: impl Iterator<Item = impl fmt::Debug>) {
-    let failed: Vec<_> = failed.map(|place| format!("{place:?}")).collect();
-    assert!(failed.is_empty(), "fails in {} places:\n{}", failed.len(), failed.join("\n"));
+fn assert_none_fails(failed: impl Iterator<Item = impl fmt::Debug>) {
+    let failed: Vec<_> = failed.map(|context| format!("{context:?}")).collect();
+    assert!(failed.is_empty(), "fails in {} contexts:\n{}", failed.len(), failed.join("\n"));
 }
 
 #[test]
-fn every_kind_is_answered_as_by_the_kernel_in_every_set() {
+fn every_kind_agrees_with_kernel_in_every_context() {
     kinds::report_missing();
-    let of_all =
-        Kind::ALL.into_iter().flat_map(|kind| Place::all().map(move |place| (kind, place)));
-    let fails = |(kind, place): &(Kind, Place)| {
+    let cases = Kind::ALL.into_iter();
+    let cases = cases.flat_map(|kind| Context::all().map(move |context| (kind, context)));
+    let fails = |(kind, context): &(Kind, Context)| {
         let test = || {
             let fds = kinds::make(*kind);
-            let scene = place.set(|set| {
+            let fixture = context.set(|set| {
                 for fd in &fds {
                     set.register(fd, PollFlags::DEFAULT).unwrap();
                 }
             });
-            assert_agrees(&scene.set);
+            assert_agrees(&fixture.set);
             for fd in fds.iter().filter(|fd| fd.is_open() && !is_socket(fd)) {
                 for _ in 0..2 {
                     twist(fd, []);
-                    assert_agrees(&scene.set);
+                    assert_agrees(&fixture.set);
                 }
             }
         };
         catch_unwind(AssertUnwindSafe(test)).is_err()
     };
-    assert_places(of_all.filter(fails));
+    assert_none_fails(cases.filter(fails));
 }
 
 fn is_socket(fd: &Fd) -> bool {
@@ -154,71 +155,70 @@ fn is_socket(fd: &Fd) -> bool {
 }
 
 #[test]
-fn urgent_data_that_is_put_among_the_rest_is_found() {
-    everywhere(|place| {
+fn urgent_data_made_inline_is_found() {
+    in_every_context(|context| {
         let (server, _client) = kinds::tcp_pair_with_urgent_data();
-        let scene = place.set_of(&server, PollFlags::IN);
-        scene.assert_answers(&[]);
+        let fixture = context.set_of(&server, PollFlags::IN);
+        fixture.assert_reports(&[]);
         for _ in 0..2 {
             twist(&server, []);
-            scene.assert_finds(&[event(&server, PollFlags::IN)]);
+            fixture.assert_finds(&[event(&server, PollFlags::IN)]);
             twist(&server, []);
-            scene.assert_answers(&[]);
+            fixture.assert_reports(&[]);
         }
     });
 }
 
-/// poll(2) looks at each file again when the time is up.
+/// poll(2) checks each file again when its timeout expires.
 #[test]
-fn what_becomes_ready_unseen_during_a_wait_is_reported_when_its_time_is_up() {
-    everywhere(|place| {
+fn readiness_without_wakeup_is_reported_at_the_deadline() {
+    in_every_context(|context| {
         let (server, _client) = kinds::tcp_pair_with_urgent_data();
-        let scene = place.set_of(&server, PollFlags::IN);
-        scene.assert_answers(&[]);
+        let fixture = context.set_of(&server, PollFlags::IN);
+        fixture.assert_reports(&[]);
         thread::scope(|scope| {
             scope.spawn(|| {
-                thread::sleep(Duration::from_millis(100));
+                thread::sleep(100 * MILLISECOND);
                 twist(&server, []);
             });
-            let found = scene.set.poll(Duration::from_millis(150)).unwrap();
+            let found = fixture.set.poll(150 * MILLISECOND).unwrap();
             assert_eq!(found, [event(&server, PollFlags::IN)]);
         });
     });
 }
 
-/// poll(2) takes fewer entries than are compared at a time.
+/// poll(2) takes fewer entries than the set compares at a time.
 #[test]
-fn it_is_found_under_a_low_limit_of_descriptors() {
+fn readiness_without_wakeup_is_found_under_a_low_descriptor_limit() {
     alone(|| {
         let (server, _client) = kinds::tcp_pair_with_urgent_data();
-        let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
-        let set = asked(fds.iter().chain([&server]));
-        let before = getrlimit(Resource::Nofile);
-        setrlimit(Resource::Nofile, Rlimit { current: Some(4), ..before }).unwrap();
+        let fds = event_counters(20, 0);
+        let set = polled_set(fds.iter().chain([&server]));
+        let limit = getrlimit(Resource::Nofile).current.unwrap();
+        set_descriptor_limit(4);
         twist(&server, []);
-        let found = set.poll(Duration::from_millis(300)).unwrap();
+        let found = set.poll(300 * MILLISECOND).unwrap();
         assert_eq!(found, [event(&server, PollFlags::IN)]);
-        // What is left aside then counts against the limit, but is not too much.
+        // The entry on the fallback counts toward the limit, but doesn't exceed it.
         assert_eq!(set.poll(NOW).unwrap(), found);
-        let rechecked = set.stats().audited;
-        assert!(rechecked < 21, "re-checking would have found it as well");
-        setrlimit(Resource::Nofile, before).unwrap();
+        assert!(set.stats().audited < 21, "the audit would have found it as well");
+        set_descriptor_limit(limit);
     });
 }
 
 #[test]
-fn what_epoll_misses_twice_is_left_to_poll() {
+fn descriptor_that_epoll_misses_twice_is_moved_to_the_fallback() {
     alone(|| {
         let (server, _client) = kinds::tcp_pair_with_urgent_data();
         let other = kinds::event_counter(0);
-        let set = asked([&server, &other]);
+        let set = polled_set([&server, &other]);
         let ready = [event(&server, PollFlags::IN)];
-        assert_eq!(watched(instance()), 2);
+        assert_eq!(entries(instance_fd()).len(), 2);
         twist(&server, []);
-        assert_eq!(set.poll(Duration::from_millis(300)).unwrap(), ready);
-        assert_eq!(watched(instance()), 2);
+        assert_eq!(set.poll(300 * MILLISECOND).unwrap(), ready);
+        assert_eq!(entries(instance_fd()).len(), 2);
         assert_eq!(set.poll(NOW).unwrap(), ready);
-        assert_eq!(watched(instance()), 1);
+        assert_eq!(entries(instance_fd()).len(), 1);
         for mask in [PollFlags::IN | PollFlags::RDHUP, PollFlags::IN] {
             twist(&server, []);
             assert_eq!(set.poll(NOW).unwrap(), []);
@@ -226,175 +226,175 @@ fn what_epoll_misses_twice_is_left_to_poll() {
             twist(&server, []);
             assert_eq!(set.poll(NOW).unwrap(), ready);
         }
-        // Registered anew, it may be another file.
+        // Registered again, it may be another file, so epoll is tried again.
         set.register(&server, PollFlags::IN).unwrap();
         assert_agrees(&set);
-        assert_eq!(watched(instance()), 2);
+        assert_eq!(entries(instance_fd()).len(), 2);
     });
 }
 
 #[test]
-fn a_datagram_socket_whose_peer_connects_back_is_found() {
-    everywhere(|place| {
+fn datagram_socket_made_writable_by_its_peer_connecting_is_found() {
+    in_every_context(|context| {
         let (sender, receiver) = kinds::full_datagram_pair();
-        let scene = place.set_of(&sender, PollFlags::OUT);
-        scene.assert_answers(&[]);
+        let fixture = context.set_of(&sender, PollFlags::OUT);
+        fixture.assert_reports(&[]);
         twist(&receiver, [sender.as_fd()]);
-        scene.assert_finds(&[event(&sender, PollFlags::OUT)]);
+        fixture.assert_finds(&[event(&sender, PollFlags::OUT)]);
     });
 }
 
 #[test]
-fn a_ring_whose_entries_are_submitted_is_ready_at_once() {
-    everywhere(|place| {
+fn io_uring_with_submitted_entries_is_ready_at_once() {
+    in_every_context(|context| {
         let Ok(ring) = kinds::ring() else { return eprintln!("not tested: no io_uring") };
         twist(&ring, []);
-        let scene = place.set_of(&ring, PollFlags::OUT);
+        let fixture = context.set_of(&ring, PollFlags::OUT);
         for _ in 0..2 {
-            scene.assert_answers(&[]);
+            fixture.assert_reports(&[]);
             twist(&ring, []);
-            scene.assert_answers(&[event(&ring, PollFlags::OUT)]);
+            fixture.assert_reports(&[event(&ring, PollFlags::OUT)]);
             twist(&ring, []);
         }
     });
 }
 
 #[test]
-fn what_a_program_finds_in_a_ring_of_the_kernels_is_reported_at_once() {
-    everywhere(|place| {
+fn data_in_a_bpf_ring_is_reported_at_once() {
+    in_every_context(|context| {
         let Ok(ring) = kinds::kernel_ring() else { return eprintln!("not tested: no BPF") };
-        let scene = place.set_of(&ring, PollFlags::IN);
+        let fixture = context.set_of(&ring, PollFlags::IN);
         for _ in 0..2 {
-            scene.assert_answers(&[]);
+            fixture.assert_reports(&[]);
             twist(&ring, []);
-            scene.assert_answers(&[event(&ring, PollFlags::IN)]);
+            fixture.assert_reports(&[event(&ring, PollFlags::IN)]);
             twist(&ring, []);
         }
     });
 }
 
 #[test]
-fn page_faults_whose_reads_may_block_are_an_error_at_once() {
-    everywhere(|place| {
+fn blocking_userfaultfd_is_err_at_once() {
+    in_every_context(|context| {
         let Ok(faults) = kinds::page_faults() else {
             return eprintln!("not tested: no userfaultfd");
         };
-        let scene = place.set_of(&faults, PollFlags::IN);
+        let fixture = context.set_of(&faults, PollFlags::IN);
         for _ in 0..2 {
-            scene.assert_answers(&[]);
+            fixture.assert_reports(&[]);
             twist(&faults, []);
-            scene.assert_answers(&[event(&faults, PollFlags::ERR)]);
+            fixture.assert_reports(&[event(&faults, PollFlags::ERR)]);
             twist(&faults, []);
         }
     });
 }
 
 #[test]
-fn a_signal_for_one_thread_is_reported_to_it_after_another_has_asked() {
-    everywhere(|place| {
+fn signalfd_reports_a_thread_signal_after_another_thread_has_polled() {
+    in_every_context(|context| {
         let signals = kinds::signals().unwrap();
         signals.drain();
-        let scene = place.set_of(&signals, PollFlags::IN);
+        let fixture = context.set_of(&signals, PollFlags::IN);
         for _ in 0..2 {
-            scene.assert_answers(&[]);
+            fixture.assert_reports(&[]);
             twist(&signals, []);
             thread::scope(|scope| {
-                scope.spawn(|| assert_eq!(scene.set.poll(NOW).unwrap(), [])).join().unwrap();
+                scope.spawn(|| assert_eq!(fixture.set.poll(NOW).unwrap(), [])).join().unwrap();
             });
-            scene.assert_answers(&[event(&signals, PollFlags::IN)]);
+            fixture.assert_reports(&[event(&signals, PollFlags::IN)]);
             signals.drain();
         }
     });
 }
 
 #[test]
-fn a_record_that_is_pending_is_told_once() {
-    everywhere(|place| {
+fn perf_record_is_reported_once() {
+    in_every_context(|context| {
         let Ok(record) = kinds::record() else { return eprintln!("not tested: no perf events") };
-        // Asked before, it has something to tell by now again.
+        // Registered early, its event is cleared before the set is on its engine.
         record.add();
-        let scene = place.set_of(&record.fd, PollFlags::IN);
-        if !place.is_late {
+        let fixture = context.set_of(&record.fd, PollFlags::IN);
+        if !context.is_late {
             record.add();
         }
         for _ in 0..2 {
-            assert_eq!(scene.set.poll(NOW).unwrap(), [event(&record, PollFlags::IN)]);
-            assert_eq!(scene.set.poll(NOW).unwrap(), []);
+            assert_eq!(fixture.set.poll(NOW).unwrap(), [event(&record, PollFlags::IN)]);
+            assert_eq!(fixture.set.poll(NOW).unwrap(), []);
             record.add();
         }
     });
 }
 
-/// More ready ones than epoll is asked for at first.
-pub(super) fn many_ready(scene: &Scene) -> Vec<Event> {
-    let ready = &scene.idle[..70];
+/// Makes more descriptors ready than the event buffer of epoll holds at first.
+pub(super) fn make_many_ready(fixture: &Fixture) -> Vec<Event> {
+    let ready = &fixture.idle[..70];
     ready.iter().for_each(Fd::increment);
     ready.iter().map(|fd| event(fd, PollFlags::IN)).collect()
 }
 
 #[test]
-fn records_are_told_once_among_many_that_are_ready() {
-    everywhere(|place| {
-        if place.is_small() {
+fn perf_records_are_reported_once_among_many_ready() {
+    in_every_context(|context| {
+        if context.is_small() {
             return;
         }
         let records = [kinds::record(), kinds::record()];
         let [Ok(one), Ok(other)] = &records else {
             return eprintln!("not tested: no perf events");
         };
-        let place = place.beside(600);
-        let scene = place.set(|set| {
+        let context = context.with_idle(600);
+        let fixture = context.set(|set| {
             set.register(one, PollFlags::IN).unwrap();
             set.register(other, PollFlags::IN).unwrap();
         });
-        scene.set.poll(NOW).unwrap();
+        fixture.set.poll(NOW).unwrap();
         one.add();
-        let mut ready = many_ready(&scene);
+        let mut ready = make_many_ready(&fixture);
         other.add();
-        let told = [one, other].map(|record| event(record, PollFlags::IN));
-        let at = if place.is_late { ready.len() } else { 0 };
+        let events = [one, other].map(|record| event(record, PollFlags::IN));
+        let index = if context.is_late { ready.len() } else { 0 };
         let mut all = ready.clone();
-        all.splice(at..at, told);
-        assert_eq!(scene.set.poll(NOW).unwrap(), all);
-        assert_eq!(scene.set.poll(NOW).unwrap(), std::mem::take(&mut ready));
+        all.splice(index..index, events);
+        assert_eq!(fixture.set.poll(NOW).unwrap(), all);
+        assert_eq!(fixture.set.poll(NOW).unwrap(), std::mem::take(&mut ready));
     });
 }
 
 #[test]
-fn a_thread_and_a_process_that_end_are_ready() {
+fn pidfd_of_an_ended_thread_or_process_is_ready() {
     alone(|| {
-        everywhere(|place| {
+        in_every_context(|context| {
             let Ok(mut thread) = kinds::thread() else { return eprintln!("not tested: no pidfd") };
-            let scene = place.set_of(&thread.fd, PollFlags::IN);
-            scene.assert_answers(&[]);
+            let fixture = context.set_of(&thread.fd, PollFlags::IN);
+            fixture.assert_reports(&[]);
             thread.end();
             let ended = PollFlags::IN | PollFlags::HUP;
             until_kernel_reports(&thread.fd, ended, ended);
-            scene.assert_answers(&[event(&thread.fd, ended)]);
+            fixture.assert_reports(&[event(&thread.fd, ended)]);
         });
-        everywhere(|place| {
+        in_every_context(|context| {
             let (mut reader, mut writer) = std::io::pipe().unwrap();
             let child = Child::run(|| reader.read_exact(&mut [0]).unwrap());
             let process = kinds::child(child.pid()).unwrap();
-            let scene = place.set_of(&process, PollFlags::IN);
-            scene.assert_answers(&[]);
+            let fixture = context.set_of(&process, PollFlags::IN);
+            fixture.assert_reports(&[]);
             writer.write_all(&[0]).unwrap();
             child.join();
-            assert_eq!(assert_agrees(&scene.set).len(), 1);
+            assert_eq!(assert_agrees(&fixture.set).len(), 1);
         });
     });
 }
 
 #[test]
-fn a_thread_whose_system_calls_are_supervised_and_that_ends_hangs_up() {
-    everywhere(|place| {
+fn seccomp_listener_of_an_ended_thread_is_hup() {
+    in_every_context(|context| {
         let Ok(mut thread) = kinds::supervised_thread() else {
             return eprintln!("not tested: no seccomp");
         };
-        let scene = place.set_of(&thread.fd, PollFlags::IN);
-        scene.assert_answers(&[]);
+        let fixture = context.set_of(&thread.fd, PollFlags::IN);
+        fixture.assert_reports(&[]);
         thread.end();
         until_kernel_reports(&thread.fd, PollFlags::HUP, PollFlags::HUP);
-        scene.assert_answers(&[event(&thread.fd, PollFlags::HUP)]);
+        fixture.assert_reports(&[event(&thread.fd, PollFlags::HUP)]);
     });
 }

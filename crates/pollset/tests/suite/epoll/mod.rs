@@ -1,73 +1,97 @@
-//! What the second engine adds, whatever engine the rest of the suite runs on.
+//! Behaviour of the epoll engine, whatever engine the rest of the suite runs on.
 
-mod aside;
 mod audit;
-mod auto;
 mod changes;
-mod ends;
+mod engine_choice;
+mod event_buffer;
+mod fallback;
+mod foreign_fd;
 mod fork;
 mod handover;
-mod instance;
+mod hangups;
 mod kinds;
 mod namespaces;
-mod phantoms;
-mod refused;
-mod room;
-mod sandbox;
+mod seccomp;
+mod stale_events;
 mod threads;
+mod unavailable;
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::time::Instant;
 
-use pollset::{Builder, Engine, PollFlags, PollSet};
+use pollset::{Engine, Event, PollSet};
 use rustix::event::{EventfdFlags, epoll, eventfd};
 
-use crate::util::NOW;
+use crate::helpers::{open_fds, set_with_engine};
+use crate::util::fd::Fd;
+use crate::util::{LONG, NOW, kinds::event_counter};
 
-/// A set that is on epoll from its first wait on.
-fn on_epoll() -> PollSet {
-    Builder::new().engine(Engine::Epoll).build()
+/// A set that uses epoll from its first wait on.
+fn epoll_set() -> PollSet {
+    set_with_engine::<Fd>(Engine::Epoll, [])
 }
 
-fn automatic() -> PollSet {
-    Builder::new().engine(Engine::Auto).build()
-}
-
-/// On epoll, and already asked.
-fn asked<'a, T: AsRawFd + 'a>(fds: impl IntoIterator<Item = &'a T>) -> PollSet {
-    let set = on_epoll();
-    for fd in fds {
-        set.register(fd, PollFlags::IN).unwrap();
-    }
+/// A set that has been polled on epoll once, with `fds` registered for `IN`.
+fn polled_set<'a, T: AsRawFd + 'a>(fds: impl IntoIterator<Item = &'a T>) -> PollSet {
+    let set = set_with_engine(Engine::Epoll, fds);
     set.poll(NOW).unwrap();
     assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
     set
 }
 
-/// With whatever number the kernel gives: for tests that run alone.
-fn counter(count: u32) -> OwnedFd {
-    let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-    eventfd(count, flags).unwrap()
-}
-
-fn counters(count: usize) -> Vec<OwnedFd> {
-    (0..count).map(|_| counter(0)).collect()
-}
-
-/// The numbers of all epoll instances that this process has open.
-fn instances() -> Vec<RawFd> {
-    let open = std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap());
-    let is_epoll = |entry: &std::fs::DirEntry| {
-        let target = std::fs::read_link(entry.path());
-        target.is_ok_and(|target| target.as_os_str() == "anon_inode:[eventpoll]")
-    };
-    let numbers = open.filter(is_epoll).map(|entry| entry.file_name());
-    numbers.map(|name| name.to_str().unwrap().parse().unwrap()).collect()
-}
-
-/// The only one there is.
+/// Polls until `is_expected` accepts the events. `LONG` is far beyond the documented bounds of the
+/// audit.
 #[track_caller]
-fn instance() -> RawFd {
-    let instances = instances();
+fn poll_until(set: &PollSet, is_expected: impl Fn(&[Event]) -> bool) {
+    let start = Instant::now();
+    loop {
+        let events = set.poll(NOW).unwrap();
+        if is_expected(&events) {
+            return;
+        }
+        assert!(start.elapsed() < LONG, "still {events:?}");
+    }
+}
+
+/// Event counters that are idle and ready in turn.
+fn half_ready_counters(count: u32) -> Vec<Fd> {
+    (0..count).map(|i| event_counter(i % 2)).collect()
+}
+
+/// An event counter on the lowest free descriptor, for tests that run alone.
+fn owned_counter(value: u32) -> OwnedFd {
+    let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+    eventfd(value, flags).unwrap()
+}
+
+fn owned_counters(count: usize) -> Vec<OwnedFd> {
+    (0..count).map(|_| owned_counter(0)).collect()
+}
+
+fn make_ready<'a>(counters: impl IntoIterator<Item = &'a OwnedFd>) {
+    for counter in counters {
+        rustix::io::write(counter, &1_u64.to_ne_bytes()).unwrap();
+    }
+}
+
+fn make_idle<'a>(counters: impl IntoIterator<Item = &'a OwnedFd>) {
+    for counter in counters {
+        rustix::io::read(counter, &mut [0; 8]).unwrap();
+    }
+}
+
+/// The descriptors of all epoll instances of this process.
+fn instance_fds() -> Vec<RawFd> {
+    let is_epoll = |target: &Path| target == Path::new("anon_inode:[eventpoll]");
+    let open = open_fds().into_iter();
+    open.filter(|(_, target)| is_epoll(target)).map(|(number, _)| number).collect()
+}
+
+/// The descriptor of the only epoll instance of this process.
+#[track_caller]
+fn instance_fd() -> RawFd {
+    let instances = instance_fds();
     assert_eq!(instances.len(), 1, "{instances:?}");
     instances[0]
 }
@@ -76,8 +100,21 @@ fn new_epoll() -> OwnedFd {
     epoll::create(epoll::CreateFlags::CLOEXEC).unwrap()
 }
 
-/// How many entries an instance has.
-fn watched(instance: RawFd) -> usize {
+/// The entries of an epoll instance, one per element: descriptor, events and token.
+fn entries(instance: RawFd) -> Vec<String> {
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{instance}")).unwrap();
-    info.lines().filter(|line| line.starts_with("tfd:")).count()
+    info.lines().filter(|line| line.starts_with("tfd:")).map(str::to_owned).collect()
+}
+
+/// Puts `file` on `number`, which has no owner afterwards, and closes the file that was there.
+fn replace_fd(number: RawFd, file: &impl AsRawFd) {
+    // SAFETY: it takes two numbers. If the set owns the second one, the test is about that.
+    let outcome = unsafe { libc::dup2(file.as_raw_fd(), number) };
+    assert_eq!(outcome, number, "{}", std::io::Error::last_os_error());
+}
+
+/// Closes a descriptor that has no owner, or whose owner is a set that must cope with that.
+fn close_fd(number: RawFd) {
+    // SAFETY: it is open, and has no owner but perhaps a set that the test is about.
+    drop(unsafe { OwnedFd::from_raw_fd(number) });
 }

@@ -1,22 +1,23 @@
-//! Changes by another thread while one waits on epoll.
+//! Changes by other threads while one waits on epoll.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use pollset::PollFlags;
+use pollset::{Engine, PollFlags};
 
-use super::{asked, counters, instance, on_epoll, watched};
+use super::{entries, instance_fd, owned_counters, polled_set};
+use crate::helpers::{event_counters, set_with_engine};
 use crate::util::oracle::assert_agrees;
 use crate::util::process::alone;
 use crate::util::wait::while_waiting;
 use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds};
 
 #[test]
-fn what_is_unregistered_during_a_wait_is_forgotten_right_after_it() {
+fn entries_unregistered_during_wait_are_removed_right_after_it() {
     let end = kinds::event_counter(0);
-    let mut fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
-    let set = asked(fds.iter().chain([&end]));
+    let mut fds = event_counters(20, 0);
+    let set = polled_set(fds.iter().chain([&end]));
     let events = while_waiting(&set, LONG, || {
         for fd in &fds {
             set.unregister(fd).unwrap();
@@ -24,7 +25,7 @@ fn what_is_unregistered_during_a_wait_is_forgotten_right_after_it() {
         end.increment();
     });
     assert_eq!(events.unwrap(), [event(&end, PollFlags::IN)]);
-    let alive: Vec<_> = fds.iter().map(|fd| fd.dup()).collect();
+    let duplicates: Vec<_> = fds.iter().map(|fd| fd.dup()).collect();
     for fd in &mut fds {
         fd.increment();
         fd.close();
@@ -33,14 +34,14 @@ fn what_is_unregistered_during_a_wait_is_forgotten_right_after_it() {
         assert_eq!(assert_agrees(&set), [event(&end, PollFlags::IN)]);
     }
     assert_eq!(set.stats().replaced, 0);
-    drop(alive);
+    drop(duplicates);
 }
 
 #[test]
-fn what_is_unregistered_and_registered_again_during_a_wait_is_watched() {
+fn fds_unregistered_and_registered_during_wait_are_polled() {
     let end = kinds::event_counter(0);
-    let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
-    let set = asked(fds.iter().chain([&end]));
+    let fds = event_counters(20, 0);
+    let set = polled_set(fds.iter().chain([&end]));
     for _ in 0..20 {
         let events = while_waiting(&set, LONG, || {
             for fd in &fds {
@@ -58,10 +59,10 @@ fn what_is_unregistered_and_registered_again_during_a_wait_is_watched() {
 }
 
 #[test]
-fn a_number_used_again_during_a_wait_is_watched_from_the_next_on() {
+fn fd_reused_during_wait_is_polled_at_next_wait() {
     let end = kinds::event_counter(0);
     let mut fd = kinds::event_counter(0);
-    let set = asked([&fd, &end]);
+    let set = polled_set([&fd, &end]);
     for _ in 0..20 {
         let events = while_waiting(&set, LONG, || {
             set.unregister(&fd).unwrap();
@@ -77,11 +78,11 @@ fn a_number_used_again_during_a_wait_is_watched_from_the_next_on() {
 }
 
 #[test]
-fn what_is_registered_again_at_any_moment_of_a_wait_stays_watched() {
+fn reregistering_at_any_moment_of_a_wait_keeps_it_polled() {
     const ROUNDS: u64 = 30_000;
     let fd = kinds::event_counter(1);
-    let idle: Vec<_> = (0..12).map(|_| kinds::event_counter(0)).collect();
-    let set = asked(idle.iter().chain([&fd]));
+    let idle = event_counters(12, 0);
+    let set = polled_set(idle.iter().chain([&fd]));
     let waits = AtomicU64::new(0);
     let done = AtomicBool::new(false);
     let missed = AtomicU64::new(0);
@@ -90,7 +91,7 @@ fn what_is_registered_again_at_any_moment_of_a_wait_stays_watched() {
             for _ in 0..ROUNDS {
                 set.unregister(&fd).unwrap();
                 set.register(&fd, PollFlags::IN).unwrap();
-                // The wait in progress, and one that began after the change.
+                // Until the wait in progress has ended, and one that began after the change.
                 let before = waits.load(Ordering::SeqCst);
                 while waits.load(Ordering::SeqCst) < before + 2 {
                     std::hint::spin_loop();
@@ -112,17 +113,17 @@ fn what_is_registered_again_at_any_moment_of_a_wait_stays_watched() {
             waits.fetch_add(1, Ordering::SeqCst);
         }
     });
-    assert_eq!(missed.load(Ordering::SeqCst), 0, "a registered and ready descriptor");
+    assert_eq!(missed.load(Ordering::SeqCst), 0, "waits that missed a ready descriptor");
 }
 
-/// Whoever comes while another tells the kernel leaves it to that one.
+/// A thread that unregisters while another removes epoll entries leaves its entries to that thread.
 #[test]
-fn what_two_threads_unregister_at_once_is_forgotten_at_once() {
+fn concurrent_unregisters_remove_their_entries() {
     const ROUNDS: u32 = 6_000;
     alone(|| {
-        let fds = counters(40);
-        let set = asked(&fds);
-        let instance = instance();
+        let fds = owned_counters(40);
+        let set = polled_set(&fds);
+        let instance = instance_fd();
         let mut late = 0;
         for _ in 0..ROUNDS {
             let start = Barrier::new(2);
@@ -135,29 +136,28 @@ fn what_two_threads_unregister_at_once_is_forgotten_at_once() {
                     });
                 }
             });
-            late += u32::from(watched(instance) > 0);
+            late += u32::from(!entries(instance).is_empty());
             fds.iter().for_each(|fd| set.register(fd, PollFlags::IN).unwrap());
             set.poll(NOW).unwrap();
         }
-        eprintln!("{late} of {ROUNDS} were late");
-        // Nothing is promised to those that end within nanoseconds of each other.
+        eprintln!("entries remained after {late} of {ROUNDS} rounds");
+        // If the two threads finish within nanoseconds of each other, entries may remain until the
+        // next call.
         assert!(late <= 2, "{late}");
     });
 }
 
-/// The first wait takes over the registrations, and fills an instance with them: the same ones.
+/// The first wait copies the registrations and fills an instance from the copy.
 #[test]
-fn changes_while_an_instance_is_filled_get_there_and_nowhere_else() {
+fn changes_while_an_instance_is_filled_are_not_lost() {
     let (idle, ready) = (kinds::event_counter(0), kinds::event_counter(1));
     for round in 0..5_000_u32 {
-        let set = on_epoll();
-        set.register(&idle, PollFlags::IN).unwrap();
-        set.register(&ready, PollFlags::IN).unwrap();
-        let go = AtomicBool::new(false);
+        let set = set_with_engine(Engine::Epoll, [&idle, &ready]);
+        let started = AtomicBool::new(false);
         let spin = |turns| (0..turns).for_each(|_| std::hint::spin_loop());
         thread::scope(|scope| {
             scope.spawn(|| {
-                while !go.load(Ordering::Relaxed) {
+                while !started.load(Ordering::Relaxed) {
                     std::hint::spin_loop();
                 }
                 spin(round % 60);
@@ -167,7 +167,7 @@ fn changes_while_an_instance_is_filled_get_there_and_nowhere_else() {
                     (0..6).for_each(|i| set.register(NEVER_OPENED + i, PollFlags::IN).unwrap());
                 }
             });
-            go.store(true, Ordering::Relaxed);
+            started.store(true, Ordering::Relaxed);
             spin(round % 7 * 10);
             let events = set.poll(NOW).unwrap();
             assert_eq!(events[0], event(&ready, PollFlags::IN), "{events:?}");

@@ -1,19 +1,21 @@
-//! Files that live on after their registered number was closed.
+//! Stale events: those of files that stay open elsewhere after their registered descriptor was
+//! closed, and that epoll still reports.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pollset::{Engine, PollFlags, PollSet, Step};
 
-use super::asked;
+use super::{poll_until, polled_set};
+use crate::helpers::{MILLISECOND, event_counters};
 use crate::util::fd::Fd;
 use crate::util::oracle::{assert_agrees, assert_answers_for};
 use crate::util::process::{Child, alone};
 use crate::util::{LONG, NOW, event, kinds};
 
-/// Nothing is reported, waits last, and no more instances are replaced.
+/// Nothing is reported, waits last until their timeout, and the instance is not replaced again.
 #[track_caller]
 fn assert_quiet(set: &PollSet) {
-    let timeout = Duration::from_millis(30);
+    let timeout = 30 * MILLISECOND;
     for _ in 0..3 {
         assert_eq!(set.poll(NOW).unwrap(), []);
         let before = set.stats();
@@ -27,11 +29,11 @@ fn assert_quiet(set: &PollSet) {
 }
 
 #[test]
-fn a_phantom_is_not_reported_once_it_is_unregistered() {
+fn stale_event_of_an_unregistered_fd_is_not_reported() {
     let mut fd = kinds::event_counter(1);
     let other = kinds::event_counter(0);
-    let set = asked([&fd, &other]);
-    let _alive = fd.dup();
+    let set = polled_set([&fd, &other]);
+    let _duplicate = fd.dup();
     fd.close();
     set.unregister(&fd).unwrap();
     assert_quiet(&set);
@@ -41,18 +43,18 @@ fn a_phantom_is_not_reported_once_it_is_unregistered() {
 }
 
 #[test]
-fn a_phantom_that_becomes_ready_during_the_wait_does_not_end_it() {
+fn stale_event_during_wait_does_not_end_it() {
     let mut fd = kinds::event_counter(0);
     let other = kinds::event_counter(0);
-    let set = asked([&fd, &other]);
-    let alive = fd.dup();
+    let set = polled_set([&fd, &other]);
+    let duplicate = fd.dup();
     fd.close();
     set.unregister(&fd).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            std::thread::sleep(Duration::from_millis(20));
-            alive.increment();
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(20 * MILLISECOND);
+            duplicate.increment();
+            std::thread::sleep(20 * MILLISECOND);
             other.increment();
         });
         assert_eq!(set.poll(None).unwrap(), [event(&other, PollFlags::IN)]);
@@ -63,15 +65,12 @@ fn a_phantom_that_becomes_ready_during_the_wait_does_not_end_it() {
 }
 
 #[test]
-fn a_phantom_that_is_still_registered_is_reported_as_not_open_in_the_end() {
+fn closed_fd_with_stale_events_is_eventually_reported_as_nval() {
     let mut fd = kinds::event_counter(1);
-    let set = asked([&fd]);
-    let _alive = fd.dup();
+    let set = polled_set([&fd]);
+    let _duplicate = fd.dup();
     fd.close();
-    let start = Instant::now();
-    while set.poll(NOW).unwrap() != [event(&fd, PollFlags::NVAL)] {
-        assert!(start.elapsed() < LONG);
-    }
+    poll_until(&set, |events| events == [event(&fd, PollFlags::NVAL)]);
     for _ in 0..100 {
         assert_eq!(set.poll(LONG).unwrap(), [event(&fd, PollFlags::NVAL)]);
     }
@@ -82,11 +81,11 @@ fn a_phantom_that_is_still_registered_is_reported_as_not_open_in_the_end() {
 }
 
 #[test]
-fn each_of_many_phantoms_costs_one_instance_at_most() {
-    let mut fds: Vec<_> = (0..100).map(|_| kinds::event_counter(1)).collect();
+fn each_stale_entry_replaces_the_instance_at_most_once() {
+    let mut fds = event_counters(100, 1);
     let ready = kinds::event_counter(1);
-    let set = asked(fds.iter().chain([&ready]));
-    let alive: Vec<_> = fds.iter().map(Fd::dup).collect();
+    let set = polled_set(fds.iter().chain([&ready]));
+    let duplicates: Vec<_> = fds.iter().map(Fd::dup).collect();
     fds.iter_mut().for_each(Fd::close);
     for fd in &fds {
         set.unregister(fd).unwrap();
@@ -96,15 +95,15 @@ fn each_of_many_phantoms_costs_one_instance_at_most() {
     assert_eq!(assert_agrees(&set), [event(&ready, PollFlags::IN)]);
     ready.drain();
     assert_quiet(&set);
-    drop(alive);
+    drop(duplicates);
 }
 
 #[test]
-fn the_step_that_replaces_the_instance_is_not_short() {
+fn step_that_replaces_the_instance_is_not_short() {
     let mut fd = kinds::event_counter(1);
-    let others: Vec<_> = (0..130).map(|_| kinds::event_counter(0)).collect();
-    let set = asked(others.iter().chain([&fd]));
-    let _alive = fd.dup();
+    let others = event_counters(130, 0);
+    let set = polled_set(others.iter().chain([&fd]));
+    let _duplicate = fd.dup();
     fd.close();
     set.unregister(&fd).unwrap();
     let mut waiting = set.start(NOW).unwrap();
@@ -115,15 +114,15 @@ fn the_step_that_replaces_the_instance_is_not_short() {
     assert_eq!(waiting.step().unwrap(), Step::Ready(0));
 }
 
-/// Its number means a file now that the instance must not ask.
+/// Its descriptor refers to a file now whose event epoll would clear by polling it.
 #[test]
-fn what_is_reused_when_the_instance_is_replaced_is_looked_at() {
+fn fd_reused_before_the_instance_is_replaced_is_classified_again() {
     let Ok(record) = kinds::record() else { return eprintln!("not tested: no perf events") };
-    let (mut phantom, mut reused) = (kinds::event_counter(1), kinds::event_counter(0));
-    let set = asked([&phantom, &reused]);
-    let _alive = phantom.dup();
-    phantom.close();
-    set.unregister(&phantom).unwrap();
+    let (mut stale, mut reused) = (kinds::event_counter(1), kinds::event_counter(0));
+    let set = polled_set([&stale, &reused]);
+    let _duplicate = stale.dup();
+    stale.close();
+    set.unregister(&stale).unwrap();
     reused.open(record.fd.dup_file());
     record.add();
     assert_eq!(set.poll(LONG).unwrap(), [event(&reused, PollFlags::IN)]);
@@ -131,17 +130,17 @@ fn what_is_reused_when_the_instance_is_replaced_is_looked_at() {
 }
 
 #[test]
-fn the_new_file_of_a_phantoms_number_is_watched() {
+fn new_file_on_the_fd_of_a_stale_entry_is_polled() {
     for count in [0, 1] {
         let mut fd = kinds::event_counter(count);
-        let set = asked([&fd]);
-        let alive = fd.dup();
+        let set = polled_set([&fd]);
+        let duplicate = fd.dup();
         fd.close();
         set.unregister(&fd).unwrap();
         fd.open(kinds::event_counter(0).dup_file());
         set.register(&fd, PollFlags::IN).unwrap();
         assert_eq!(assert_agrees(&set), []);
-        alive.increment();
+        duplicate.increment();
         assert_quiet(&set);
         fd.increment();
         assert_eq!(assert_agrees(&set), [event(&fd, PollFlags::IN)]);
@@ -150,10 +149,10 @@ fn the_new_file_of_a_phantoms_number_is_watched() {
 }
 
 #[test]
-fn a_number_registered_again_without_unregistering_is_not_mixed_up_with_its_phantom() {
+fn reregistered_fd_does_not_report_its_stale_events() {
     let mut fd = kinds::event_counter(1);
-    let set = asked([&fd]);
-    let _alive = fd.dup();
+    let set = polled_set([&fd]);
+    let _duplicate = fd.dup();
     fd.open(kinds::event_counter(0).dup_file());
     set.register(&fd, PollFlags::IN).unwrap();
     assert_eq!(assert_agrees(&set), []);
@@ -164,22 +163,19 @@ fn a_number_registered_again_without_unregistering_is_not_mixed_up_with_its_phan
 }
 
 #[test]
-fn a_number_found_to_be_used_again_is_not_mixed_up_with_its_phantom() {
+fn reused_fd_found_by_the_audit_does_not_report_its_stale_events() {
     for reused in [0, 1] {
         let mut fds = [kinds::event_counter(0), kinds::event_counter(0)];
-        let set = asked(&fds);
+        let set = polled_set(&fds);
         let fd = &mut fds[reused];
-        let alive = [(); 2].map(|()| {
-            let alive = fd.dup();
+        let duplicates = [(); 2].map(|()| {
+            let duplicate = fd.dup();
             fd.open(kinds::event_counter(1).dup_file());
-            let start = Instant::now();
-            while set.poll(NOW).unwrap() != [event(fd, PollFlags::IN)] {
-                assert!(start.elapsed() < LONG);
-            }
+            poll_until(&set, |events| events == [event(fd, PollFlags::IN)]);
             fd.drain();
-            alive
+            duplicate
         });
-        alive.iter().for_each(Fd::increment);
+        duplicates.iter().for_each(Fd::increment);
         assert_quiet(&set);
         assert_eq!((set.stats().replaced, set.stats().refused), (1, 0));
         fd.increment();
@@ -188,14 +184,14 @@ fn a_number_found_to_be_used_again_is_not_mixed_up_with_its_phantom() {
 }
 
 #[test]
-fn a_file_put_back_on_its_number_is_watched_again() {
+fn file_put_back_on_its_fd_is_polled_again() {
     let (mut fd, other) = (kinds::event_counter(1), kinds::event_counter(0));
-    let set = asked([&fd, &other]);
-    let alive = fd.dup();
+    let set = polled_set([&fd, &other]);
+    let duplicate = fd.dup();
     for _ in 0..10 {
         fd.close();
         set.unregister(&fd).unwrap();
-        fd.open(alive.dup_file());
+        fd.open(duplicate.dup_file());
         set.register(&fd, PollFlags::IN).unwrap();
         assert_eq!(assert_agrees(&set), [event(&fd, PollFlags::IN)]);
     }
@@ -203,13 +199,13 @@ fn a_file_put_back_on_its_number_is_watched_again() {
 }
 
 #[test]
-fn a_file_that_lives_on_in_a_child_is_a_phantom_too() {
+fn file_kept_open_by_a_child_causes_stale_events() {
     alone(|| {
         let (mut fd, peer) = kinds::socket_pair();
         let other = kinds::event_counter(0);
         let (wait, end) = kinds::pipe();
-        let set = asked([&fd, &other]);
-        let child = Child::run(|| drop(asked([&wait]).poll(LONG).unwrap()));
+        let set = polled_set([&fd, &other]);
+        let child = Child::run(|| drop(polled_set([&wait]).poll(LONG).unwrap()));
         fd.close();
         peer.write(b"data").unwrap();
         set.unregister(&fd).unwrap();

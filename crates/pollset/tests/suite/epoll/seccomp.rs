@@ -1,4 +1,4 @@
-//! Seccomp filters, as sandboxes install them.
+//! Helpers that install seccomp filters, as sandboxes do.
 
 use libc::{c_long, sock_filter, sock_fprog};
 
@@ -15,7 +15,7 @@ pub const WAIT: &[c_long] = &[
     libc::SYS_epoll_wait,
 ];
 
-/// From now on, in this thread and those that it starts, `calls` fail with `errno`.
+/// Makes `calls` fail with `errno`, in this thread and those that it starts from now on.
 pub fn forbid(calls: &[c_long], errno: i32) {
     let mut program = vec![load(NUMBER)];
     for &call in calls {
@@ -26,7 +26,7 @@ pub fn forbid(calls: &[c_long], errno: i32) {
     install(&mut program);
 }
 
-/// From now on, no number from `first` up can be added to an epoll instance.
+/// Makes it fail with `errno` to add descriptors from `first` on to an epoll instance.
 pub fn forbid_adding_from(first: i32, errno: i32) {
     install(&mut [
         load(NUMBER),
@@ -40,10 +40,10 @@ pub fn forbid_adding_from(first: i32, errno: i32) {
     ]);
 }
 
-/// Where the number of the call is in `seccomp_data`.
+/// Offset of the system call number in `seccomp_data`.
 const NUMBER: u32 = 0;
 
-/// Where the lower half of an argument is.
+/// Offset of the lower half of an argument in `seccomp_data`.
 fn argument(index: u32) -> u32 {
     16 + 8 * index + if cfg!(target_endian = "big") { 4 } else { 0 }
 }
@@ -76,8 +76,8 @@ fn statement(code: u32, k: u32) -> sock_filter {
 
 fn install(program: &mut [sock_filter]) {
     let program = sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // SAFETY: the program lives through the call, which copies it; it lets everything through that
-    // it doesn't make fail.
+    // SAFETY: the program outlives the call, which copies it. System calls that it doesn't make
+    // fail are allowed.
     let outcome = unsafe {
         libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program)

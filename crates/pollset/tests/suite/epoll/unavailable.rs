@@ -1,4 +1,5 @@
-//! Where no epoll instance can be had, or not for everything.
+//! Environments in which epoll fails, wholly or for some descriptors: descriptor limits, sandboxes,
+//! watch limits.
 
 use std::ops::ControlFlow;
 use std::os::fd::AsRawFd;
@@ -6,47 +7,33 @@ use std::time::Duration;
 
 use libc::{ENOMEM, ENOSPC, ENOSYS, EPERM, c_long};
 use pollset::{Engine, PollFlags, PollSet};
-use rustix::process::{Resource, getrlimit, setrlimit};
 
-use super::sandbox::{CONTROL, CREATE, WAIT, forbid, forbid_adding_from};
-use super::{automatic, counters, instances, on_epoll};
+use super::seccomp::{CONTROL, CREATE, WAIT, forbid, forbid_adding_from};
+use super::{half_ready_counters, instance_fds, owned_counters, polled_set};
+use crate::helpers::{
+    MILLISECOND, event_counters, set_descriptor_limit, set_with_engine, use_up_descriptors,
+};
 use crate::util::fd::Fd;
 use crate::util::oracle::assert_agrees;
 use crate::util::process::{Child, alone};
 use crate::util::signal::Alarm;
 use crate::util::{LONG, NOW, event, kinds};
 
-fn allow_descriptors(count: u64) {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = Some(count);
-    setrlimit(Resource::Nofile, limit).unwrap();
-}
-
-/// Opens files until there are no more numbers.
-fn hoard() -> Vec<std::fs::File> {
-    std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect()
-}
-
 #[test]
-fn without_a_number_for_an_instance_a_set_works_and_gets_one_later() {
+fn set_without_fd_for_an_instance_uses_poll_and_retries() {
     alone(|| {
-        let fds: Vec<_> = (0..20).map(|i| kinds::event_counter(i % 2)).collect();
+        let fds = half_ready_counters(20);
         let high = fds.iter().map(Fd::number).max().unwrap() as u64;
-        let hoard = {
-            allow_descriptors(64);
-            hoard()
-        };
-        let set = on_epoll();
-        for fd in &fds {
-            set.register(fd, PollFlags::IN).unwrap();
-        }
+        set_descriptor_limit(64);
+        let files = use_up_descriptors();
+        let set = set_with_engine(Engine::Epoll, &fds);
         for _ in 0..20 {
             assert_eq!(assert_agrees(&set).len(), 10);
         }
         assert_eq!(set.stats().last_engine, Some(Engine::Poll));
         assert!(set.stats().refused > 0);
 
-        allow_descriptors(high + 1);
+        set_descriptor_limit(high + 1);
         for _ in 0..10_000 {
             assert_eq!(set.poll(NOW).unwrap().len(), 10);
             if set.stats().last_engine == Some(Engine::Epoll) {
@@ -55,37 +42,37 @@ fn without_a_number_for_an_instance_a_set_works_and_gets_one_later() {
         }
         assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
         assert_eq!(assert_agrees(&set).len(), 10);
-        drop(hoard);
-        assert_eq!(instances().len(), 1);
+        drop(files);
+        assert_eq!(instance_fds().len(), 1);
     });
 }
 
 #[test]
-fn without_a_number_for_another_instance_a_phantom_does_no_harm() {
+fn stale_events_are_not_reported_without_fd_for_a_new_instance() {
     alone(|| {
         let mut fd = kinds::event_counter(1);
         let other = kinds::event_counter(0);
-        let set = super::asked([&fd, &other]);
-        let alive = fd.dup();
-        allow_descriptors(64);
-        let hoard = hoard();
+        let set = polled_set([&fd, &other]);
+        let _duplicate = fd.dup();
+        set_descriptor_limit(64);
+        let _files = use_up_descriptors();
         fd.close();
         set.unregister(&fd).unwrap();
         for _ in 0..20 {
             assert_eq!(set.poll(NOW).unwrap(), []);
-            assert_eq!(set.poll(Duration::from_millis(2)).unwrap(), []);
+            assert_eq!(set.poll(2 * MILLISECOND).unwrap(), []);
         }
+        assert!(set.stats().refused > 0);
         other.increment();
         assert_eq!(assert_agrees(&set), [event(&other, PollFlags::IN)]);
-        drop((hoard, alive));
     });
 }
 
-/// Everything that a program does with a set, with answers like the kernel's.
+/// Changes and polls a set in all ways. It must report the events of poll(2) in the kernel.
 fn exercise(set: &PollSet, fds: &[Fd]) {
     for round in 0..6 {
-        for (place, fd) in fds.iter().enumerate().skip(round).step_by(3) {
-            let mask = if place % 2 == 0 { PollFlags::IN } else { PollFlags::OUT };
+        for (index, fd) in fds.iter().enumerate().skip(round).step_by(3) {
+            let mask = if index % 2 == 0 { PollFlags::IN } else { PollFlags::OUT };
             fd.increment();
             set.modify(fd, mask).unwrap();
             assert_agrees(set);
@@ -93,7 +80,7 @@ fn exercise(set: &PollSet, fds: &[Fd]) {
         let new = kinds::event_counter(1);
         set.register(&new, PollFlags::IN).unwrap();
         assert_agrees(set);
-        let _alive = new.dup();
+        let _duplicate = new.dup();
         set.unregister(&new).unwrap();
         drop(new);
         assert_agrees(set);
@@ -107,14 +94,14 @@ fn exercise(set: &PollSet, fds: &[Fd]) {
             set.modify(fd, PollFlags::IN).unwrap();
         }
         assert_eq!(set.poll(NOW).unwrap(), []);
-        for timeout in [Duration::from_micros(300), Duration::from_millis(2)] {
+        for timeout in [Duration::from_micros(300), 2 * MILLISECOND] {
             let start = std::time::Instant::now();
             assert_eq!(set.poll(timeout).unwrap(), []);
             assert!(start.elapsed() >= timeout);
         }
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                std::thread::sleep(Duration::from_millis(2));
+                std::thread::sleep(2 * MILLISECOND);
                 fds[1].increment();
             });
             assert_eq!(set.poll(None).unwrap(), [event(&fds[1], PollFlags::IN)]);
@@ -123,63 +110,52 @@ fn exercise(set: &PollSet, fds: &[Fd]) {
     }
 }
 
-fn twenty() -> Vec<Fd> {
-    (0..20).map(|_| kinds::event_counter(0)).collect()
-}
-
-fn registered(set: PollSet, fds: &[Fd]) -> PollSet {
-    for fd in fds {
-        set.register(fd, PollFlags::IN).unwrap();
-    }
-    set
-}
-
 const SANDBOXES: [&[c_long]; 3] = [CREATE, CONTROL, WAIT];
 
-/// In a child for each call, answered with each error.
+/// Runs `test` in a child for each group of system calls and each errno with which it fails.
 fn in_each_sandbox(test: impl Fn(&dyn Fn())) {
     for calls in SANDBOXES {
         for errno in [EPERM, ENOSYS] {
-            eprintln!("calls {calls:?} answer {errno}");
+            eprintln!("system calls {calls:?} fail with errno {errno}");
             Child::run(|| test(&|| forbid(calls, errno))).join();
         }
     }
 }
 
 #[test]
-fn a_sandbox_that_was_there_from_the_start_changes_no_answer() {
+fn set_created_in_sandbox_agrees_with_kernel() {
     alone(|| {
         in_each_sandbox(|enter| {
             enter();
-            let fds = twenty();
-            exercise(&registered(on_epoll(), &fds), &fds);
+            let fds = event_counters(20, 0);
+            exercise(&set_with_engine(Engine::Epoll, &fds), &fds);
         });
     });
 }
 
 #[test]
-fn a_sandbox_entered_in_the_middle_changes_no_answer() {
+fn set_agrees_with_kernel_after_entering_sandbox() {
     alone(|| {
         in_each_sandbox(|enter| {
-            let fds = twenty();
-            let set = registered(on_epoll(), &fds);
+            let fds = event_counters(20, 0);
+            let set = set_with_engine(Engine::Epoll, &fds);
             exercise(&set, &fds);
             assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
             enter();
             exercise(&set, &fds);
             drop(set);
-            assert_eq!(instances(), []);
+            assert_eq!(instance_fds(), []);
         });
     });
 }
 
 #[test]
-fn a_sandbox_without_random_numbers_changes_no_answer() {
+fn set_works_in_sandbox_without_getrandom() {
     alone(|| {
-        let fds = twenty();
-        let set = registered(on_epoll(), &fds);
+        let fds = event_counters(20, 0);
+        let set = set_with_engine(Engine::Epoll, &fds);
         forbid(&[libc::SYS_getrandom], EPERM);
-        // A thread that has had none yet.
+        // A new thread, whose hash maps need random keys of their own.
         std::thread::scope(|scope| {
             scope.spawn(|| assert_eq!(assert_agrees(&set), []));
         });
@@ -188,11 +164,11 @@ fn a_sandbox_without_random_numbers_changes_no_answer() {
 }
 
 #[test]
-fn a_sandbox_changes_no_answer_of_a_set_that_chooses_itself() {
+fn automatic_set_agrees_with_kernel_after_entering_sandbox() {
     alone(|| {
         in_each_sandbox(|enter| {
-            let fds: Vec<_> = (0..300).map(|_| kinds::event_counter(0)).collect();
-            let set = registered(automatic(), &fds);
+            let fds = event_counters(300, 0);
+            let set = set_with_engine(Engine::Auto, &fds);
             for _ in 0..1_000 {
                 assert_eq!(set.poll(NOW).unwrap(), []);
             }
@@ -211,20 +187,20 @@ fn a_sandbox_changes_no_answer_of_a_set_that_chooses_itself() {
 }
 
 #[test]
-fn a_sandbox_entered_during_a_wait_does_not_keep_it_from_ending() {
+fn entering_sandbox_during_wait_does_not_lose_events() {
     alone(|| {
         in_each_sandbox(|enter| {
-            let fds = twenty();
-            let set = registered(on_epoll(), &fds);
+            let fds = event_counters(20, 0);
+            let set = set_with_engine(Engine::Epoll, &fds);
             set.poll(NOW).unwrap();
-            let alarm = Alarm::every(Duration::from_millis(2));
-            let mut is_inside = false;
+            let alarm = Alarm::every(2 * MILLISECOND);
+            let mut is_sandboxed = false;
             let mut events = Vec::new();
             set.poll_interruptible(&mut events, LONG, || {
-                if !is_inside {
+                if !is_sandboxed {
                     enter();
                     fds[3].increment();
-                    is_inside = true;
+                    is_sandboxed = true;
                 }
                 ControlFlow::Continue(())
             })
@@ -238,13 +214,13 @@ fn a_sandbox_entered_during_a_wait_does_not_keep_it_from_ending() {
 }
 
 #[test]
-fn without_room_for_any_watch_a_set_works() {
+fn set_works_when_no_watch_can_be_added() {
     alone(|| {
         for errno in [ENOSPC, ENOMEM] {
             Child::run(|| {
                 forbid_adding_from(0, errno);
-                let fds = twenty();
-                let set = registered(on_epoll(), &fds);
+                let fds = event_counters(20, 0);
+                let set = set_with_engine(Engine::Epoll, &fds);
                 exercise(&set, &fds);
                 assert!(set.stats().refused > 0);
                 assert_eq!(set.stats().last_engine, Some(Engine::Poll));
@@ -255,17 +231,17 @@ fn without_room_for_any_watch_a_set_works() {
 }
 
 #[test]
-fn without_room_for_all_watches_a_set_works() {
+fn set_works_when_some_watches_cannot_be_added() {
     alone(|| {
         for errno in [ENOSPC, ENOMEM] {
             Child::run(|| {
-                let fds = twenty();
+                let fds = event_counters(20, 0);
                 let middle = fds[10].number();
                 forbid_adding_from(middle, errno);
-                let set = registered(on_epoll(), &fds);
+                let set = set_with_engine(Engine::Epoll, &fds);
                 exercise(&set, &fds);
                 assert!(set.stats().refused > 0);
-                assert_eq!(instances(), []);
+                assert_eq!(instance_fds(), []);
             })
             .join();
         }
@@ -273,18 +249,15 @@ fn without_room_for_all_watches_a_set_works() {
 }
 
 #[test]
-fn where_the_room_ends_in_the_middle_no_answer_changes_and_it_is_tried_again() {
+fn set_falls_back_when_watches_run_out_and_retries() {
     alone(|| {
         for errno in [ENOSPC, ENOMEM] {
             Child::run(|| {
-                let low = counters(20);
-                let set = on_epoll();
-                for fd in &low {
-                    set.register(fd, PollFlags::IN).unwrap();
-                }
+                let low = owned_counters(20);
+                let set = set_with_engine(Engine::Epoll, &low);
                 assert_eq!(set.poll(NOW).unwrap(), []);
                 assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
-                // The numbers of `Fd` are higher than those.
+                // `Fd` uses higher numbers.
                 let high = kinds::event_counter(1);
                 assert!(low.iter().all(|fd| fd.as_raw_fd() < high.number()));
                 forbid_adding_from(high.number(), errno);

@@ -1,16 +1,20 @@
-//! What epoll refuses, beside what it takes.
+//! The fallback: descriptors that epoll refuses or is unreliable for, polled by poll(2) beside the
+//! instance.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use pollset::{Engine, PollFlags, PollSet, Step};
+use pollset::{Engine, Event, PollFlags, PollSet, Step};
 use rustix::event::epoll;
-use rustix::process::{Resource, getrlimit, setrlimit};
 
-use super::{asked, counter, instance, new_epoll, on_epoll};
+use super::namespaces::{in_namespaces, mounts};
+use super::{
+    epoll_set, instance_fd, make_idle, make_ready, new_epoll, owned_counter, poll_until, polled_set,
+};
+use crate::helpers::{MILLISECOND, event_counters, run_short_steps, set_descriptor_limit};
 use crate::util::fd::Fd;
 use crate::util::oracle::assert_agrees;
-use crate::util::process::{Child, alone};
+use crate::util::process::alone;
 use crate::util::wait::while_waiting;
 use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds};
 
@@ -18,8 +22,9 @@ fn nest(outer: impl AsFd, inner: impl AsFd) -> rustix::io::Result<()> {
     epoll::add(outer, inner, epoll::EventData::new_u64(0), epoll::EventFlags::IN)
 }
 
-/// Each watches the one before; the first watches `fd`.
-fn chain(fd: &Fd) -> Vec<OwnedFd> {
+/// Nested instances up to the kernel's limit: the first contains `fd`, each other one the one
+/// before it.
+fn nested_instances(fd: &Fd) -> Vec<OwnedFd> {
     let mut chain = vec![new_epoll()];
     nest(&chain[0], fd).unwrap();
     loop {
@@ -36,8 +41,8 @@ fn register(set: &PollSet, fd: &impl AsRawFd) {
 }
 
 #[test]
-fn what_epoll_refuses_is_answered_among_what_it_takes() {
-    let set = on_epoll();
+fn fallback_events_are_merged_in_registration_order() {
+    let set = epoll_set();
     let mut fds = Vec::new();
     let mut add = |fd: Fd| {
         register(&set, &fd);
@@ -72,11 +77,11 @@ fn what_epoll_refuses_is_answered_among_what_it_takes() {
 }
 
 #[test]
-fn a_wait_blocks_on_what_is_aside_and_on_the_rest_alike() {
+fn wait_blocks_on_fallback_and_epoll_descriptors() {
     let (one, to_one) = kinds::pipe();
     let (other, to_other) = kinds::pipe();
-    let set = on_epoll();
-    // This mask is never left to epoll, which might sleep through it.
+    let set = epoll_set();
+    // This mask always uses the fallback, since epoll may miss its wake-ups.
     set.register(&one, PollFlags::RDNORM).unwrap();
     set.register(&other, PollFlags::IN).unwrap();
     let ends = [(&one, to_one, PollFlags::RDNORM), (&other, to_other, PollFlags::IN)];
@@ -88,12 +93,12 @@ fn a_wait_blocks_on_what_is_aside_and_on_the_rest_alike() {
     }
 }
 
-/// When what was written to a terminal moves on inside it, there is room again, and nobody is woken.
+/// A terminal becomes writable without a wake-up when its output moves on inside the kernel.
 #[test]
-fn a_terminal_that_comes_to_have_room_by_itself_is_ready() {
+fn terminal_that_becomes_writable_without_wakeup_is_reported() {
     for _ in 0..100 {
         let (master, slave) = kinds::terminal();
-        let set = on_epoll();
+        let set = epoll_set();
         register(&set, &master);
         register(&set, &slave);
         assert_agrees(&set);
@@ -107,13 +112,14 @@ fn a_terminal_that_comes_to_have_room_by_itself_is_ready() {
     }
 }
 
-/// It wakes with `IN` alone, and epoll looks only if it is woken with what was asked for.
+/// A nested instance wakes with `IN` alone, and epoll checks a file only if the wake-up has a flag of
+/// the mask.
 #[test]
-fn a_nested_epoll_is_not_missed_under_a_mask_without_in() {
+fn nested_epoll_with_a_mask_without_in_is_reported() {
     let fd = kinds::event_counter(0);
     let nested = kinds::epoll_watching(&fd);
     let other = kinds::event_counter(0);
-    let set = asked([&nested, &other]);
+    let set = polled_set([&nested, &other]);
     assert_agrees(&set);
     for mask in [PollFlags::RDNORM, PollFlags::IN | PollFlags::RDNORM, PollFlags::RDNORM] {
         set.modify(&nested, mask).unwrap();
@@ -125,70 +131,47 @@ fn a_nested_epoll_is_not_missed_under_a_mask_without_in() {
     assert_eq!(set.stats().replaced, 0);
 }
 
-/// Who asks for news of them is told once.
-fn mounts() -> Fd {
-    Fd::new(std::fs::File::open("/proc/thread-self/mounts").unwrap())
-}
-
-/// In a mount namespace of its own; false where there is none to be had.
-fn unshare_mounts() -> bool {
-    // SAFETY: it takes flags, and concerns the process alone.
-    unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS) == 0 }
-}
-
-fn mount_something() {
-    let [source, target] = [c"tmpfs", c"/tmp"].map(std::ffi::CStr::as_ptr);
-    // SAFETY: the strings end with a zero, and there may be no data.
-    let outcome = unsafe { libc::mount(source, target, source, 0, std::ptr::null()) };
-    assert_eq!(outcome, 0, "{}", std::io::Error::last_os_error());
-}
-
 #[test]
-fn news_of_mounts_are_told_once_and_not_lost() {
+fn mount_changes_are_reported_exactly_once() {
     alone(|| {
-        let child = Child::run(|| {
-            if !unshare_mounts() {
-                return eprintln!("not tested: no mount namespace to be had");
-            }
-            let set = on_epoll();
+        in_namespaces(libc::CLONE_NEWNS, || {
+            let directory = tempfile::tempdir().unwrap();
+            let mount = || kinds::Mount::of_memory(directory.path()).unwrap();
+            let set = epoll_set();
             let (mut reused, other) = (kinds::event_counter(0), kinds::event_counter(0));
             set.register(&reused, PollFlags::IN).unwrap();
             set.register(&other, PollFlags::IN).unwrap();
             let mask = PollFlags::IN | PollFlags::PRI;
-            let told_once = |fd: &Fd| {
+            let assert_reported_once = |fd: &Fd| {
                 assert_eq!(set.poll(NOW).unwrap(), [event(fd, mask | PollFlags::ERR)]);
                 assert_eq!(set.poll(NOW).unwrap(), [event(fd, PollFlags::IN)]);
             };
             for _ in 0..2 {
                 let mounts = mounts();
-                mount_something();
+                let _mount = mount();
                 set.register(&mounts, mask).unwrap();
-                told_once(&mounts);
-                mount_something();
+                assert_reported_once(&mounts);
+                let _another = mount();
                 set.modify(&mounts, mask | PollFlags::RDHUP).unwrap();
-                told_once(&mounts);
+                assert_reported_once(&mounts);
                 set.unregister(&mounts).unwrap();
             }
-            // The audit finds that they have taken the number of another file.
+            // The audit finds that its descriptor refers to another file.
             reused.open(mounts().dup_file());
-            let start = Instant::now();
-            while set.poll(NOW).unwrap() != [event(&reused, PollFlags::IN)] {
-                assert!(start.elapsed() < LONG);
-            }
-            mount_something();
+            poll_until(&set, |events| events == [event(&reused, PollFlags::IN)]);
+            let _mount = mount();
             set.modify(&reused, mask).unwrap();
-            told_once(&reused);
+            assert_reported_once(&reused);
             assert_eq!((set.stats().replaced, set.stats().refused), (0, 0));
         });
-        child.join();
     });
 }
 
 #[test]
-fn epoll_nested_too_deep_is_answered_like_the_rest() {
+fn too_deeply_nested_epoll_agrees_with_kernel() {
     let fd = kinds::event_counter(0);
-    let chain = chain(&fd);
-    let set = on_epoll();
+    let chain = nested_instances(&fd);
+    let set = epoll_set();
     for epoll in &chain {
         set.register(epoll, PollFlags::IN).unwrap();
     }
@@ -202,92 +185,90 @@ fn epoll_nested_too_deep_is_answered_like_the_rest() {
 }
 
 #[test]
-fn an_epoll_that_watches_the_sets_own_is_answered_like_the_rest() {
+fn epoll_that_contains_the_instance_agrees_with_kernel() {
     alone(|| {
-        let fd = counter(0);
-        let set = on_epoll();
+        let fd = owned_counter(0);
+        let set = epoll_set();
         register(&set, &fd);
         assert_agrees(&set);
-        let own = instance();
+        let instance = instance_fd();
         let outer = new_epoll();
-        // SAFETY: the set lives, and so does its instance.
-        nest(&outer, unsafe { std::os::fd::BorrowedFd::borrow_raw(own) }).unwrap();
+        // SAFETY: the set, which owns the descriptor, outlives the borrow.
+        nest(&outer, unsafe { BorrowedFd::borrow_raw(instance) }).unwrap();
         set.register(&outer, PollFlags::IN).unwrap();
         for _ in 0..3 {
             assert_agrees(&set);
             set.modify(&fd, PollFlags::IN).unwrap();
             assert_eq!(assert_agrees(&set), []);
-            rustix::io::write(&fd, &1_u64.to_ne_bytes()).unwrap();
+            make_ready([&fd]);
             assert_agrees(&set);
-            rustix::io::read(&fd, &mut [0; 8]).unwrap();
+            make_idle([&fd]);
         }
     });
 }
 
-/// Those epoll refuses are asked as they are, without an instance that watches nothing.
+/// poll(2) takes at most `RLIMIT_NOFILE` entries, so an empty instance must not be one of them.
 #[test]
-fn as_many_as_the_limit_can_be_aside() {
+fn rlimit_nofile_descriptors_can_be_on_the_fallback() {
     alone(|| {
-        let set = on_epoll();
+        let set = epoll_set();
         for i in 0..65 {
             set.register(NEVER_OPENED + i, PollFlags::IN).unwrap();
         }
         assert_eq!(assert_agrees(&set).len(), 65);
         set.unregister(NEVER_OPENED + 7).unwrap();
-        let mut limit = getrlimit(Resource::Nofile);
-        limit.current = Some(64);
-        setrlimit(Resource::Nofile, limit).unwrap();
+        set_descriptor_limit(64);
         assert_eq!(assert_agrees(&set).len(), 64);
         assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
     });
 }
 
 #[test]
-fn a_wait_on_nothing_but_what_is_aside_sleeps_to_its_end() {
-    let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(0)).collect();
-    let set = on_epoll();
+fn wait_on_fallback_descriptors_alone_is_one_sleep() {
+    let fds = event_counters(20, 0);
+    let set = epoll_set();
     for fd in &fds {
         set.register(fd, PollFlags::RDNORM).unwrap();
     }
     assert_eq!(set.poll(NOW).unwrap(), []);
-    let mut waiting = set.start(Duration::from_millis(150)).unwrap();
-    while waiting.is_short() {
-        assert_eq!(waiting.step().unwrap(), Step::Unfinished);
-    }
+    let (start, timeout) = (Instant::now(), 150 * MILLISECOND);
+    let mut waiting = set.start(timeout).unwrap();
+    run_short_steps(&mut waiting);
     assert_eq!(waiting.step().unwrap(), Step::Ready(0));
+    assert!(start.elapsed() >= timeout);
 }
 
-/// The number that is opened next.
-fn next_number() -> RawFd {
-    counter(0).as_raw_fd()
+/// The descriptor that will be opened next.
+fn next_fd() -> RawFd {
+    owned_counter(0).as_raw_fd()
 }
 
 #[test]
-fn the_instance_takes_no_number_that_is_registered_and_closed() {
+fn instance_avoids_fds_that_are_registered_but_closed() {
     alone(|| {
-        let fd = counter(1);
-        let set = on_epoll();
-        let closed = next_number();
+        let fd = owned_counter(1);
+        let set = epoll_set();
+        let closed = next_fd();
         set.register(closed, PollFlags::IN).unwrap();
         set.register(&fd, PollFlags::IN).unwrap();
         for _ in 0..3 {
             let events = assert_agrees(&set);
-            assert_eq!(events[0], pollset::Event { fd: closed, revents: PollFlags::NVAL });
+            assert_eq!(events[0], Event { fd: closed, revents: PollFlags::NVAL });
         }
-        assert_ne!(instance(), closed);
+        assert_ne!(instance_fd(), closed);
     });
 }
 
 #[test]
-fn nor_does_one_that_takes_its_place() {
+fn replacement_instance_avoids_fds_that_are_registered_but_closed() {
     alone(|| {
-        let (fd, other) = (counter(1), counter(0));
-        let set = asked([&fd, &other]);
-        let _alive = fd.try_clone().unwrap();
+        let (fd, other) = (owned_counter(1), owned_counter(0));
+        let set = polled_set([&fd, &other]);
+        let _duplicate = fd.try_clone().unwrap();
         let number = fd.as_raw_fd();
         drop(fd);
         set.unregister(number).unwrap();
-        assert_eq!(next_number(), number);
+        assert_eq!(next_fd(), number);
         set.register(number, PollFlags::IN).unwrap();
         for _ in 0..3 {
             assert_eq!(assert_agrees(&set), [event(&number, PollFlags::NVAL)]);
@@ -297,17 +278,17 @@ fn nor_does_one_that_takes_its_place() {
 }
 
 #[test]
-fn the_instances_own_number_is_answered_like_the_rest() {
+fn registered_fd_of_the_instance_agrees_with_kernel() {
     alone(|| {
-        let fd = counter(1);
-        let set = on_epoll();
+        let fd = owned_counter(1);
+        let set = epoll_set();
         set.register(&fd, PollFlags::IN).unwrap();
         assert_eq!(assert_agrees(&set).len(), 1);
-        set.register(instance(), PollFlags::IN).unwrap();
+        set.register(instance_fd(), PollFlags::IN).unwrap();
         assert_eq!(assert_agrees(&set).len(), 2);
-        rustix::io::read(&fd, &mut [0; 8]).unwrap();
+        make_idle([&fd]);
         assert_eq!(assert_agrees(&set), []);
-        set.unregister(instance()).unwrap();
+        set.unregister(instance_fd()).unwrap();
         assert_eq!(assert_agrees(&set), []);
     });
 }

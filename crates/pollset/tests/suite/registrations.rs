@@ -1,30 +1,32 @@
-//! `register`, `modify`, `unregister`, and what can be asked about the registrations.
+//! `register`, `modify`, `unregister`, and the queries about registrations.
 
 use std::io;
 use std::os::fd::AsFd;
 
+use allocation_counter::measure;
 use pollset::{NotRegistered, PollFlags, PollSet, Stats};
 use proptest::prelude::*;
 
+use crate::helpers::event_counters;
 use crate::util::fd::Fd;
 use crate::util::kinds;
 use crate::util::oracle::{assert_agrees, assert_answers_for, kernel_poll};
 use crate::util::{NEVER_OPENED, NOW, cases, masks, new_set, set_of, set_of_never_opened};
 
-const HUGE: [i32; 5] = [i32::MAX, i32::MAX - 1, i32::MAX / 2, 1 << 30, 1 << 24];
+const HUGE_FDS: [i32; 5] = [i32::MAX, i32::MAX - 1, i32::MAX / 2, 1 << 30, 1 << 24];
 
 fn assert_registered(set: &PollSet, expected: &[(i32, PollFlags)]) {
     assert_eq!(set.iter().collect::<Vec<_>>(), expected);
 }
 
 #[test]
-fn the_default_mask_is_in_pri_and_out() {
+fn default_mask_is_in_pri_and_out() {
     let expected = libc::POLLIN | libc::POLLPRI | libc::POLLOUT;
     assert_eq!(PollFlags::DEFAULT.bits(), expected as u16);
 }
 
 #[test]
-fn the_flags_have_the_values_of_the_system() {
+fn flags_have_the_values_of_the_system() {
     use PollFlags as F;
     let values = [
         (F::IN, libc::POLLIN),
@@ -45,7 +47,7 @@ fn the_flags_have_the_values_of_the_system() {
 }
 
 #[test]
-fn a_new_set_is_empty() {
+fn new_set_is_empty() {
     let set = new_set();
     assert!(set.is_empty());
     assert_eq!(set.len(), 0);
@@ -54,7 +56,7 @@ fn a_new_set_is_empty() {
 }
 
 #[test]
-fn what_is_registered_can_be_asked_for() {
+fn contains_and_interest_query_registrations() {
     let set = PollSet::default();
     set.register(NEVER_OPENED, PollFlags::IN).unwrap();
     assert!(!set.is_empty());
@@ -65,7 +67,7 @@ fn what_is_registered_can_be_asked_for() {
 }
 
 #[test]
-fn an_object_stands_for_its_number() {
+fn objects_and_raw_fds_are_interchangeable() {
     let fd = kinds::event_counter(1);
     let set = new_set();
     set.register(&fd, PollFlags::IN).unwrap();
@@ -78,7 +80,7 @@ fn an_object_stands_for_its_number() {
 }
 
 #[test]
-fn registering_again_replaces_the_mask() {
+fn reregistering_replaces_the_mask() {
     let set = new_set();
     set.register(NEVER_OPENED, PollFlags::IN).unwrap();
     set.register(NEVER_OPENED, PollFlags::OUT).unwrap();
@@ -86,7 +88,7 @@ fn registering_again_replaces_the_mask() {
 }
 
 #[test]
-fn registering_again_and_modifying_keep_the_place() {
+fn reregistering_and_modifying_keep_the_order() {
     let fds = [Fd::closed(), Fd::closed(), Fd::closed()];
     let set = set_of(&fds, PollFlags::IN);
     set.register(&fds[0], PollFlags::OUT).unwrap();
@@ -97,7 +99,7 @@ fn registering_again_and_modifying_keep_the_place() {
 }
 
 #[test]
-fn unregistering_and_registering_move_to_the_end() {
+fn unregistering_and_registering_moves_to_the_end() {
     let fds = [Fd::closed(), Fd::closed(), Fd::closed()];
     let set = set_of(&fds, PollFlags::IN);
     set.unregister(&fds[0]).unwrap();
@@ -108,7 +110,7 @@ fn unregistering_and_registering_move_to_the_end() {
 }
 
 #[test]
-fn modifying_an_unknown_descriptor_is_enoent_and_adds_nothing() {
+fn modify_of_unregistered_fd_is_enoent_and_registers_nothing() {
     let set = new_set();
     let error = set.modify(NEVER_OPENED, PollFlags::IN).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
@@ -117,7 +119,7 @@ fn modifying_an_unknown_descriptor_is_enoent_and_adds_nothing() {
 }
 
 #[test]
-fn unregistering_an_unknown_descriptor_names_it() {
+fn unregister_of_unregistered_fd_names_it_in_the_error() {
     let set = set_of(&[Fd::closed()], PollFlags::IN);
     let error = set.unregister(NEVER_OPENED).unwrap_err();
     assert_eq!(error, NotRegistered { fd: NEVER_OPENED });
@@ -126,7 +128,7 @@ fn unregistering_an_unknown_descriptor_names_it() {
 }
 
 #[test]
-fn not_registered_becomes_an_io_error_that_keeps_it() {
+fn not_registered_converts_to_io_error_that_contains_it() {
     let error = io::Error::from(NotRegistered { fd: 7 });
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
     let inner = error.get_ref().unwrap().downcast_ref();
@@ -134,7 +136,7 @@ fn not_registered_becomes_an_io_error_that_keeps_it() {
 }
 
 #[test]
-fn what_was_unregistered_is_unknown() {
+fn unregistered_fd_is_no_longer_known() {
     let set = set_of(&[Fd::closed()], PollFlags::IN);
     let (fd, _) = set.iter().next().unwrap();
     set.unregister(fd).unwrap();
@@ -144,7 +146,7 @@ fn what_was_unregistered_is_unknown() {
 }
 
 #[test]
-fn a_negative_number_is_refused_by_register_and_modify() {
+fn register_and_modify_reject_negative_fds() {
     let set = new_set();
     for fd in [-1, -2, i32::MIN] {
         for error in [set.register(fd, PollFlags::IN), set.modify(fd, PollFlags::IN)] {
@@ -158,9 +160,9 @@ fn a_negative_number_is_refused_by_register_and_modify() {
 }
 
 #[test]
-fn a_negative_number_is_never_registered() {
+fn negative_fds_are_never_registered() {
     let set = set_of_never_opened(20);
-    // Leaves a gap behind, at every size.
+    // Leaves a gap in the slots at every size.
     set.unregister(NEVER_OPENED + 3).unwrap();
     for last in (4..20).rev() {
         for fd in [-1, -2, i32::MIN] {
@@ -172,7 +174,7 @@ fn a_negative_number_is_never_registered() {
     }
 }
 
-fn set_of_numbers(fds: &[i32]) -> PollSet {
+fn set_of_raw_fds(fds: &[i32]) -> PollSet {
     let set = new_set();
     for &fd in fds {
         set.register(fd, PollFlags::IN).unwrap();
@@ -181,9 +183,9 @@ fn set_of_numbers(fds: &[i32]) -> PollSet {
 }
 
 #[test]
-fn huge_numbers_are_registered_and_reported_as_not_open() {
-    let set = set_of_numbers(&HUGE);
-    let expected: Vec<_> = HUGE.iter().map(|&fd| (fd, PollFlags::NVAL)).collect();
+fn huge_fds_are_registered_and_reported_as_nval() {
+    let set = set_of_raw_fds(&HUGE_FDS);
+    let expected: Vec<_> = HUGE_FDS.iter().map(|&fd| (fd, PollFlags::NVAL)).collect();
     let reported = set.poll(NOW).unwrap();
     let reported: Vec<_> = reported.iter().map(|event| (event.fd, event.revents)).collect();
     assert_eq!(reported, expected);
@@ -191,9 +193,9 @@ fn huge_numbers_are_registered_and_reported_as_not_open() {
 }
 
 #[test]
-fn huge_numbers_cost_no_memory() {
-    let cost = allocation_counter::measure(|| {
-        let set = set_of_numbers(&HUGE);
+fn huge_fds_take_little_memory() {
+    let cost = measure(|| {
+        let set = set_of_raw_fds(&HUGE_FDS);
         for step in 1..100 {
             set.register(step * (i32::MAX / 100), PollFlags::IN).unwrap();
         }
@@ -202,7 +204,7 @@ fn huge_numbers_cost_no_memory() {
 }
 
 #[test]
-fn every_mask_is_kept_as_given() {
+fn every_mask_is_stored_unchanged() {
     let set = new_set();
     for bits in 0..=u16::MAX {
         let mask = PollFlags::from_bits_retain(bits);
@@ -212,7 +214,7 @@ fn every_mask_is_kept_as_given() {
 }
 
 #[test]
-fn every_mask_is_answered_as_the_kernel_answers_it() {
+fn every_mask_agrees_with_kernel() {
     let (socket, peer) = kinds::socket_pair();
     peer.write(b"data").unwrap();
     kinds::shut_down_writing(&peer);
@@ -221,36 +223,36 @@ fn every_mask_is_answered_as_the_kernel_answers_it() {
     let set = set_of(&fds, PollFlags::empty());
     for bits in 0..=u16::MAX {
         let mask = PollFlags::from_bits_retain(bits);
-        let asked = fds.each_ref().map(|fd| (fd.number(), mask));
+        let entries = fds.each_ref().map(|fd| (fd.number(), mask));
         for fd in &fds {
             set.modify(fd, mask).unwrap();
         }
-        assert_eq!(set.poll(NOW).unwrap(), kernel_poll(&asked), "mask {bits:#x}");
+        assert_eq!(set.poll(NOW).unwrap(), kernel_poll(&entries), "mask {bits:#x}");
     }
 }
 
 #[test]
-fn twenty_thousand_numbers_that_are_not_open_can_be_registered() {
-    let numbers: Vec<_> = (0..20_000).map(|i| NEVER_OPENED + 7 * i).collect();
-    let set = set_of_numbers(&numbers);
-    for &fd in &numbers {
+fn twenty_thousand_unopened_fds_can_be_registered() {
+    let fds: Vec<_> = (0..20_000).map(|i| NEVER_OPENED + 7 * i).collect();
+    let set = set_of_raw_fds(&fds);
+    for &fd in &fds {
         set.modify(fd, PollFlags::OUT).unwrap();
     }
     assert_eq!(set.len(), 20_000);
-    for &fd in numbers.iter().step_by(2) {
+    for &fd in fds.iter().step_by(2) {
         set.unregister(fd).unwrap();
     }
-    let left: Vec<_> = numbers.iter().skip(1).step_by(2).map(|&fd| (fd, PollFlags::OUT)).collect();
+    let left: Vec<_> = fds.iter().skip(1).step_by(2).map(|&fd| (fd, PollFlags::OUT)).collect();
     assert_registered(&set, &left);
-    for &fd in numbers.iter().skip(1).step_by(2) {
+    for &fd in fds.iter().skip(1).step_by(2) {
         set.unregister(fd).unwrap();
     }
     assert!(set.is_empty());
 }
 
 #[test]
-fn iterating_is_over_a_copy() {
-    let set = set_of_numbers(&HUGE);
+fn iteration_is_over_a_snapshot() {
+    let set = set_of_raw_fds(&HUGE_FDS);
     for (fd, _) in &set {
         set.unregister(fd).unwrap();
     }
@@ -258,7 +260,7 @@ fn iterating_is_over_a_copy() {
 }
 
 #[test]
-fn debug_shows_numbers_and_masks_in_order() {
+fn debug_shows_fds_and_masks_in_order() {
     let set = new_set();
     set.register(2, PollFlags::IN | PollFlags::OUT).unwrap();
     set.register(0, PollFlags::empty()).unwrap();
@@ -266,7 +268,7 @@ fn debug_shows_numbers_and_masks_in_order() {
 }
 
 #[test]
-fn a_set_that_shrinks_from_many_to_none_stays_exact() {
+fn set_shrinking_to_empty_agrees_with_kernel() {
     let fds: Vec<_> = (0..40).map(|_| Fd::closed()).collect();
     for stride in [1, 7, 11, 39] {
         let set = set_of(&fds, PollFlags::IN);
@@ -277,9 +279,9 @@ fn a_set_that_shrinks_from_many_to_none_stays_exact() {
     }
 }
 
-/// Something done to a set. The second number chooses a descriptor from a pool.
+/// An operation on a set. The first number of each selects a descriptor from a pool.
 #[derive(Clone, Debug)]
-enum Step {
+enum Op {
     Register(usize, PollFlags),
     Modify(usize, PollFlags),
     Unregister(usize),
@@ -287,18 +289,18 @@ enum Step {
     Poll,
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        8 => (any::<usize>(), masks()).prop_map(|(i, mask)| Step::Register(i, mask)),
-        3 => (any::<usize>(), masks()).prop_map(|(i, mask)| Step::Modify(i, mask)),
-        5 => any::<usize>().prop_map(Step::Unregister),
-        1 => (any::<usize>(), 0..30_usize).prop_map(|(i, run)| Step::UnregisterRun(i, run)),
-        3 => Just(Step::Poll),
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let op = prop_oneof![
+        8 => (any::<usize>(), masks()).prop_map(|(i, mask)| Op::Register(i, mask)),
+        3 => (any::<usize>(), masks()).prop_map(|(i, mask)| Op::Modify(i, mask)),
+        5 => any::<usize>().prop_map(Op::Unregister),
+        1 => (any::<usize>(), 0..30_usize).prop_map(|(i, run)| Op::UnregisterRun(i, run)),
+        3 => Just(Op::Poll),
     ];
-    prop::collection::vec(step, 0..300)
+    prop::collection::vec(op, 0..300)
 }
 
-/// Numbers that are not open: few, sequential, far apart, colliding in their lower bits, huge.
+/// Unopened descriptors: few, sequential, far apart, colliding in their lower bits, huge.
 fn pools() -> impl Strategy<Value = Vec<i32>> {
     let sequence = |from: i32, step: i32| {
         (1..150_i32).prop_map(move |count| (0..count).map(|i| from + i * step).collect())
@@ -312,7 +314,7 @@ fn pools() -> impl Strategy<Value = Vec<i32>> {
     ]
 }
 
-/// A list, searched from its start: too simple to be wrong.
+/// The registrations as a list with linear search: simple enough to be the reference.
 #[derive(Default)]
 struct Model(Vec<(i32, PollFlags)>);
 
@@ -342,30 +344,30 @@ proptest! {
     #![proptest_config(cases(500))]
 
     #[test]
-    fn any_changes_leave_what_a_plain_list_would_hold(pool in pools(), steps in steps()) {
+    fn random_changes_agree_with_a_list_model(pool in pools(), ops in ops()) {
         let set = new_set();
         let mut model = Model::default();
         let at = |i: usize| pool[i % pool.len()];
-        for step in steps {
-            match step {
-                Step::Register(i, mask) => {
+        for op in ops {
+            match op {
+                Op::Register(i, mask) => {
                     set.register(at(i), mask).unwrap();
                     model.register(at(i), mask);
                 }
-                Step::Modify(i, mask) => {
+                Op::Modify(i, mask) => {
                     let modified = set.modify(at(i), mask).is_ok();
                     prop_assert_eq!(modified, model.modify(at(i), mask));
                 }
-                Step::Unregister(i) => {
+                Op::Unregister(i) => {
                     let unregistered = set.unregister(at(i)).is_ok();
                     prop_assert_eq!(unregistered, model.unregister(at(i)));
                 }
-                Step::UnregisterRun(i, run) => {
+                Op::UnregisterRun(i, run) => {
                     for fd in (0..run).map(|offset| at((i % pool.len()) + offset)) {
                         prop_assert_eq!(set.unregister(fd).is_ok(), model.unregister(fd));
                     }
                 }
-                Step::Poll => {
+                Op::Poll => {
                     assert_answers_for(&set, &model.0);
                 }
             }
@@ -381,9 +383,9 @@ proptest! {
 }
 
 #[test]
-fn many_registered_at_once_are_as_if_one_by_one() {
+fn register_all_equals_registering_one_by_one() {
     for count in [0, 1, 8, 9, 100] {
-        let fds: Vec<_> = (0..count).map(|_| kinds::event_counter(1)).collect();
+        let fds = event_counters(count, 1);
         let mut at_once = new_set();
         at_once.register_all(fds.iter().map(|fd| (fd, PollFlags::IN))).unwrap();
         let one_by_one = set_of(&fds, PollFlags::IN);
@@ -393,7 +395,7 @@ fn many_registered_at_once_are_as_if_one_by_one() {
 }
 
 #[test]
-fn registering_many_keeps_places_and_replaces_masks() {
+fn register_all_keeps_the_order_and_replaces_masks() {
     let mut set = new_set();
     set.register(7, PollFlags::IN).unwrap();
     set.poll(NOW).unwrap();
@@ -403,7 +405,7 @@ fn registering_many_keeps_places_and_replaces_masks() {
 }
 
 #[test]
-fn a_negative_number_among_many_ends_them() {
+fn register_all_stops_at_a_negative_fd() {
     let mut set = new_set();
     let many = [(1, PollFlags::IN), (-1, PollFlags::IN), (2, PollFlags::IN)];
     let error = set.register_all(many).unwrap_err();
@@ -413,29 +415,32 @@ fn a_negative_number_among_many_ends_them() {
 }
 
 #[test]
-fn what_an_iterator_promises_is_not_believed_beyond_reason() {
+fn huge_size_hint_does_not_cause_a_huge_allocation() {
     let mut set = new_set();
-    // It says that it has `usize::MAX` at least, and it is right.
-    let endless = (0..).map(|number| (if number < 20 { number } else { -1 }, PollFlags::IN));
-    let error = set.register_all(endless).unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-    let expected: Vec<_> = (0..20).map(|number| (number, PollFlags::IN)).collect();
+    // The lower bound of its `size_hint` is `usize::MAX`, rightly.
+    let endless = (0..).map(|fd| (if fd < 20 { fd } else { -1 }, PollFlags::IN));
+    let cost = measure(|| {
+        let error = set.register_all(endless).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    });
+    assert!(cost.bytes_max < 16 * 1024 * 1024, "{} bytes", cost.bytes_max);
+    let expected: Vec<_> = (0..20).map(|fd| (fd, PollFlags::IN)).collect();
     assert_registered(&set, &expected);
 }
 
 #[test]
-fn many_can_be_registered_in_a_set_that_was_larger() {
+fn register_all_works_in_a_set_that_has_shrunk() {
     for left in 0..20 {
         let mut set = new_set();
-        set.register_all((0..20).map(|number| (number, PollFlags::IN))).unwrap();
-        for number in (left..20).rev() {
-            set.unregister(number).unwrap();
+        set.register_all((0..20).map(|fd| (fd, PollFlags::IN))).unwrap();
+        for fd in (left..20).rev() {
+            set.unregister(fd).unwrap();
         }
-        let expected: Vec<_> = (0..100).map(|number| (number, PollFlags::OUT)).collect();
+        let expected: Vec<_> = (0..100).map(|fd| (fd, PollFlags::OUT)).collect();
         set.register_all(expected.iter().copied()).unwrap();
         assert_registered(&set, &expected);
-        for (number, mask) in expected {
-            assert_eq!(set.interest(number), Some(mask));
+        for (fd, mask) in expected {
+            assert_eq!(set.interest(fd), Some(mask));
         }
     }
 }

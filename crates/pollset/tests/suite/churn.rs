@@ -1,5 +1,5 @@
-//! Thousands of descriptors that come and go at random, for a few seconds, or for minutes if
-//! `POLLSET_LONG` is set.
+//! Random churn: thousands of descriptors are opened, closed, registered and unregistered for a few
+//! seconds, or for minutes if `POLLSET_LONG` is set.
 
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -14,44 +14,46 @@ use crate::util::process::{alone_for, is_long};
 use crate::util::{NOW, new_set};
 
 const SIZE: usize = 19_000;
-/// Of all that are open, and of those that are registered and closed.
+/// Checks in two passes of the audit over the open descriptors and those that are registered but
+/// closed.
 const TWO_PASSES: u64 = 2 * (SIZE as u64 + 1_000);
 
-struct Crowd {
+struct Churn {
     set: PollSet,
     random: fastrand::Rng,
     files: HashMap<RawFd, OwnedFd>,
-    /// The keys of `files`, to choose from.
+    /// The keys of `files`, for random choices.
     open: Vec<RawFd>,
-    /// What must be registered, in order but for what was unregistered.
+    /// The expected registrations. Their order is lost when one is unregistered.
     registered: Vec<(RawFd, PollFlags)>,
-    place: HashMap<RawFd, usize>,
-    /// Numbers closed or used again while they were registered, and since when.
-    unknown: HashMap<RawFd, Since>,
-    /// What it took to find a closed number.
+    /// Indices into `registered`.
+    index: HashMap<RawFd, usize>,
+    /// Descriptors that were closed or reused while registered, which epoll may report wrongly.
+    stale: HashMap<RawFd, Since>,
+    /// The longest time until a closed descriptor was found.
     longest: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Since {
     time: Instant,
-    /// How many re-checks there had been.
+    /// `Stats::audited` at that time.
     audited: u64,
 }
 
-impl Crowd {
+impl Churn {
     fn now(&self) -> Since {
         Since { time: Instant::now(), audited: self.set.stats().audited }
     }
 
     fn open(&mut self) {
-        let ready = u32::from(self.random.u8(..50) == 0);
-        let file = eventfd(ready, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
+        let value = u32::from(self.random.u8(..50) == 0);
+        let file = eventfd(value, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
         let number = file.as_raw_fd();
         self.files.insert(number, file);
         self.open.push(number);
-        if self.place.contains_key(&number) {
-            self.unknown.insert(number, self.now());
+        if self.index.contains_key(&number) {
+            self.stale.insert(number, self.now());
         } else {
             self.register(number);
         }
@@ -59,8 +61,8 @@ impl Crowd {
 
     fn register(&mut self, number: RawFd) {
         self.set.register(number, PollFlags::IN).unwrap();
-        self.unknown.remove(&number);
-        self.place.entry(number).or_insert_with(|| {
+        self.stale.remove(&number);
+        self.index.entry(number).or_insert_with(|| {
             self.registered.push((number, PollFlags::IN));
             self.registered.len() - 1
         });
@@ -68,11 +70,11 @@ impl Crowd {
 
     fn unregister(&mut self, number: RawFd) {
         self.set.unregister(number).unwrap();
-        self.unknown.remove(&number);
-        let place = self.place.remove(&number).unwrap();
-        self.registered.swap_remove(place);
-        if let Some(&(moved, _)) = self.registered.get(place) {
-            self.place.insert(moved, place);
+        self.stale.remove(&number);
+        let index = self.index.remove(&number).unwrap();
+        self.registered.swap_remove(index);
+        if let Some(&(moved, _)) = self.registered.get(index) {
+            self.index.insert(moved, index);
         }
     }
 
@@ -80,55 +82,55 @@ impl Crowd {
         if self.open.is_empty() || self.open.len() < SIZE && self.random.bool() {
             return self.open();
         }
-        let place = self.random.usize(..self.open.len());
-        let number = self.open[place];
+        let index = self.random.usize(..self.open.len());
+        let number = self.open[index];
         match self.random.u8(..8) {
-            0 | 1 => self.close(place, number, true),
-            2 => self.close(place, number, false),
+            0 | 1 => self.close(index, number, true),
+            2 => self.close(index, number, false),
             3 => drop(rustix::io::write(&self.files[&number], &1_u64.to_ne_bytes())),
             4..7 => drop(rustix::io::read(&self.files[&number], &mut [0; 8])),
             _ => self.register(number),
         }
     }
 
-    fn close(&mut self, place: usize, number: RawFd, properly: bool) {
-        if properly && self.place.contains_key(&number) {
+    fn close(&mut self, index: usize, number: RawFd, unregisters: bool) {
+        if unregisters && self.index.contains_key(&number) {
             self.unregister(number);
         }
-        self.open.swap_remove(place);
+        self.open.swap_remove(index);
         self.files.remove(&number);
-        if self.place.contains_key(&number) {
-            self.unknown.insert(number, self.now());
+        if self.index.contains_key(&number) {
+            self.stale.insert(number, self.now());
         }
     }
 
-    /// What is known to be open, or was found to be closed, is answered as poll(2) answers it; what
-    /// isn't is after two passes of the audit.
+    /// Compares the events of the set and of poll(2). They may differ for stale descriptors until
+    /// the audit has made two passes.
     fn compare(&mut self) {
         let expected = by_number(kernel_poll(&self.registered));
-        let asked = by_number(self.set.poll(NOW).unwrap());
+        let polled = by_number(self.set.poll(NOW).unwrap());
         let stats = self.set.stats();
-        let may_be_unknown = |since: Since| {
+        let may_be_stale = |since: Since| {
             stats.last_engine == Some(Engine::Epoll) && stats.audited - since.audited < TWO_PASSES
         };
-        for number in expected.keys().chain(asked.keys()) {
-            let (expected, asked) = (expected.get(number), asked.get(number));
-            let unknown = self.unknown.get(number).copied();
+        for number in expected.keys().chain(polled.keys()) {
+            let (expected, polled) = (expected.get(number), polled.get(number));
+            let stale = self.stale.get(number).copied();
             assert!(
-                expected == asked || unknown.is_some_and(may_be_unknown),
-                "{number}: {asked:?} instead of {expected:?}; closed {unknown:?}, {stats:?}",
+                expected == polled || stale.is_some_and(may_be_stale),
+                "{number}: {polled:?} instead of {expected:?}; stale {stale:?}, {stats:?}",
             );
-            if let Some(since) = unknown
-                && expected == asked
+            if let Some(since) = stale
+                && expected == polled
             {
                 if expected == Some(&PollFlags::NVAL) {
                     self.longest = self.longest.max(since.time.elapsed());
                 }
-                self.unknown.remove(number);
+                self.stale.remove(number);
             }
         }
         for (number, _) in expected.into_iter().filter(|(_, revents)| *revents == PollFlags::NVAL) {
-            if !self.unknown.contains_key(&number) {
+            if !self.stale.contains_key(&number) {
                 self.unregister(number);
             }
         }
@@ -140,37 +142,37 @@ fn by_number(events: Vec<Event>) -> HashMap<RawFd, PollFlags> {
 }
 
 #[test]
-fn thousands_that_come_and_go_at_random_are_answered_as_by_poll() {
+fn random_churn_of_thousands_agrees_with_kernel() {
     let time = Duration::from_secs(if is_long() { 180 } else { 2 });
     alone_for(time, || {
         if !enough_for(16_000) {
             return;
         }
-        let mut crowd = Crowd {
+        let mut churn = Churn {
             set: new_set(),
             random: fastrand::Rng::with_seed(7),
             files: HashMap::new(),
             open: Vec::new(),
             registered: Vec::new(),
-            place: HashMap::new(),
-            unknown: HashMap::new(),
+            index: HashMap::new(),
+            stale: HashMap::new(),
             longest: Duration::ZERO,
         };
-        while crowd.open.len() < SIZE {
-            crowd.open();
+        while churn.open.len() < SIZE {
+            churn.open();
         }
         let start = Instant::now();
         let (mut steps, mut waits) = (0, 0);
         while start.elapsed() < time {
-            let run = crowd.random.usize(..300);
-            (0..run).for_each(|_| crowd.step());
-            crowd.compare();
+            let run = churn.random.usize(..300);
+            (0..run).for_each(|_| churn.step());
+            churn.compare();
             steps += run;
             waits += 1;
         }
-        let (longest, stats) = (crowd.longest, crowd.set.stats());
+        let (longest, stats) = (churn.longest, churn.set.stats());
         eprintln!(
-            "{steps} steps, {waits} waits, closed ones found after {longest:?} at most, {stats:?}"
+            "{steps} steps, {waits} waits, closed descriptors found within {longest:?}, {stats:?}"
         );
     });
 }

@@ -1,14 +1,15 @@
-//! Descriptors that are closed, and numbers that are used again, behind the set's back.
+//! Descriptors that are closed, or closed and reused, while they are registered.
 
 use pollset::PollFlags;
 
+use crate::helpers::event_counters;
 use crate::util::fd::Fd;
 use crate::util::kinds;
 use crate::util::oracle::{assert_agrees, assert_comes_to_answer};
 use crate::util::{LONG, NOW, event, set_of};
 
 #[test]
-fn a_descriptor_closed_while_registered_is_reported_as_not_open() {
+fn fd_closed_while_registered_is_reported_as_nval() {
     let mut fd = kinds::event_counter(0);
     let set = set_of([&fd], PollFlags::IN);
     assert_eq!(set.poll(NOW).unwrap(), []);
@@ -18,7 +19,7 @@ fn a_descriptor_closed_while_registered_is_reported_as_not_open() {
 }
 
 #[test]
-fn it_is_reported_until_it_is_unregistered() {
+fn closed_fd_is_reported_until_unregistered() {
     let mut fd = kinds::event_counter(0);
     let set = set_of([&fd], PollFlags::IN);
     fd.close();
@@ -30,7 +31,7 @@ fn it_is_reported_until_it_is_unregistered() {
 }
 
 #[test]
-fn a_number_used_again_stands_for_the_new_file() {
+fn reused_fd_refers_to_the_new_file() {
     let mut fd = kinds::event_counter(1);
     let set = set_of([&fd], PollFlags::IN);
     assert_eq!(set.poll(NOW).unwrap(), [event(&fd, PollFlags::IN)]);
@@ -43,7 +44,7 @@ fn a_number_used_again_stands_for_the_new_file() {
 }
 
 #[test]
-fn a_number_used_again_and_registered_again_is_watched() {
+fn reused_and_reregistered_fd_is_polled() {
     let mut fd = kinds::event_counter(0);
     let set = set_of([&fd], PollFlags::IN);
     for _ in 0..20 {
@@ -57,11 +58,11 @@ fn a_number_used_again_and_registered_again_is_watched() {
 }
 
 #[test]
-fn a_file_that_lives_on_under_another_number_is_no_longer_reported() {
+fn closed_fd_of_a_file_with_a_duplicate_is_reported_as_nval() {
     let mut fd = kinds::event_counter(1);
     let set = set_of([&fd], PollFlags::IN);
     assert_agrees(&set);
-    let _alive = fd.dup();
+    let _duplicate = fd.dup();
     fd.close();
     assert_comes_to_answer(&set, &[event(&fd, PollFlags::NVAL)]);
     set.unregister(&fd).unwrap();
@@ -69,7 +70,7 @@ fn a_file_that_lives_on_under_another_number_is_no_longer_reported() {
 }
 
 #[test]
-fn closing_one_of_two_numbers_leaves_the_other_alone() {
+fn closing_one_of_two_fds_of_a_file_does_not_affect_the_other() {
     let mut one = kinds::event_counter(1);
     let other = one.dup();
     let set = set_of([&one, &other], PollFlags::IN);
@@ -80,7 +81,7 @@ fn closing_one_of_two_numbers_leaves_the_other_alone() {
 }
 
 #[test]
-fn a_number_registered_before_it_is_opened_is_watched_from_then_on() {
+fn fd_registered_before_it_is_opened_is_polled_once_open() {
     let mut fd = Fd::closed();
     let set = set_of([&fd], PollFlags::IN);
     assert_comes_to_answer(&set, &[event(&fd, PollFlags::NVAL)]);
@@ -91,8 +92,8 @@ fn a_number_registered_before_it_is_opened_is_watched_from_then_on() {
 }
 
 #[test]
-fn every_one_of_many_closed_numbers_is_reported() {
-    let mut fds: Vec<_> = (0..100).map(|_| kinds::event_counter(0)).collect();
+fn each_of_many_closed_fds_is_reported() {
+    let mut fds = event_counters(100, 0);
     let set = set_of(&fds, PollFlags::IN);
     assert_eq!(set.poll(NOW).unwrap(), []);
     fds.iter_mut().for_each(Fd::close);

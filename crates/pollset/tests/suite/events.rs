@@ -1,9 +1,10 @@
-//! What a wait returns.
+//! The events that a wait returns.
 
 use std::io::ErrorKind;
 
 use pollset::{Event, PollFlags};
 
+use crate::helpers::event_counters;
 use crate::util::fd::Fd;
 use crate::util::kinds;
 use crate::util::number::enough_for;
@@ -20,7 +21,7 @@ fn assert_reports(fd: &Fd, mask: PollFlags, expected: PollFlags) {
 }
 
 #[test]
-fn what_stays_ready_is_reported_every_time() {
+fn readiness_is_level_triggered() {
     let (reader, writer) = kinds::pipe();
     let set = set_of([&reader], PollFlags::IN);
     writer.write(b"data").unwrap();
@@ -33,7 +34,7 @@ fn what_stays_ready_is_reported_every_time() {
 }
 
 #[test]
-fn the_same_descriptor_is_reported_again_each_time_it_becomes_ready() {
+fn descriptor_is_reported_each_time_it_becomes_ready() {
     let (reader, writer) = kinds::pipe();
     let set = set_of([&reader], PollFlags::IN);
     for _ in 0..50 {
@@ -45,12 +46,12 @@ fn the_same_descriptor_is_reported_again_each_time_it_becomes_ready() {
 }
 
 #[test]
-fn one_wait_reports_every_ready_descriptor_of_5000_in_order() {
+fn one_wait_reports_all_of_5000_ready_descriptors_in_order() {
     if !enough_for(5_000) {
         return;
     }
-    let mut fds: Vec<_> = (0..5_000).map(|_| kinds::event_counter(1)).collect();
-    // So that no other order is right by chance.
+    let mut fds = event_counters(5_000, 1);
+    // An order that matches no other order by chance.
     fds.sort_by_key(|fd| fd.number().wrapping_mul(0x9E37_79B9_u32 as i32));
     let set = set_of(&fds, PollFlags::IN);
     let expected: Vec<_> = fds.iter().map(|fd| event(fd, PollFlags::IN)).collect();
@@ -59,8 +60,8 @@ fn one_wait_reports_every_ready_descriptor_of_5000_in_order() {
 }
 
 #[test]
-fn the_ready_ones_among_idle_ones_are_found_wherever_they_are() {
-    let fds: Vec<_> = (0..300).map(|_| kinds::event_counter(0)).collect();
+fn one_ready_descriptor_is_reported_at_every_position() {
+    let fds = event_counters(300, 0);
     let set = set_of(&fds, PollFlags::IN);
     for fd in &fds {
         fd.increment();
@@ -70,8 +71,8 @@ fn the_ready_ones_among_idle_ones_are_found_wherever_they_are() {
 }
 
 #[test]
-fn results_come_in_the_order_of_registration() {
-    let mut fds: Vec<_> = (0..70).map(|_| kinds::event_counter(1)).collect();
+fn events_are_in_registration_order() {
+    let mut fds = event_counters(70, 1);
     fds.sort_by_key(|fd| std::cmp::Reverse(fd.number()));
     fds.swap(3, 60);
     let set = set_of(&fds, PollFlags::IN);
@@ -80,24 +81,24 @@ fn results_come_in_the_order_of_registration() {
 }
 
 #[test]
-fn an_empty_mask_still_reports_a_hang_up() {
+fn empty_mask_reports_hup() {
     let (reader, _) = kinds::pipe();
     assert_reports(&reader, PollFlags::empty(), PollFlags::HUP);
 }
 
 #[test]
-fn an_empty_mask_still_reports_an_error() {
+fn empty_mask_reports_err() {
     let (_, writer) = kinds::pipe();
     assert_reports(&writer, PollFlags::empty(), PollFlags::ERR);
 }
 
 #[test]
-fn an_empty_mask_still_reports_a_number_that_is_not_open() {
+fn empty_mask_reports_nval() {
     assert_reports(&Fd::closed(), PollFlags::empty(), PollFlags::NVAL);
 }
 
 #[test]
-fn an_empty_mask_reports_nothing_else() {
+fn empty_mask_does_not_report_in_or_out() {
     let (reader, writer) = kinds::pipe();
     writer.write(b"data").unwrap();
     assert_reports(&reader, PollFlags::empty(), PollFlags::empty());
@@ -105,7 +106,7 @@ fn an_empty_mask_reports_nothing_else() {
 }
 
 #[test]
-fn a_regular_file_is_ready_to_read_and_write() {
+fn regular_file_is_always_readable_and_writable() {
     let file = kinds::regular_file();
     assert_reports(&file, PollFlags::DEFAULT, PollFlags::IN | PollFlags::OUT);
     assert_reports(&file, PollFlags::OUT, PollFlags::OUT);
@@ -113,7 +114,7 @@ fn a_regular_file_is_ready_to_read_and_write() {
 }
 
 #[test]
-fn data_before_the_end_of_a_pipe_is_reported_with_the_hang_up() {
+fn data_left_in_pipe_is_reported_with_hup() {
     let (reader, writer) = kinds::pipe();
     writer.write(b"data").unwrap();
     drop(writer);
@@ -121,7 +122,7 @@ fn data_before_the_end_of_a_pipe_is_reported_with_the_hang_up() {
 }
 
 #[test]
-fn a_full_pipe_is_not_ready_to_write() {
+fn full_pipe_is_not_writable() {
     let (reader, writer) = kinds::pipe();
     writer.write_until_full();
     assert_reports(&writer, PollFlags::OUT, PollFlags::empty());
@@ -130,19 +131,19 @@ fn a_full_pipe_is_not_ready_to_write() {
 }
 
 #[test]
-fn urgent_data_is_pri() {
+fn urgent_data_is_reported_as_pri() {
     let (socket, _peer) = kinds::tcp_pair_with_urgent_data();
     assert_reports(&socket, PollFlags::PRI, PollFlags::PRI);
 }
 
 #[test]
-fn a_connection_to_accept_is_in() {
+fn pending_connection_is_reported_as_in() {
     let (listener, _client) = kinds::listener_with_client();
     assert_reports(&listener, PollFlags::DEFAULT, PollFlags::IN);
 }
 
 #[test]
-fn a_closed_peer_is_rdhup_only_if_asked_for() {
+fn rdhup_is_reported_only_if_in_the_mask() {
     let (socket, peer) = kinds::socket_pair();
     drop(peer);
     let in_hup = PollFlags::IN | PollFlags::HUP;
@@ -151,7 +152,7 @@ fn a_closed_peer_is_rdhup_only_if_asked_for() {
 }
 
 #[test]
-fn a_modified_mask_counts_from_the_next_wait() {
+fn modified_mask_takes_effect_at_next_wait() {
     let (socket, peer) = kinds::socket_pair();
     peer.write(b"data").unwrap();
     let set = set_of([&socket], PollFlags::IN);
@@ -163,11 +164,11 @@ fn a_modified_mask_counts_from_the_next_wait() {
 }
 
 #[test]
-fn poll_into_replaces_what_was_in_the_list() {
+fn poll_into_replaces_the_contents_of_the_vec() {
     let (reader, writer) = kinds::pipe();
     let set = set_of([&reader, &writer], PollFlags::DEFAULT);
-    let junk = Event { fd: 7, revents: PollFlags::ERR };
-    let mut events = vec![junk; 3];
+    let old = Event { fd: 7, revents: PollFlags::ERR };
+    let mut events = vec![old; 3];
     assert_eq!(set.poll_into(&mut events, NOW).unwrap(), 1);
     assert_eq!(events, [event(&writer, PollFlags::OUT)]);
 
@@ -177,7 +178,7 @@ fn poll_into_replaces_what_was_in_the_list() {
 }
 
 #[test]
-fn poll_into_keeps_the_memory_of_the_list() {
+fn poll_into_reuses_the_allocation_of_the_vec() {
     let set = set_of([&kinds::event_counter(1)], PollFlags::IN);
     let mut events = Vec::with_capacity(100);
     let memory = events.as_ptr();
@@ -186,7 +187,7 @@ fn poll_into_keeps_the_memory_of_the_list() {
 }
 
 #[test]
-fn the_list_is_empty_after_an_error() {
+fn poll_into_clears_the_vec_on_error() {
     let counter = kinds::event_counter(0);
     let set = set_of([&counter], PollFlags::IN);
     let waited = while_waiting(&set, LONG, || {
@@ -201,20 +202,20 @@ fn the_list_is_empty_after_an_error() {
 }
 
 #[test]
-fn the_set_may_be_changed_in_the_loop_over_the_results() {
-    let fds: Vec<_> = (0..20).map(|_| kinds::event_counter(1)).collect();
-    let more: Vec<_> = (0..20).map(|_| kinds::event_counter(1)).collect();
+fn set_can_be_changed_while_iterating_over_events() {
+    let fds = event_counters(20, 1);
+    let others = event_counters(20, 1);
     let set = set_of(&fds, PollFlags::IN);
-    for (event, new) in set.poll(NOW).unwrap().into_iter().zip(&more) {
+    for (event, new) in set.poll(NOW).unwrap().into_iter().zip(&others) {
         set.unregister(event.fd).unwrap();
         set.register(new, PollFlags::IN).unwrap();
     }
     let events = assert_agrees(&set);
-    assert!(events.iter().map(|event| event.fd).eq(more.iter().map(Fd::number)));
+    assert!(events.iter().map(|event| event.fd).eq(others.iter().map(Fd::number)));
 }
 
 #[test]
-fn nothing_is_reported_twice_for_two_numbers_of_one_file() {
+fn two_fds_of_one_file_are_each_reported_once() {
     let one = kinds::event_counter(1);
     let other = one.dup();
     let set = set_of([&other, &one], PollFlags::IN);
@@ -223,14 +224,14 @@ fn nothing_is_reported_twice_for_two_numbers_of_one_file() {
 }
 
 #[test]
-fn an_empty_set_reports_nothing() {
+fn empty_set_reports_nothing() {
     assert_eq!(new_set().poll(NOW).unwrap(), []);
 }
 
 #[test]
-fn an_event_knows_whom_it_is_for() {
-    let (ready, other) = (kinds::event_counter(1), kinds::event_counter(0));
-    let events = set_of([&ready, &other], PollFlags::IN).poll(NOW).unwrap();
+fn is_for_compares_the_fd_of_an_event() {
+    let (ready, idle) = (kinds::event_counter(1), kinds::event_counter(0));
+    let events = set_of([&ready, &idle], PollFlags::IN).poll(NOW).unwrap();
     assert!(events[0].is_for(&ready));
-    assert!(!events[0].is_for(&other));
+    assert!(!events[0].is_for(&idle));
 }

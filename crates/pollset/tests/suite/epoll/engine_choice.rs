@@ -1,25 +1,18 @@
-//! Which engine a set chooses that chooses itself.
+//! The engine that an automatic set chooses for its waits.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 
 use allocation_counter::measure;
-use pollset::{Engine, Event, PollFlags, PollSet, Step};
+use pollset::{Builder, Engine, Event, PollFlags, PollSet, Step};
 
-use super::{automatic, counters, instances};
+use super::{instance_fds, make_idle, make_ready, owned_counters};
+use crate::helpers::set_with_engine;
 use crate::util::process::alone;
 use crate::util::{NOW, event, kinds};
 
-fn registered(fds: &[OwnedFd]) -> PollSet {
-    let set = automatic();
-    for fd in fds {
-        set.register(fd, PollFlags::IN).unwrap();
-    }
-    set
-}
-
-/// Asks until the last wait was on `engine`.
+/// Polls until the set uses `engine`.
 #[track_caller]
-fn comes_to_use(set: &PollSet, engine: Engine) {
+fn poll_until_on(set: &PollSet, engine: Engine) {
     for _ in 0..10_000 {
         set.poll(NOW).unwrap();
         if set.stats().last_engine == Some(engine) {
@@ -30,89 +23,83 @@ fn comes_to_use(set: &PollSet, engine: Engine) {
 }
 
 #[test]
-fn a_small_set_never_opens_an_instance() {
+fn small_set_never_creates_an_instance() {
     alone(|| {
-        let fds = counters(8);
-        let set = registered(&fds);
+        let fds = owned_counters(8);
+        let set = set_with_engine(Engine::Auto, &fds);
         for _ in 0..20_000 {
             set.poll(NOW).unwrap();
         }
-        assert_eq!(instances(), []);
+        assert_eq!(instance_fds(), []);
         assert_eq!(set.stats().epoll_waits, 0);
         assert_eq!(set.stats().poll_waits, 20_000);
     });
 }
 
 #[test]
-fn a_large_set_opens_one_only_when_it_has_been_asked_often() {
+fn large_set_creates_an_instance_after_many_waits() {
     alone(|| {
-        let fds = counters(1_000);
-        let set = registered(&fds);
+        let fds = owned_counters(1_000);
+        let set = set_with_engine(Engine::Auto, &fds);
         for _ in 0..5 {
             set.poll(NOW).unwrap();
         }
-        assert_eq!(instances(), []);
-        comes_to_use(&set, Engine::Epoll);
-        assert_eq!(instances().len(), 1);
+        assert_eq!(instance_fds(), []);
+        poll_until_on(&set, Engine::Epoll);
+        assert_eq!(instance_fds().len(), 1);
         drop(set);
-        assert_eq!(instances(), []);
+        assert_eq!(instance_fds(), []);
     });
 }
 
 #[test]
-fn large_sets_that_are_asked_once_and_dropped_never_open_one() {
+fn large_sets_polled_once_never_create_an_instance() {
     alone(|| {
-        let fds = counters(1_000);
+        let fds = owned_counters(1_000);
         for _ in 0..100 {
-            let set = registered(&fds);
+            let set = set_with_engine(Engine::Auto, &fds);
             set.poll(NOW).unwrap();
             assert_eq!(set.stats().epoll_waits, 0);
-            assert_eq!(instances(), []);
+            assert_eq!(instance_fds(), []);
         }
     });
 }
 
 #[test]
-fn a_set_goes_to_poll_when_most_is_ready_and_back_when_it_is_idle() {
+fn set_switches_to_poll_when_most_are_ready_and_back_when_idle() {
     alone(|| {
-        let fds = counters(1_000);
-        let set = registered(&fds);
-        comes_to_use(&set, Engine::Epoll);
+        let fds = owned_counters(1_000);
+        let set = set_with_engine(Engine::Auto, &fds);
+        poll_until_on(&set, Engine::Epoll);
         for _ in 0..3 {
-            for fd in &fds[..700] {
-                rustix::io::write(fd, &1_u64.to_ne_bytes()).unwrap();
-            }
-            comes_to_use(&set, Engine::Poll);
+            make_ready(&fds[..700]);
+            poll_until_on(&set, Engine::Poll);
             for _ in 0..10 {
                 assert_eq!(set.poll(NOW).unwrap().len(), 700);
                 assert_eq!(set.stats().last_engine, Some(Engine::Poll));
             }
-            for fd in &fds[..700] {
-                rustix::io::read(fd, &mut [0; 8]).unwrap();
-            }
-            comes_to_use(&set, Engine::Epoll);
+            make_idle(&fds[..700]);
+            poll_until_on(&set, Engine::Epoll);
             assert_eq!(set.poll(NOW).unwrap(), []);
         }
-        assert_eq!(instances().len(), 1);
+        assert_eq!(instance_fds().len(), 1);
     });
 }
 
 #[test]
-fn a_set_on_poll_forgets_nothing_that_epoll_must_know() {
+fn changes_made_while_on_poll_are_applied_to_epoll() {
     alone(|| {
-        let mut fds = counters(1_000);
-        let set = registered(&fds);
+        let mut fds = owned_counters(1_000);
+        let set = set_with_engine(Engine::Auto, &fds);
         let (socket, _peer) = kinds::socket_pair();
-        comes_to_use(&set, Engine::Epoll);
-        for fd in &fds[..700] {
-            rustix::io::write(fd, &1_u64.to_ne_bytes()).unwrap();
-        }
-        comes_to_use(&set, Engine::Poll);
+        poll_until_on(&set, Engine::Epoll);
+        make_ready(&fds[..700]);
+        poll_until_on(&set, Engine::Poll);
         set.register(&socket, PollFlags::OUT).unwrap();
         for fd in fds.drain(..690) {
             set.unregister(&fd).unwrap();
         }
-        comes_to_use(&set, Engine::Epoll);
+        poll_until_on(&set, Engine::Epoll);
         let events = set.poll(NOW).unwrap();
         assert_eq!(events.len(), 11);
         assert_eq!(events[10].fd, socket.number());
@@ -120,11 +107,11 @@ fn a_set_on_poll_forgets_nothing_that_epoll_must_know() {
 }
 
 #[test]
-fn a_set_that_has_become_small_is_on_poll() {
+fn set_that_has_become_small_is_on_poll() {
     alone(|| {
-        let mut fds = counters(100);
-        let set = registered(&fds);
-        comes_to_use(&set, Engine::Epoll);
+        let mut fds = owned_counters(100);
+        let set = set_with_engine(Engine::Auto, &fds);
+        poll_until_on(&set, Engine::Epoll);
         for fd in fds.drain(8..) {
             set.unregister(&fd).unwrap();
         }
@@ -138,16 +125,16 @@ fn a_set_that_has_become_small_is_on_poll() {
 }
 
 #[test]
-fn an_instance_bought_later_watches_for_what_needs_not_be_asked_for() {
+fn instance_created_later_reports_hup_of_an_empty_mask() {
     alone(|| {
-        let fds = counters(100);
+        let fds = owned_counters(100);
         let (reader, writer) = kinds::pipe();
-        let set = automatic();
+        let set = Builder::new().engine(Engine::Auto).build();
         set.register(&reader, PollFlags::empty()).unwrap();
         for fd in &fds {
             set.register(fd, PollFlags::IN).unwrap();
         }
-        comes_to_use(&set, Engine::Epoll);
+        poll_until_on(&set, Engine::Epoll);
         drop(writer);
         assert_eq!(set.poll(NOW).unwrap(), [event(&reader, PollFlags::HUP)]);
         assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
@@ -155,31 +142,29 @@ fn an_instance_bought_later_watches_for_what_needs_not_be_asked_for() {
 }
 
 #[test]
-fn a_set_of_what_only_poll_can_answer_stays_on_poll() {
+fn set_of_fallback_descriptors_stays_on_poll() {
     alone(|| {
-        let fds = counters(300);
-        let set = automatic();
+        let fds = owned_counters(300);
+        let set = Builder::new().engine(Engine::Auto).build();
         for fd in &fds {
             set.register(fd, PollFlags::RDNORM).unwrap();
         }
         for _ in 0..1_000 {
             assert_eq!(set.poll(NOW).unwrap(), []);
         }
-        // One to find out.
+        // The set may try epoll once.
         assert!(set.stats().epoll_waits <= 1, "{:?}", set.stats());
     });
 }
 
 #[test]
-fn what_comes_and_goes_while_a_set_is_on_poll_takes_no_memory() {
+fn churn_while_on_poll_uses_bounded_memory() {
     alone(|| {
-        let fds = counters(16);
-        let set = registered(&fds);
-        comes_to_use(&set, Engine::Epoll);
-        for fd in &fds[..12] {
-            rustix::io::write(fd, &1_u64.to_ne_bytes()).unwrap();
-        }
-        comes_to_use(&set, Engine::Poll);
+        let fds = owned_counters(16);
+        let set = set_with_engine(Engine::Auto, &fds);
+        poll_until_on(&set, Engine::Epoll);
+        make_ready(&fds[..12]);
+        poll_until_on(&set, Engine::Poll);
         let cost = measure(|| {
             for _ in 0..10_000 {
                 set.unregister(&fds[15]).unwrap();
@@ -193,18 +178,16 @@ fn what_comes_and_goes_while_a_set_is_on_poll_takes_no_memory() {
 }
 
 #[test]
-fn a_set_on_poll_says_what_that_answers_although_it_has_an_instance() {
+fn set_on_poll_with_an_instance_reports_the_events_of_poll() {
     alone(|| {
-        let fds = counters(200);
-        let set = registered(&fds);
-        comes_to_use(&set, Engine::Epoll);
-        for fd in &fds[..60] {
-            rustix::io::write(fd, &1_u64.to_ne_bytes()).unwrap();
-        }
-        comes_to_use(&set, Engine::Poll);
+        let fds = owned_counters(200);
+        let set = set_with_engine(Engine::Auto, &fds);
+        poll_until_on(&set, Engine::Epoll);
+        make_ready(&fds[..60]);
+        poll_until_on(&set, Engine::Poll);
         let mut waiting = set.start(NOW).unwrap();
         assert_eq!(waiting.step().unwrap(), Step::Unfinished);
-        assert!(!waiting.is_short(), "it asks about 200");
+        assert!(!waiting.is_short(), "it polls 200");
         assert_eq!(waiting.step().unwrap(), Step::Ready(60));
         assert_eq!(std::iter::from_fn(|| waiting.take_event()).count(), 60);
     });
