@@ -95,3 +95,47 @@ fn figures_in_the_readme_are_those_of_the_benchmarks() {
     }
     assert_eq!(count, 9);
 }
+
+fn documents() -> Vec<String> {
+    let entries = fs::read_dir(checkout().join("docs")).unwrap();
+    let pages = entries.map(|entry| format!("docs/{}", entry.unwrap().file_name().display()));
+    let at_the_top = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned);
+    pages.filter(|name| name.ends_with(".md")).chain(at_the_top).collect()
+}
+
+/// The targets of links, and of images.
+fn targets(document: &str) -> Vec<&str> {
+    let marks = [("](", ')'), ("]: ", '\n'), ("src=\"", '"'), ("srcset=\"", '"')];
+    let of_kind = |(opening, closing)| {
+        let rests = document.split(opening).skip(1);
+        rests.map(move |rest| rest.split(closing).next().unwrap())
+    };
+    marks.into_iter().flat_map(of_kind).filter(|target| !target.contains("://")).collect()
+}
+
+#[test]
+fn every_document_is_linked_from_the_readme_and_links_to_it() {
+    let readme = read("README.md");
+    let linked = targets(&readme);
+    for document in documents().iter().filter(|document| *document != "README.md") {
+        assert!(linked.contains(&document.as_str()), "{document}");
+        assert!(
+            targets(&read(document)).iter().any(|target| target.ends_with("README.md")),
+            "{document}"
+        );
+    }
+}
+
+#[test]
+fn paths_that_documents_name_exist() {
+    for document in documents() {
+        let text = read(&document);
+        let named = text.split('`').skip(1).step_by(2).filter(|code| {
+            let folders = ["crates/", "python/", "docs/", "fuzz/", "examples/", "benchmarks/"];
+            folders.iter().any(|folder| code.starts_with(folder)) && !code.contains(' ')
+        });
+        for path in named {
+            assert!(checkout().join(path).exists(), "{document}: {path}");
+        }
+    }
+}
