@@ -113,6 +113,36 @@ fn targets(document: &str) -> Vec<&str> {
     marks.into_iter().flat_map(of_kind).filter(|target| !target.contains("://")).collect()
 }
 
+/// The anchors that code hosts give to headings.
+fn anchors(document: &str) -> Vec<String> {
+    let headings = document.lines().filter(|line| line.starts_with('#'));
+    let anchor = |heading: &str| {
+        let heading = heading.trim_start_matches('#').trim().to_lowercase();
+        let letters = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        letters.collect::<String>().replace(' ', "-")
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn links_lead_to_files_and_headings() {
+    for document in documents() {
+        let text = read(&document);
+        for target in targets(&text) {
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path = match path {
+                "" => checkout().join(&document),
+                path => checkout().join(&document).parent().unwrap().join(path),
+            };
+            assert!(path.exists(), "{document}: {target}");
+            if !anchor.is_empty() {
+                let anchors = anchors(&fs::read_to_string(path).unwrap());
+                assert!(anchors.iter().any(|known| known == anchor), "{document}: {target}");
+            }
+        }
+    }
+}
+
 #[test]
 fn every_document_is_linked_from_the_readme_and_links_to_it() {
     let readme = read("README.md");
