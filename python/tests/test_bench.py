@@ -32,7 +32,7 @@ def test_a_quick_run(tmp_path):
         report = json.loads((tmp_path / f"python-{workload}.json").read_text())
         assert report["workload"] == workload
         for chart in report["charts"]:
-            ours = next(each for each in chart["series"] if each["contestant"] == "pollset")
+            ours = next(each for each in chart["series"] if each["subject"] == "pollset")
             for series in chart["series"]:
                 places = [point["x"] for point in series["points"]]
                 assert places == [point["x"] for point in ours["points"]]
@@ -102,7 +102,7 @@ def test_other_threads_are_compared_with_those_beside_the_replaced_object(bench,
         assert {len(point.samples) for point in points} == {1}
         assert max(sample for point in points for sample in point.samples) > 0
     for others, asking in zip(charts[::2], charts[1::2]):
-        kinds = {each.contestant: each.kind for each in others.series}
+        kinds = {each.subject: each.kind for each in others.series}
         judges = [who for who, kind in kinds.items() if kind in ("bare", "peer")]
         ours = [who for who, kind in kinds.items() if kind == "ours"]
         assert (judges, ours) in [
@@ -112,19 +112,19 @@ def test_other_threads_are_compared_with_those_beside_the_replaced_object(bench,
         ]
         kinds.pop("time.sleep", None)
         assert asking.name == f"{others.name}-asking"
-        assert {each.contestant: each.kind for each in asking.series} == {
+        assert {each.subject: each.kind for each in asking.series} == {
             **kinds,
             judges[0]: "reference",
         }
 
 
 def test_a_table_without_competitors_has_no_ratios(bench):
-    from report import Chart, Contestant
+    from report import Chart, Subject
     from tables import show
 
     def table(kind):
         chart = Chart("name", "Title", "x", "calls", "per-second")
-        chart.add(1, {Contestant("select.poll", kind): [2.0], Contestant("pollset", "ours"): [1.0]})
+        chart.add(1, {Subject("select.poll", kind): [2.0], Subject("pollset", "ours"): [1.0]})
         output = io.StringIO()
         show(Console(file=output, width=160), chart)
         return output.getvalue()

@@ -1,4 +1,4 @@
-"""Differences between pollset.poll and select.poll: the rows of README's table, and their tests."""
+"""How pollset.poll differs from select.poll: the rows of the table in docs/python.md, tested."""
 
 import re
 import resource
@@ -22,7 +22,7 @@ from support import (
 )
 
 HERE = Path(__file__).parent
-README = HERE.parent.parent / "README.md"
+DOCUMENT = HERE.parent.parent / "docs" / "python.md"
 
 DIFFERENCES = {
     "fractions of a millisecond": [
@@ -59,7 +59,7 @@ DIFFERENCES = {
     "more descriptors than a limit that was lowered since": [
         "test_differences.py: test_more_registrations_than_a_lowered_limit",
     ],
-    "`poll()` of an object in a destructor that runs while its answer is made": [
+    "`poll()` of an object in a destructor that runs while its result is built": [
         "test_differences.py: test_poll_while_the_result_is_made",
     ],
     "no memory left for a registration": [
@@ -75,8 +75,8 @@ DIFFERENCES = {
 }
 
 
-def test_readme_lists_the_same_differences():
-    table = README.read_text(encoding="utf-8").split("| | `select.poll` | `pollset.poll` |\n")[1]
+def test_document_lists_the_same_differences():
+    table = DOCUMENT.read_text(encoding="utf-8").split("| | `select.poll` | `pollset.poll` |\n")[1]
     rows = table.split("\n\n")[0].splitlines()[1:]
     assert [row.split(" | ")[0].strip("| ") for row in rows] == list(DIFFERENCES)
 
