@@ -1,0 +1,178 @@
+//! The state that threads share: the registrations and the engines, each under a lock of its own.
+//!
+//! The registrations are locked for a moment at each change, and at the start of a wait that follows
+//! a change. The engines are leased to one wait. No lock of the registrations is held while
+//! a wait blocks.
+
+use std::io;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+use crate::engine::Failure;
+use crate::engines::Engines;
+use crate::lock::{ForkLock, Guard, Lease, Purpose};
+use crate::registrations::Registrations;
+use crate::stats::Counters;
+use crate::{Builder, ConcurrentPoll};
+
+pub struct Shared {
+    registrations: ForkLock<Registrations>,
+    /// The number of changes since the engines took them; `usize::MAX`: the engines are new. Written
+    /// with the registrations locked. A wait reads it to know whether it has to lock them.
+    changes: AtomicUsize,
+    engines: ForkLock<Engines>,
+    settings: Builder,
+    pub counters: Counters,
+}
+
+impl Shared {
+    pub const fn new(settings: Builder) -> Self {
+        Self {
+            registrations: ForkLock::new(Registrations::new()),
+            changes: AtomicUsize::new(0),
+            engines: ForkLock::new(Engines::new(settings)),
+            settings,
+            counters: Counters::new(),
+        }
+    }
+
+    /// Locks the registrations to read them.
+    pub fn read(&self) -> Guard<'_, Registrations> {
+        self.lock(Purpose::Reading)
+    }
+
+    /// Locks the registrations to change them. `change` returns whether it has changed anything.
+    #[inline]
+    pub fn change(&self, change: impl FnOnce(&mut Registrations) -> bool) -> bool {
+        let mut registrations = self.lock(Purpose::Changing);
+        let has_changed = change(&mut registrations);
+        if has_changed {
+            self.changes.store(self.changes().saturating_add(1), Release);
+        }
+        has_changed
+    }
+
+    /// The registrations and the number of changes, for a caller that shares the set with no thread.
+    /// `None` in a child that was forked while another thread had locked them.
+    pub fn get_mut(&mut self) -> Option<(&mut Registrations, &mut usize)> {
+        Some((self.registrations.get_mut()?, self.changes.get_mut()))
+    }
+
+    fn lock(&self, purpose: Purpose) -> Guard<'_, Registrations> {
+        self.registrations.lock(purpose, |registrations| {
+            registrations.reset_after_fork();
+            self.changes.store(usize::MAX, Release);
+        })
+    }
+
+    #[inline]
+    pub fn changes(&self) -> usize {
+        self.changes.load(Acquire)
+    }
+
+    /// Leases the engines to a wait. Another wait is refused meanwhile.
+    #[inline]
+    pub fn lease_engines(&self) -> io::Result<Lease<'_, Engines>> {
+        let lease = self.engines.try_lease(|| {
+            self.changes.store(usize::MAX, Release);
+            Engines::new(self.settings)
+        });
+        lease.ok_or_else(|| ConcurrentPoll.into())
+    }
+
+    /// Brings the engines up to date, and chooses the one that serves the wait.
+    #[inline]
+    pub fn prepare(&self, engines: &mut Engines) {
+        if self.changes() != 0 || engines.should_create_epoll() || engines.choose() {
+            self.sync(engines);
+        }
+        if engines.is_on_epoll() {
+            let outcome = engines.audit(&self.counters);
+            self.finish_audit(engines, outcome);
+        }
+    }
+
+    /// Makes the checks that are due in a wait that was blocked until now.
+    #[cold]
+    pub fn audit_blocked(&self, engines: &mut Engines) {
+        let outcome = engines.audit_blocked(&self.counters);
+        self.finish_audit(engines, outcome);
+    }
+
+    #[inline]
+    fn finish_audit(&self, engines: &mut Engines, outcome: Result<(), Failure>) {
+        match outcome {
+            Ok(()) if engines.has_pending() => self.install(engines),
+            Ok(()) => {}
+            Err(failure) => self.fall_back(engines, failure),
+        }
+    }
+
+    fn sync(&self, engines: &mut Engines) {
+        loop {
+            let mut registrations = self.lock(Purpose::Syncing);
+            self.changes.store(0, Release);
+            if engines.sync(&mut registrations, &self.counters) {
+                return;
+            }
+        }
+    }
+
+    /// Installs pending entries during a wait, which doesn't take the changes since it began.
+    #[cold]
+    fn install(&self, engines: &mut Engines) {
+        while !engines.install(&mut self.lock(Purpose::Syncing), &self.counters) {}
+    }
+
+    /// Replaces an instance with stale entries.
+    #[cold]
+    pub fn replace_epoll(&self, engines: &mut Engines) {
+        engines.replace_epoll(&mut self.lock(Purpose::Syncing), &self.counters);
+        self.install(engines);
+    }
+
+    /// Goes on with poll(2), without an epoll instance.
+    #[cold]
+    pub fn fall_back(&self, engines: &mut Engines, failure: Failure) {
+        engines.fall_back(failure, &mut self.lock(Purpose::Syncing), &self.counters);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::PollSet;
+
+    /// As in a child that was forked while another thread began a wait.
+    #[test]
+    fn child_takes_all_changes_that_a_thread_of_the_parent_was_taking() {
+        let (_reader, writer) = io::pipe().unwrap();
+        let set = PollSet::new();
+        let writers: Vec<_> = (0..20).map(|_| writer.try_clone().unwrap()).collect();
+        for writer in &writers {
+            set.register(writer, crate::PollFlags::empty()).unwrap();
+        }
+        assert_eq!(set.poll(Duration::ZERO).unwrap(), []);
+        for writer in &writers {
+            set.modify(writer, crate::PollFlags::OUT).unwrap();
+        }
+        let shared = set.shared();
+        let mut registrations = shared.lock(Purpose::Syncing);
+        shared.changes.store(0, Release);
+        let taken = catch_unwind(AssertUnwindSafe(|| {
+            registrations.take_changes(20, |number, _| assert!(number < 7));
+        }));
+        assert!(taken.is_err());
+        drop(registrations);
+        shared.registrations.set_owner_in_parent(Purpose::Syncing);
+        assert_eq!(set.len(), 20);
+        assert_eq!(set.poll(Duration::ZERO).unwrap().len(), 20);
+        for writer in &writers {
+            set.modify(writer, crate::PollFlags::empty()).unwrap();
+        }
+        assert_eq!(set.poll(Duration::ZERO).unwrap(), []);
+    }
+}
