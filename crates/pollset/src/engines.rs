@@ -9,7 +9,7 @@ use crate::policy::Policy;
 use crate::probing::Probing;
 use crate::registrations::Registrations;
 use crate::stats::Counters;
-use crate::{Builder, Event};
+use crate::{Builder, Event, PollFlags};
 
 /// One wait at a time uses it. It is kept between the waits.
 ///
@@ -53,11 +53,14 @@ impl Engines {
     /// the engine. Returns whether it is done. If not, the caller gives other threads the chance to
     /// change the registrations, and calls again.
     pub fn sync(&mut self, registrations: &mut Registrations, counters: &Counters) -> bool {
-        let Self { poll, epoll, .. } = self;
-        match epoll {
+        match &mut self.epoll {
+            None => registrations.detach_epoll(),
+            Some(_) if registrations.has_lost_epoll() => {
+                self.fall_back(Failure::Lost, registrations, counters);
+            }
             Some(epoll) => epoll.free_removed(registrations),
-            None => registrations.forget_epoll(),
         }
+        let Self { poll, epoll, .. } = self;
         let kept = poll.keep(registrations.synced(), registrations.slots());
         self.registered = registrations.len();
         registrations.take_changes(kept, |number, slot| {
@@ -82,8 +85,7 @@ impl Engines {
         let is_taken = |fd| registrations.interest(fd).is_some();
         match EpollEngine::new(is_taken, self.relaxed_audit) {
             Ok(mut epoll) => {
-                registrations.assign_keys(|number, slot| epoll.set(number, slot));
-                registrations.set_epoll(epoll.epoll());
+                registrations.attach_epoll(epoll.epoll(), |number, slot| epoll.set(number, slot));
                 self.epoll = Some(Box::new(epoll));
             }
             Err(_) => self.fall_back(Failure::Refused, registrations, counters),
@@ -131,7 +133,7 @@ impl Engines {
         registrations: &mut Registrations,
         counters: &Counters,
     ) {
-        registrations.forget_epoll();
+        registrations.detach_epoll();
         if let Some(epoll) = self.epoll.take()
             && failure != Failure::Lost
         {
@@ -186,12 +188,12 @@ impl Engines {
 
     /// The results that poll(2) has had in this wait on epoll. It must not poll these descriptors
     /// again, which might consume their events.
-    pub fn kept_results(&self) -> Vec<(usize, crate::PollFlags)> {
+    pub fn kept_results(&self) -> Vec<(usize, PollFlags)> {
         self.epoll.iter().flat_map(|epoll| epoll.kept_results()).collect()
     }
 
     /// Polls the other descriptors by poll(2), without blocking. Returns the number of ready ones.
-    pub fn poll_rest(&mut self, results: Vec<(usize, crate::PollFlags)>) -> io::Result<usize> {
+    pub fn poll_rest(&mut self, results: Vec<(usize, PollFlags)>) -> io::Result<usize> {
         self.poll.poll_rest(results)
     }
 

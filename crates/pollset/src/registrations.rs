@@ -48,10 +48,28 @@ pub struct Registrations {
     synced: usize,
     /// The slots below `synced` that have changed since.
     dirty: Vec<u32>,
-    /// The epoll instance that has entries for the slots with a key.
-    epoll: Option<Epoll>,
+    /// `None` as well if the instance was found to be lost.
+    installed: Option<Box<Installed>>,
+}
+
+/// The registrations in an epoll instance: those of the slots with a key.
+struct Installed {
+    epoll: Epoll,
     /// The keys of unregistered slots, whose entries the epoll engine has not freed yet.
     removed: Vec<u32>,
+}
+
+impl Installed {
+    /// Removes the entry of an unregistered descriptor. False: the number of the instance means
+    /// another file.
+    fn remove(&mut self, key: u32, fd: RawFd) -> bool {
+        self.removed.push(key);
+        // An inherited instance is the parent's. The call fails if the descriptor is a fallback,
+        // or closed. If its file lives on, the events of the entry will show that.
+        !self.epoll.is_owned_by(process_generation())
+            || self.epoll.delete(fd).is_ok()
+            || self.epoll.has_mark()
+    }
 }
 
 impl Registrations {
@@ -62,8 +80,7 @@ impl Registrations {
             vacant: 0,
             synced: 0,
             dirty: Vec::new(),
-            epoll: None,
-            removed: Vec::new(),
+            installed: None,
         }
     }
 
@@ -121,52 +138,53 @@ impl Registrations {
         };
         let key = self.slots[slot].key;
         if key != NO_KEY
-            && let Some(epoll) = &self.epoll
+            && let Some(installed) = &mut self.installed
+            && !installed.remove(key, fd)
         {
-            self.removed.push(key);
-            if epoll.is_owned_by(process_generation()) {
-                // It fails if there is no entry, or if the number is closed. In the latter case
-                // the entry's events will show whether its file lives on.
-                let _ = epoll.delete(fd);
-            }
+            self.installed = None;
         }
         self.remove(slot);
         true
     }
 
-    /// Makes `epoll` the instance of these registrations, in place of none or of another one.
-    pub fn set_epoll(&mut self, epoll: Epoll) {
-        self.epoll = Some(epoll);
-    }
-
-    /// Forgets the epoll instance; the keys become void.
-    pub fn forget_epoll(&mut self) {
-        self.epoll = None;
-        self.removed.clear();
-    }
-
-    /// Shows every slot to `visit`, without a key, for an epoll engine that has no entries yet.
-    pub fn assign_keys(&mut self, mut visit: impl FnMut(usize, &mut Slot)) {
-        self.removed.clear();
+    /// Shows every slot to `visit`, without a key, for an engine with a new instance.
+    pub fn attach_epoll(&mut self, epoll: Epoll, mut visit: impl FnMut(usize, &mut Slot)) {
+        self.installed = Some(Box::new(Installed { epoll, removed: Vec::new() }));
         for (number, slot) in self.slots.iter_mut().enumerate() {
             slot.key = NO_KEY;
             visit(number, slot);
         }
     }
 
+    /// Puts another instance in the place of the one that there is. The keys stay.
+    pub fn replace_epoll(&mut self, epoll: Epoll) {
+        if let Some(installed) = &mut self.installed {
+            installed.epoll = epoll;
+        }
+    }
+
+    /// Forgets the epoll instance. The keys become void.
+    pub fn detach_epoll(&mut self) {
+        self.installed = None;
+    }
+
+    /// Whether unregistering a descriptor has shown that the instance is lost.
+    pub fn has_lost_epoll(&self) -> bool {
+        self.installed.is_none()
+    }
+
     /// The next key of an unregistered slot whose entry is to be freed.
     pub fn pop_removed(&mut self) -> Option<u32> {
-        self.removed.pop()
+        self.installed.as_mut()?.removed.pop()
     }
 
     /// In a forked child, resets what a thread of the parent may have left half done in
     /// [`take_changes`](Self::take_changes). The engines start anew.
     pub fn reset_after_fork(&mut self) {
         self.synced = 0;
-        self.epoll = None;
         // They may be in the middle of a change, and can't be freed.
         std::mem::forget(std::mem::take(&mut self.dirty));
-        std::mem::forget(std::mem::take(&mut self.removed));
+        std::mem::forget(self.installed.take());
         for slot in &mut self.slots {
             slot.is_dirty = false;
             slot.key = NO_KEY;
@@ -373,16 +391,18 @@ mod tests {
         registrations.unregister(6);
         assert_eq!(registrations.pop_removed(), None, "there is no instance");
         let epoll = Epoll::new(|_| false).unwrap();
-        registrations.set_epoll(epoll);
+        registrations.attach_epoll(epoll, |number, slot| slot.key = number as u32);
         registrations.unregister(7);
         assert_eq!(registrations.pop_removed(), Some(7));
         registrations.unregister(8);
-        registrations.assign_keys(|number, slot| slot.key = number as u32);
+        registrations.attach_epoll(epoll, |number, slot| slot.key = number as u32);
         assert_eq!(registrations.pop_removed(), None, "it was of another engine");
         registrations.unregister(9);
-        registrations.forget_epoll();
-        assert_eq!(registrations.pop_removed(), None);
+        assert!(!registrations.has_lost_epoll());
         epoll.close();
+        registrations.unregister(10);
+        assert!(registrations.has_lost_epoll());
+        assert_eq!(registrations.pop_removed(), None);
     }
 
     #[test]

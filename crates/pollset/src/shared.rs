@@ -4,7 +4,9 @@
 //! a change. The engines are leased to one wait. No lock of the registrations is held while
 //! a wait blocks.
 
+use std::fmt;
 use std::io;
+use std::os::fd::RawFd;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
@@ -13,7 +15,7 @@ use crate::engines::Engines;
 use crate::lock::{ForkLock, Guard, Lease, Purpose};
 use crate::registrations::Registrations;
 use crate::stats::Counters;
-use crate::{Builder, ConcurrentPoll};
+use crate::{Builder, ConcurrentPoll, PollFlags};
 
 pub struct Shared {
     registrations: ForkLock<Registrations>,
@@ -39,6 +41,13 @@ impl Shared {
     /// Locks the registrations to read them.
     pub fn read(&self) -> Guard<'_, Registrations> {
         self.lock(Purpose::Reading)
+    }
+
+    /// A copy of the registrations, in order.
+    pub fn copy(&self) -> Vec<(RawFd, PollFlags)> {
+        let mut copy = Vec::with_capacity(self.read().len());
+        copy.extend(self.read().iter());
+        copy
     }
 
     /// Locks the registrations to change them. `change` returns whether it has changed anything.
@@ -138,6 +147,13 @@ impl Shared {
     }
 }
 
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PollSet ")?;
+        f.debug_map().entries(self.copy()).finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -153,11 +169,11 @@ mod tests {
         let set = PollSet::new();
         let writers: Vec<_> = (0..20).map(|_| writer.try_clone().unwrap()).collect();
         for writer in &writers {
-            set.register(writer, crate::PollFlags::empty()).unwrap();
+            set.register(writer, PollFlags::empty()).unwrap();
         }
         assert_eq!(set.poll(Duration::ZERO).unwrap(), []);
         for writer in &writers {
-            set.modify(writer, crate::PollFlags::OUT).unwrap();
+            set.modify(writer, PollFlags::OUT).unwrap();
         }
         let shared = set.shared();
         let mut registrations = shared.lock(Purpose::Syncing);
@@ -171,7 +187,7 @@ mod tests {
         assert_eq!(set.len(), 20);
         assert_eq!(set.poll(Duration::ZERO).unwrap().len(), 20);
         for writer in &writers {
-            set.modify(writer, crate::PollFlags::empty()).unwrap();
+            set.modify(writer, PollFlags::empty()).unwrap();
         }
         assert_eq!(set.poll(Duration::ZERO).unwrap(), []);
     }

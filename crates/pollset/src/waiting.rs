@@ -299,8 +299,6 @@ impl UnwindSafe for Waiting<'_> {}
 
 impl fmt::Debug for Waiting<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiting")
-            .field("descriptors", &self.shared.read().len())
-            .finish_non_exhaustive()
+        f.debug_struct("Waiting").field("set", self.shared).finish_non_exhaustive()
     }
 }

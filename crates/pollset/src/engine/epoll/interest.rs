@@ -221,7 +221,7 @@ impl EpollEngine {
         let is_taken = |fd| self.entries.iter().any(|e| e.state != State::Free && e.fd == fd);
         let new = Epoll::new(is_taken).map_err(|_| Failure::Refused)?;
         self.fallbacks[0] = pollfd(new.number(), PollFlags::IN);
-        registrations.set_epoll(new);
+        registrations.replace_epoll(new);
         self.epoll.close();
         self.epoll = new;
         self.serials = Serials::new();
@@ -293,7 +293,7 @@ mod tests {
         registrations.register(reader.as_raw_fd(), PollFlags::IN);
         let mut engine = EpollEngine::new(|_| false, false).unwrap();
         engine.serials = Serials::with_one_left();
-        registrations.assign_keys(|number, slot| engine.set(number, slot));
+        registrations.attach_epoll(engine.epoll(), |number, slot| engine.set(number, slot));
         let counters = Counters::new();
         for replaced in [0, 1, 1, 1] {
             engine.entries[0].is_reregistered = true;
