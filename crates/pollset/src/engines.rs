@@ -49,16 +49,13 @@ impl Engines {
         }
     }
 
-    /// Begins a wait: takes the changes, creates an epoll instance if that pays by now, and chooses
-    /// the engine. Returns whether it is done. If not, the caller gives other threads the chance to
-    /// change the registrations, and calls again.
-    pub fn sync(&mut self, registrations: &mut Registrations, counters: &Counters) -> bool {
-        match &mut self.epoll {
-            None => registrations.detach_epoll(),
-            Some(_) if registrations.has_lost_epoll() => {
+    /// Takes the changes of the registrations, and creates an epoll instance if that pays by now.
+    pub fn take_changes(&mut self, registrations: &mut Registrations, counters: &Counters) {
+        if self.epoll.is_some() {
+            if registrations.has_lost_epoll() {
                 self.fall_back(Failure::Lost, registrations, counters);
             }
-            Some(epoll) => epoll.free_removed(registrations),
+            self.free_removed(registrations);
         }
         let Self { poll, epoll, .. } = self;
         let kept = poll.keep(registrations.synced(), registrations.slots());
@@ -72,7 +69,14 @@ impl Engines {
         if self.should_create_epoll() {
             self.create_epoll(registrations, counters);
         }
-        !self.choose() || self.install(registrations, counters)
+    }
+
+    /// Frees what the epoll engine has of the descriptors that were unregistered.
+    #[inline]
+    pub fn free_removed(&mut self, registrations: &mut Registrations) {
+        if let Some(epoll) = &mut self.epoll {
+            epoll.free_removed(registrations);
+        }
     }
 
     /// Whether an epoll instance has become worth its price.
@@ -81,6 +85,7 @@ impl Engines {
         self.epoll.is_none() && self.policy.should_create(self.registered)
     }
 
+    #[cold]
     fn create_epoll(&mut self, registrations: &mut Registrations, counters: &Counters) {
         let is_taken = |fd| registrations.interest(fd).is_some();
         match EpollEngine::new(is_taken, self.relaxed_audit) {
@@ -92,8 +97,7 @@ impl Engines {
         }
     }
 
-    /// Chooses the engine of a wait whose registrations have not changed. Returns whether entries are
-    /// left to [`install`](Self::install).
+    /// Chooses the engine of a wait. Returns whether it has entries to [`install`](Self::install).
     #[inline]
     pub fn choose(&mut self) -> bool {
         self.is_on_epoll = false;
@@ -105,8 +109,8 @@ impl Engines {
         self.is_on_epoll && epoll.has_pending()
     }
 
-    /// Installs entries in the kernel's interest list. Returns whether none is left, as
-    /// [`sync`](Self::sync) does.
+    /// Installs some entries in the kernel's interest list. Returns whether none is left. No descriptor
+    /// was unregistered since [`free_removed`](Self::free_removed).
     pub fn install(&mut self, registrations: &mut Registrations, counters: &Counters) -> bool {
         let Some(epoll) = self.epoll_in_use() else { return true };
         epoll.install(registrations, counters).unwrap_or_else(|failure| {
@@ -134,10 +138,10 @@ impl Engines {
         counters: &Counters,
     ) {
         registrations.detach_epoll();
-        if let Some(epoll) = self.epoll.take()
-            && failure != Failure::Lost
+        if let Some(mut epoll) = self.epoll.take()
+            && failure == Failure::Lost
         {
-            epoll.close();
+            epoll.abandon();
         }
         self.is_on_epoll = false;
         self.policy.refused();
@@ -159,10 +163,6 @@ impl Engines {
     /// The number of slots, vacant ones included.
     pub fn slots(&self) -> usize {
         self.poll.len()
-    }
-
-    pub fn is_on_epoll(&self) -> bool {
-        self.is_on_epoll
     }
 
     /// Whether to poll with a timeout of 0 before blocking.
@@ -197,8 +197,13 @@ impl Engines {
         self.poll.poll_rest(results)
     }
 
-    /// Makes the checks that epoll needs at the beginning of a wait. They may leave entries to install.
+    /// Whether epoll needs checks at the beginning of this wait.
     #[inline]
+    pub fn is_audit_due(&mut self) -> bool {
+        self.epoll_in_use().is_some_and(EpollEngine::is_audit_due)
+    }
+
+    /// Makes them. They may leave entries to install.
     pub fn audit(&mut self, counters: &Counters) -> Result<(), Failure> {
         self.epoll_in_use().map_or(Ok(()), |epoll| epoll.audit(counters))
     }
@@ -265,14 +270,6 @@ impl Engines {
                 events.extend(slots.map(|&slot| self.poll.event(slot as usize)));
             }
             _ => self.poll.move_events_to(events),
-        }
-    }
-}
-
-impl Drop for Engines {
-    fn drop(&mut self) {
-        if let Some(epoll) = &self.epoll {
-            epoll.close();
         }
     }
 }

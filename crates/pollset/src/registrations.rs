@@ -63,12 +63,13 @@ impl Installed {
     /// Removes the entry of an unregistered descriptor. False: the number of the instance means
     /// another file.
     fn remove(&mut self, key: u32, fd: RawFd) -> bool {
+        if !self.epoll.is_owned_by(process_generation()) {
+            return true; // It is the parent's.
+        }
         self.removed.push(key);
-        // An inherited instance is the parent's. The call fails if the descriptor is a fallback,
-        // or closed. If its file lives on, the events of the entry will show that.
-        !self.epoll.is_owned_by(process_generation())
-            || self.epoll.delete(fd).is_ok()
-            || self.epoll.has_mark()
+        // The call fails if the descriptor is a fallback, or closed. If its file lives on, the events
+        // of the entry will show that.
+        self.epoll.delete(fd).is_ok() || self.epoll.has_mark()
     }
 }
 
@@ -174,6 +175,7 @@ impl Registrations {
     }
 
     /// The next key of an unregistered slot whose entry is to be freed.
+    #[inline]
     pub fn pop_removed(&mut self) -> Option<u32> {
         self.installed.as_mut()?.removed.pop()
     }

@@ -368,7 +368,7 @@ impl PollSet {
         on_interrupt: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> io::Result<usize> {
         events.clear();
-        let mut waiting = Waiting::new(&self.0, timeout)?;
+        let mut waiting = Waiting::new(&self.0, self.0.lease_engines()?, timeout);
         loop {
             match waiting.step()? {
                 Step::Unfinished => {}
@@ -404,7 +404,7 @@ impl PollSet {
     /// ```
     #[inline]
     pub fn start(&self, timeout: impl Into<Timeout>) -> io::Result<Waiting<'_>> {
-        Waiting::new(&self.0, timeout.into())
+        Ok(Waiting::new(&self.0, self.0.lease_engines()?, timeout.into()))
     }
 
     /// The engine of the last wait, and a few counters, for people who debug. At no cost worth

@@ -28,6 +28,7 @@ pub struct Shared {
 }
 
 impl Shared {
+    #[inline(always)] // the result is large, and would be copied
     pub const fn new(settings: Builder) -> Self {
         Self {
             registrations: ForkLock::new(Registrations::new()),
@@ -92,13 +93,25 @@ impl Shared {
     /// Brings the engines up to date, and chooses the one that serves the wait.
     #[inline]
     pub fn prepare(&self, engines: &mut Engines) {
-        if self.changes() != 0 || engines.should_create_epoll() || engines.choose() {
-            self.sync(engines);
+        let mut registrations = None;
+        if self.changes() != 0 || engines.should_create_epoll() {
+            let registrations = registrations.insert(self.lock(Purpose::Syncing));
+            self.changes.store(0, Release);
+            engines.take_changes(registrations, &self.counters);
         }
-        if engines.is_on_epoll() {
-            let outcome = engines.audit(&self.counters);
-            self.finish_audit(engines, outcome);
+        if engines.choose() {
+            self.install(engines, registrations.take());
         }
+        drop(registrations);
+        if engines.is_audit_due() {
+            self.audit(engines);
+        }
+    }
+
+    #[cold]
+    fn audit(&self, engines: &mut Engines) {
+        let outcome = engines.audit(&self.counters);
+        self.finish_audit(engines, outcome);
     }
 
     /// Makes the checks that are due in a wait that was blocked until now.
@@ -108,36 +121,41 @@ impl Shared {
         self.finish_audit(engines, outcome);
     }
 
-    #[inline]
     fn finish_audit(&self, engines: &mut Engines, outcome: Result<(), Failure>) {
         match outcome {
-            Ok(()) if engines.has_pending() => self.install(engines),
+            Ok(()) if engines.has_pending() => self.install(engines, None),
             Ok(()) => {}
             Err(failure) => self.fall_back(engines, failure),
         }
     }
 
-    fn sync(&self, engines: &mut Engines) {
+    /// Installs the entries that the kernel's interest list lacks. Between some of them, other threads
+    /// may change the registrations; that counts from the next wait on.
+    #[inline(never)]
+    fn install<'a>(
+        &'a self,
+        engines: &mut Engines,
+        mut registrations: Option<Guard<'a, Registrations>>,
+    ) {
         loop {
-            let mut registrations = self.lock(Purpose::Syncing);
-            self.changes.store(0, Release);
-            if engines.sync(&mut registrations, &self.counters) {
+            let mut registrations = registrations.take().unwrap_or_else(|| {
+                let mut registrations = self.lock(Purpose::Syncing);
+                engines.free_removed(&mut registrations);
+                registrations
+            });
+            if engines.install(&mut registrations, &self.counters) {
                 return;
             }
         }
     }
 
-    /// Installs pending entries during a wait, which doesn't take the changes since it began.
-    #[cold]
-    fn install(&self, engines: &mut Engines) {
-        while !engines.install(&mut self.lock(Purpose::Syncing), &self.counters) {}
-    }
-
     /// Replaces an instance with stale entries.
     #[cold]
     pub fn replace_epoll(&self, engines: &mut Engines) {
-        engines.replace_epoll(&mut self.lock(Purpose::Syncing), &self.counters);
-        self.install(engines);
+        let mut registrations = self.lock(Purpose::Syncing);
+        engines.free_removed(&mut registrations);
+        engines.replace_epoll(&mut registrations, &self.counters);
+        self.install(engines, Some(registrations));
     }
 
     /// Goes on with poll(2), without an epoll instance.

@@ -100,16 +100,16 @@ const FEW_DESCRIPTORS: usize = 128;
 
 impl<'a> Waiting<'a> {
     #[inline]
-    pub(crate) fn new(shared: &'a Shared, timeout: Timeout) -> io::Result<Self> {
-        Ok(Self {
+    pub(crate) fn new(shared: &'a Shared, engines: Lease<'a, Engines>, timeout: Timeout) -> Self {
+        Self {
             shared,
-            engines: shared.lease_engines()?,
+            engines,
             timeout,
             to_block: None,
             stage: Stage::Prepare,
             was_interrupted: false,
             must_replace_epoll: false,
-        })
+        }
     }
 
     /// Whether the next step doesn't block, and is usually over in a few microseconds: it takes few
@@ -172,16 +172,15 @@ impl<'a> Waiting<'a> {
             return Ok(Step::Unfinished);
         }
         let blocks = self.stage == Stage::Block;
-        let polled = if blocks {
+        let left = if blocks {
             // The clock is read only here: events that are ready at once are reported without it.
             let left = self.timeout.start();
             self.to_block = self.to_block.or(left);
-            let left = engines.until_audit(left);
-            engines.poll(left)?
+            engines.until_audit(left)
         } else {
-            engines.poll(Some(Duration::ZERO))?
+            Some(Duration::ZERO)
         };
-        let ready = match polled {
+        let ready = match engines.poll(left)? {
             Polled::Ready(ready) => ready,
             Polled::Again => return Ok(Step::Unfinished),
             Polled::Stale => {

@@ -31,7 +31,7 @@ impl EpollEngine {
         match self.0 {}
     }
 
-    pub fn close(&self) {
+    pub fn abandon(&mut self) {
         match self.0 {}
     }
 
@@ -93,6 +93,10 @@ impl EpollEngine {
     }
 
     pub fn discard_results(&mut self) {
+        match self.0 {}
+    }
+
+    pub fn is_audit_due(&mut self) -> bool {
         match self.0 {}
     }
 

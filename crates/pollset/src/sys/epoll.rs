@@ -82,6 +82,11 @@ impl Epoll {
         self.owner == generation
     }
 
+    /// Makes it no process's.
+    pub fn disown(&mut self) {
+        self.owner = 0; // generations are not 0
+    }
+
     /// Whether the number still means this instance. One in 64 other instances of this library
     /// has the same mark, and is taken for it.
     pub fn has_mark(&self) -> bool {

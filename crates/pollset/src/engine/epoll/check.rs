@@ -14,16 +14,15 @@ use crate::sys::clock::{coarse_now, now};
 const CHECKS_A_READ: usize = 2;
 
 impl EpollEngine {
-    /// Makes the checks that are due at the beginning of a wait. It may leave entries to install.
+    /// Whether checks are due at the beginning of a wait.
     #[inline]
-    pub fn audit(&mut self, counters: &Counters) -> Result<(), Failure> {
-        let now = coarse_now();
-        if self.audit.begin(now) { self.audit_beginning(now, counters) } else { Ok(()) }
+    pub fn is_audit_due(&mut self) -> bool {
+        self.audit.begin(coarse_now())
     }
 
-    #[cold]
-    fn audit_beginning(&mut self, now: u64, counters: &Counters) -> Result<(), Failure> {
-        let due = self.audit.due(now, self.entries.len());
+    /// Makes them. They may leave entries to install.
+    pub fn audit(&mut self, counters: &Counters) -> Result<(), Failure> {
+        let due = self.audit.due(coarse_now(), self.entries.len());
         self.check(due, counters)
     }
 

@@ -21,13 +21,18 @@ const BATCH: usize = 64;
 
 impl EpollEngine {
     /// Frees the entries of the descriptors that were unregistered. The kernel's are gone already.
+    #[inline]
     pub fn free_removed(&mut self, registrations: &mut Registrations) {
         while let Some(key) = registrations.pop_removed() {
-            self.leave_fallbacks(key);
-            self.entries[key as usize].state = State::Free;
-            self.targets[key as usize].serial = 0;
-            self.free_keys.push(key);
+            self.free(key);
         }
+    }
+
+    fn free(&mut self, key: u32) {
+        self.leave_fallbacks(key);
+        self.entries[key as usize].state = State::Free;
+        self.targets[key as usize].serial = 0;
+        self.free_keys.push(key);
     }
 
     /// Copies a slot. The kernel's entry follows in [`install`](Self::install).
@@ -87,22 +92,11 @@ impl EpollEngine {
         !self.pending.is_empty()
     }
 
-    /// Makes the kernel's entries those of the registrations, some at a time, and without those that
-    /// were unregistered meanwhile. Returns whether none is left. The caller has exclusive access to
-    /// the registrations, so no descriptor is unregistered in the middle.
+    /// Makes the kernel's entries those of the registrations, some at a time. Returns whether none is
+    /// left. The caller has exclusive access to the registrations since it called
+    /// [`free_removed`](Self::free_removed), so no descriptor is unregistered in the middle.
     #[inline]
     pub fn install(
-        &mut self,
-        registrations: &mut Registrations,
-        counters: &Counters,
-    ) -> Result<bool, Failure> {
-        if self.pending.is_empty() {
-            return Ok(true);
-        }
-        self.install_pending(registrations, counters)
-    }
-
-    fn install_pending(
         &mut self,
         registrations: &mut Registrations,
         counters: &Counters,
@@ -110,12 +104,12 @@ impl EpollEngine {
         if self.is_lost {
             return Err(Failure::Lost);
         }
-        self.free_removed(registrations);
         if self.serials.are_exhausted() {
             self.replace(registrations, counters)?;
         }
-        for _ in 0..BATCH {
-            let Some(key) = self.pending.pop() else { break };
+        let batch = self.pending.len().min(BATCH);
+        for place in 0..batch {
+            let key = self.pending[place];
             let entry = &mut self.entries[key as usize];
             entry.is_pending = false;
             let is_reregistered = take(&mut entry.is_reregistered);
@@ -135,7 +129,12 @@ impl EpollEngine {
             }
             counters.changes_applied.add(1);
         }
-        Ok(self.pending.is_empty())
+        if batch < self.pending.len() {
+            self.pending.drain(..batch);
+            return Ok(false);
+        }
+        self.pending.clear();
+        Ok(true)
     }
 
     /// Adds an entry to the instance, or makes the descriptor a fallback.
@@ -302,6 +301,5 @@ mod tests {
             assert_eq!(engine.install(&mut registrations, &counters), Ok(true));
             assert_eq!(counters.snapshot().replaced, replaced);
         }
-        engine.close();
     }
 }

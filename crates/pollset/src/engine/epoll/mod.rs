@@ -73,7 +73,8 @@ pub struct EpollEngine {
     /// By key: what an event needs to become a result.
     targets: Vec<Target>,
     free_keys: Vec<u32>,
-    /// Keys of the entries that may differ from those of the kernel.
+    /// Keys of the entries that may differ from those of the kernel, in the order of the slots. epoll
+    /// reports in the order in which entries became ready, or were added.
     pending: Vec<u32>,
     /// For poll(2): the instance itself, and then the fallbacks.
     fallbacks: Vec<libc::pollfd>,
@@ -170,10 +171,16 @@ impl EpollEngine {
         self.entries.len() - self.free_keys.len() - self.fallback_keys.len()
     }
 
-    /// Closes the instance, unless it is another process's. To close it takes the kernel about
-    /// 1 µs for each entry.
-    pub fn close(&self) {
-        if self.epoll.is_owned_by(process_generation()) {
+    /// Has the instance not closed: its number means another file (J).
+    pub fn abandon(&mut self) {
+        self.epoll.disown();
+    }
+}
+
+/// To close an instance takes the kernel about 1 µs for each entry.
+impl Drop for EpollEngine {
+    fn drop(&mut self) {
+        if !self.is_inherited(process_generation()) {
             self.epoll.close();
         }
     }

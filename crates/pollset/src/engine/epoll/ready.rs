@@ -33,17 +33,17 @@ impl ReadySlots {
     /// Sorts them. They are below `end`, and none is there twice.
     #[inline]
     pub fn sort(&mut self, end: usize) {
-        if !self.slots.is_sorted() {
-            self.sort_out_of_line(end);
+        if self.slots.len() > 1 {
+            self.sort_several(end);
         }
     }
 
     #[inline(never)]
-    fn sort_out_of_line(&mut self, end: usize) {
-        if self.slots.len() <= FEW {
-            self.slots.sort_unstable();
-        } else {
-            self.bitmap.sort(&mut self.slots, end);
+    fn sort_several(&mut self, end: usize) {
+        match self.slots.len() {
+            _ if self.slots.is_sorted() => {}
+            ..=FEW => self.slots.sort_unstable(),
+            _ => self.bitmap.sort(&mut self.slots, end),
         }
     }
 

@@ -77,7 +77,8 @@ impl EpollEngine {
             PollFlags::IN => self.poll_epoll::<true>(0, slots, set_revents),
             revents if revents.is_empty() => {
                 self.merge(0, set_revents);
-                Ok(self.finish(slots))
+                self.ready.sort(slots);
+                Ok(Polled::Ready(self.ready.len()))
             }
             // J
             _ => Ok(Polled::Failed(Failure::Lost)),
@@ -123,7 +124,8 @@ impl EpollEngine {
         if ready < room / 4 && room > BUFFER_LENGTH {
             self.buffer.truncate((room / 2).max(BUFFER_LENGTH));
         }
-        Ok(self.finish(slots))
+        self.ready.sort(slots);
+        Ok(Polled::Ready(self.ready.len()))
     }
 
     /// An event that is not of an entry is of a stale one (B), or of another instance (J).
@@ -134,12 +136,6 @@ impl EpollEngine {
         } else {
             Polled::Failed(Failure::Lost)
         }
-    }
-
-    #[inline]
-    fn finish(&mut self, slots: usize) -> Polled {
-        self.ready.sort(slots);
-        Polled::Ready(self.ready.len())
     }
 
     /// The most events that the next call reports.
