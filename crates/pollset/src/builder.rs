@@ -28,13 +28,13 @@ pub enum Engine {
 #[must_use]
 pub struct Builder {
     pub(crate) engine: Engine,
-    pub(crate) audits_at_leisure: bool,
+    pub(crate) relaxed_audit: bool,
 }
 
 impl Builder {
     /// The usual one: [`Engine::Auto`].
     pub const fn new() -> Self {
-        Self { engine: Engine::Auto, audits_at_leisure: false }
+        Self { engine: Engine::Auto, relaxed_audit: false }
     }
 
     /// Always uses this engine.
@@ -48,7 +48,7 @@ impl Builder {
     /// for about a second, however many waits follow each other. For programs that unregister before
     /// they close; it saves 1 to 5 % of the time of a large set.
     pub const fn audit_at_leisure(mut self) -> Self {
-        self.audits_at_leisure = true;
+        self.relaxed_audit = true;
         self
     }
 

@@ -93,20 +93,22 @@
 compile_error!("pollset needs a Unix system: it is built on poll(2)");
 
 mod builder;
-mod choice;
 mod descriptor;
 mod engine;
+mod engines;
 mod error;
 mod event;
 mod flags;
-mod loan;
 mod lock;
+mod policy;
+mod probing;
 mod registrations;
 mod set;
+mod shared;
 mod stats;
+mod sync;
 mod sys;
 mod timeout;
-mod wait;
 mod waiting;
 mod waker;
 

@@ -1,125 +1,176 @@
 #![allow(unsafe_code)]
 
-//! A lock for short sections, which a forked child does not inherit.
+//! A lock that a forked child does not inherit.
 //!
-//! Taking and releasing it is one atomic operation, against the two of `std::sync::Mutex` (8 ns
-//! each): a new set that is asked once and dropped pays for several. In return, whoever finds it
-//! held can't be woken; it looks again, soon at first, then after yielding, at last after
-//! sleeping, so that the holder gets to run whatever their priorities are.
+//! It holds a value for one thread at a time, in two ways:
 //!
-//! A child may be forked while another thread holds the lock, and that thread doesn't exist in the
-//! child. What it was doing decides what is left: nothing has changed, or only what can be made
-//! anew, and then the child takes the lock over. Only if it was [`Changing`](Use::Changing) the
-//! value is the lock lost, like every other lock in such a child.
+//! - [`lock`](ForkLock::lock) waits, and is for short sections. To take and to release it is one
+//!   atomic operation each way less than with `std::sync::Mutex`, 8 ns each. A new set that polls
+//!   once and is dropped takes it several times. In return there is no wait queue: a thread that
+//!   finds it held spins, then yields, then sleeps, so that the owner runs whatever their
+//!   priorities are.
+//! - [`try_lease`](ForkLock::try_lease) doesn't wait, and is for sections that may block or run a
+//!   caller's code.
+//!
+//! A child may be forked while another thread of the parent owns the lock. That thread doesn't exist
+//! in the child. The lock records the owner's process and purpose, and so the child can take it
+//! over:
+//!
+//! - from a reader as it is;
+//! - from a thread that was [`Syncing`](Purpose::Syncing), after a function of the caller has
+//!   repaired the value;
+//! - from a lease, with a new value; the old one, which may be half changed, is leaked.
+//!
+//! If the owner was [`Changing`](Purpose::Changing) the value, the lock is lost, as every other lock
+//! is in such a child.
 
-use std::cell::UnsafeCell;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::thread;
-use std::time::Duration;
 
+use crate::sync::{AtomicU32, UnsafeCell, back_off};
 use crate::sys::process_generation;
 
-pub struct Lock<T> {
-    /// [`FREE`], or the generation of the process of the holder and what it does.
-    holder: AtomicU32,
-    value: UnsafeCell<T>,
+pub struct ForkLock<T> {
+    /// [`FREE`], or the generation of the owner's process and the purpose.
+    owner: AtomicU32,
+    value: UnsafeCell<ManuallyDrop<T>>,
 }
 
-/// What the lock is taken for.
-#[derive(Clone, Copy, PartialEq)]
-pub enum Use {
-    /// Nothing is changed.
-    Reading = 1,
-    /// What is changed can be made anew.
-    Taking = 2,
-    Changing = 3,
+/// What a thread owns the lock for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Purpose {
+    /// To read the value.
+    Reading = 0,
+    /// To change what can be repaired: see [`ForkLock::lock`].
+    Syncing = 1,
+    /// To change the value.
+    Changing = 2,
+    Leasing = 3,
 }
 
 const FREE: u32 = 0;
-const USE_BITS: u32 = 2;
+const PURPOSE_BITS: u32 = 2;
 
-fn holder(generation: u32, purpose: Use) -> u32 {
-    generation << USE_BITS | purpose as u32
+/// Generations are not 0.
+fn owner(generation: u32, purpose: Purpose) -> u32 {
+    generation << PURPOSE_BITS | purpose as u32
 }
 
-// SAFETY: a shared lock gives `&mut T` to one thread at a time, for which `T: Send` is enough.
-unsafe impl<T: Send> Sync for Lock<T> {}
+fn has_purpose(owner: u32, purpose: Purpose) -> bool {
+    owner & ((1 << PURPOSE_BITS) - 1) == purpose as u32
+}
 
-impl<T> Lock<T> {
+fn are_of_one_process(owner: u32, other: u32) -> bool {
+    owner >> PURPOSE_BITS == other >> PURPOSE_BITS
+}
+
+// SAFETY: a shared lock gives `&mut T` to one thread at a time: the one that has changed `owner`
+// from FREE, or taken it over from a thread that doesn't exist in this process. For that, `T: Send`
+// is enough.
+unsafe impl<T: Send> Sync for ForkLock<T> {}
+
+impl<T> ForkLock<T> {
+    #[cfg(not(loom))]
     pub const fn new(value: T) -> Self {
-        Self { holder: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
+        Self { owner: AtomicU32::new(FREE), value: UnsafeCell::new(ManuallyDrop::new(value)) }
     }
 
-    /// Takes the lock. If it is taken over from the process that this one was forked from,
-    /// `recover` makes anew what its holder may have left half done.
+    /// The constructors of loom's types are not `const`.
+    #[cfg(loom)]
+    pub fn new(value: T) -> Self {
+        Self { owner: AtomicU32::new(FREE), value: UnsafeCell::new(ManuallyDrop::new(value)) }
+    }
+
+    /// Takes the lock, after waiting for it. If it is taken over from a process that this one was
+    /// forked from, `repair` restores what the owner may have left half changed.
+    ///
+    /// A thread that owns it must not take it again, nor fork.
     #[inline]
-    pub fn lock(&self, purpose: Use, recover: impl FnOnce(&mut T)) -> Guard<'_, T> {
-        let holder = holder(process_generation(), purpose);
-        if self.holder.compare_exchange(FREE, holder, Acquire, Relaxed).is_err()
-            && self.lock_contended(holder) == Left::HalfDone
-        {
-            let mut guard = Guard { lock: self, not_shared: PhantomData };
-            recover(&mut guard);
-            return guard;
+    pub fn lock(&self, purpose: Purpose, repair: impl FnOnce(&mut T)) -> Guard<'_, T> {
+        let new = owner(process_generation(), purpose);
+        let is_taken_over = self.owner.compare_exchange(FREE, new, Acquire, Relaxed).is_err()
+            && self.lock_contended(new) != FREE;
+        let mut guard = Guard { lock: self, not_send: PhantomData };
+        if is_taken_over {
+            repair(&mut guard);
         }
-        Guard { lock: self, not_shared: PhantomData }
+        guard
     }
 
-    /// `None`: the process was forked while another thread held it, which doesn't exist here.
-    pub fn get_mut(&mut self) -> Option<&mut T> {
-        (*self.holder.get_mut() == FREE).then(|| self.value.get_mut())
+    /// Returns the previous owner.
+    #[cold]
+    fn lock_contended(&self, new: u32) -> u32 {
+        let mut attempt = 0u32;
+        loop {
+            let other = self.owner.load(Relaxed);
+            let must_wait = other != FREE
+                && (are_of_one_process(other, new) || has_purpose(other, Purpose::Changing));
+            if !must_wait && self.owner.compare_exchange(other, new, Acquire, Relaxed).is_ok() {
+                return other;
+            }
+            back_off(attempt);
+            attempt = attempt.saturating_add(1);
+        }
+    }
+
+    /// Takes the lock until the lease is dropped. `None`: another lease of this process has it.
+    ///
+    /// If the lock is taken over from a process that this one was forked from, `reset` makes a new
+    /// value. All owners of the same lock must be leases.
+    #[inline]
+    pub fn try_lease(&self, reset: impl FnOnce() -> T) -> Option<Lease<'_, T>> {
+        let new = owner(process_generation(), Purpose::Leasing);
+        match self.owner.compare_exchange(FREE, new, Acquire, Relaxed) {
+            Ok(_) => Some(Lease { lock: self, owner: new }),
+            Err(other) if other == new => None,
+            Err(other) => self.take_over_lease(other, new, reset()),
+        }
     }
 
     #[cold]
-    fn lock_contended(&self, holder: u32) -> Left {
-        let mut attempts = 0u32;
-        loop {
-            let other = self.holder.load(Relaxed);
-            let is_gone = other != FREE && other >> USE_BITS != holder >> USE_BITS;
-            let is_lost = other & Use::Changing as u32 == Use::Changing as u32;
-            if (other == FREE || is_gone && !is_lost)
-                && self.holder.compare_exchange(other, holder, Acquire, Relaxed).is_ok()
-            {
-                return if is_gone { Left::HalfDone } else { Left::Whole };
-            }
-            match attempts {
-                0..100 => std::hint::spin_loop(),
-                100..120 => thread::yield_now(),
-                _ => thread::sleep(Duration::from_micros(50)),
-            }
-            attempts = attempts.saturating_add(1);
+    fn take_over_lease(&self, other: u32, new: u32, value: T) -> Option<Lease<'_, T>> {
+        self.owner.compare_exchange(other, new, Acquire, Relaxed).ok()?;
+        // SAFETY: this thread owns the lock. The parent's owner had a reference to the value. In
+        // this process that reference has gone with its thread; or there is a `Lease` further up
+        // this thread's stack, and then there is no reference: `Lease::get` gives one only until
+        // its caller runs other code, and none after this. (A generation differs from those of all
+        // ancestors. Where it is a process id, that holds unless an ancestor that has ended had the
+        // same one.) The old value is leaked.
+        unsafe { *self.value.get() = ManuallyDrop::new(value) };
+        Some(Lease { lock: self, owner: new })
+    }
+
+    /// The value, for a caller that shares the lock with no thread. `None` if another thread of the
+    /// parent owned the lock when this process was forked.
+    pub fn get_mut(&mut self) -> Option<&mut T> {
+        // SAFETY: the lock is FREE, so the value is whole, and `&mut self` makes this the only
+        // reference to it.
+        (self.owner.load(Relaxed) == FREE).then(|| unsafe { &mut **self.value.get() })
+    }
+}
+
+impl<T> Drop for ForkLock<T> {
+    fn drop(&mut self) {
+        if self.owner.load(Relaxed) == FREE {
+            // SAFETY: the lock is FREE, so the value is whole; `&mut self` excludes other
+            // references; the value is not used after this.
+            unsafe { ManuallyDrop::drop(&mut *self.value.get()) }
         }
     }
 }
 
-#[cfg(test)]
-impl<T> Lock<T> {
-    /// As in a child, for which the holder's generation is that of its parent.
-    pub fn hold_as_parent(&self, purpose: Use) {
-        self.holder.store(holder(process_generation() + 1, purpose), Relaxed);
-    }
-}
-
-/// How the last holder has left the value.
-#[derive(PartialEq)]
-enum Left {
-    Whole,
-    HalfDone,
-}
-
+/// Owns the lock on the thread that has taken it.
 pub struct Guard<'a, T> {
-    lock: &'a Lock<T>,
-    /// Neither `Send` nor `Sync`.
-    not_shared: PhantomData<*mut T>,
+    lock: &'a ForkLock<T>,
+    not_send: PhantomData<*mut T>,
 }
 
 impl<T> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.lock.holder.store(FREE, Release);
+        self.lock.owner.store(FREE, Release);
     }
 }
 
@@ -128,8 +179,7 @@ impl<T> Deref for Guard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: this guard is the only one, from the exchange that succeeded until its drop, and
-        // it stays on its thread.
+        // SAFETY: this guard owns the lock and stays on its thread, which doesn't fork meanwhile.
         unsafe { &*self.lock.value.get() }
     }
 }
@@ -137,89 +187,200 @@ impl<T> Deref for Guard<'_, T> {
 impl<T> DerefMut for Guard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as for `deref`; and `&mut self` makes this the only reference from it.
+        // SAFETY: as in `deref`; and `&mut self` makes this the only reference from the guard.
         unsafe { &mut *self.lock.value.get() }
     }
 }
 
+/// Owns the lock until it is dropped, on any thread, also after a panic and in a forked child.
+pub struct Lease<'a, T> {
+    lock: &'a ForkLock<T>,
+    /// As in the lock.
+    owner: u32,
+}
+
+impl<T> Lease<'_, T> {
+    /// The value. `None`: this thread has forked since, and in this child another lease has taken
+    /// the lock over.
+    #[inline]
+    pub fn get(&mut self) -> Option<&mut T> {
+        if !self.is_owner() {
+            return None;
+        }
+        // SAFETY: this lease owns the lock in this process, and lives longer than the reference;
+        // `&mut self` makes it the only reference from the lease.
+        Some(unsafe { &mut **self.lock.value.get() })
+    }
+
+    #[inline]
+    fn is_owner(&mut self) -> bool {
+        let us = owner(process_generation(), Purpose::Leasing);
+        self.owner == us || self.follow_into_child(us)
+    }
+
+    /// In a forked child the lease stays valid unless another one has taken the lock over.
+    #[cold]
+    fn follow_into_child(&mut self, us: u32) -> bool {
+        let outcome = self.lock.owner.compare_exchange(self.owner, us, Acquire, Relaxed);
+        if outcome.is_ok() {
+            self.owner = us;
+        }
+        outcome.is_ok()
+    }
+}
+
+impl<T> Drop for Lease<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.is_owner() {
+            self.lock.owner.store(FREE, Release);
+        }
+    }
+}
+
 #[cfg(test)]
+impl<T> ForkLock<T> {
+    /// Makes another thread of the parent process the owner, as in a forked child.
+    pub fn set_owner_in_parent(&self, purpose: Purpose) -> u32 {
+        let parent = owner(process_generation() + 1, purpose);
+        self.owner.store(parent, Relaxed);
+        parent
+    }
+}
+
+#[cfg(all(test, not(loom)))]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::AtomicUsize;
+    use std::thread;
+    use std::time::Duration;
+
     use super::*;
 
-    fn change<T>(lock: &Lock<T>) -> Guard<'_, T> {
-        lock.lock(Use::Changing, |_| panic!("it was not taken over"))
+    fn change<T>(lock: &ForkLock<T>) -> Guard<'_, T> {
+        lock.lock(Purpose::Changing, |_| panic!("it was not taken over"))
     }
 
-    #[test]
-    fn nothing_is_lost_under_contention() {
-        let count = Lock::new(0);
-        thread::scope(|scope| {
-            for purpose in [Use::Reading, Use::Taking, Use::Changing, Use::Changing] {
-                let count = &count;
-                scope.spawn(move || {
-                    for _ in 0..1_000 {
-                        let mut count = count.lock(purpose, |_| panic!("it was not taken over"));
-                        let before = *count;
-                        thread::yield_now();
-                        *count = before + 1;
-                    }
-                });
-            }
-        });
-        assert_eq!(*change(&count), 4_000);
+    fn lease<T>(lock: &ForkLock<T>) -> Option<Lease<'_, T>> {
+        lock.try_lease(|| panic!("it was not taken over"))
     }
 
-    #[test]
-    fn a_section_that_panics_releases_it() {
-        let lock = Lock::new(0);
-        let section = std::panic::AssertUnwindSafe(|| {
-            *change(&lock) = 1;
-            panic!("in the section")
-        });
-        assert!(std::panic::catch_unwind(section).is_err());
-        assert_eq!(*change(&lock), 1);
+    /// A value that two threads never have at once.
+    struct Exclusive {
+        users: AtomicUsize,
+        uses: usize,
     }
 
-    #[test]
-    fn who_waits_long_gets_it_in_the_end() {
-        let lock = Lock::new(());
-        let held = change(&lock);
-        thread::scope(|scope| {
-            scope.spawn(|| drop(change(&lock)));
-            thread::sleep(Duration::from_millis(20));
-            drop(held);
-        });
-    }
+    impl Exclusive {
+        fn new() -> Self {
+            Self { users: AtomicUsize::new(0), uses: 0 }
+        }
 
-    fn held_by_parent(purpose: Use) -> Lock<i32> {
-        let lock = Lock::new(0);
-        lock.hold_as_parent(purpose);
-        lock
-    }
-
-    #[test]
-    fn who_owns_it_needs_no_lock_unless_it_is_held_for_ever() {
-        assert_eq!(Lock::new(1).get_mut(), Some(&mut 1));
-        for purpose in [Use::Reading, Use::Taking, Use::Changing] {
-            assert_eq!(held_by_parent(purpose).get_mut(), None);
+        fn use_it(&mut self) {
+            assert_eq!(self.users.fetch_add(1, Relaxed), 0);
+            thread::yield_now();
+            self.uses += 1;
+            assert_eq!(self.users.fetch_sub(1, Relaxed), 1);
         }
     }
 
     #[test]
-    fn a_child_takes_it_over_and_recovers() {
-        for purpose in [Use::Reading, Use::Taking] {
-            let lock = held_by_parent(purpose);
-            assert_eq!(*lock.lock(Use::Changing, |value| *value = 7), 7);
+    fn one_guard_exists_at_a_time() {
+        let lock = ForkLock::new(Exclusive::new());
+        thread::scope(|scope| {
+            for purpose in [Purpose::Reading, Purpose::Syncing, Purpose::Changing] {
+                let lock = &lock;
+                scope.spawn(move || {
+                    for _ in 0..1_000 {
+                        lock.lock(purpose, |_| panic!("it was not taken over")).use_it();
+                    }
+                });
+            }
+        });
+        assert_eq!(change(&lock).uses, 3_000);
+    }
+
+    #[test]
+    fn one_lease_exists_at_a_time() {
+        let lock = ForkLock::new(Exclusive::new());
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..1_000 {
+                        let mut lease = loop {
+                            match lease(&lock) {
+                                Some(lease) => break lease,
+                                None => thread::yield_now(),
+                            }
+                        };
+                        lease.get().unwrap().use_it();
+                    }
+                });
+            }
+        });
+        assert_eq!(lease(&lock).unwrap().get().unwrap().uses, 2_000);
+    }
+
+    #[test]
+    fn second_lease_is_refused() {
+        let lock = ForkLock::new(0);
+        let first = lease(&lock);
+        assert!(lease(&lock).is_none());
+        drop(first);
+        assert!(lease(&lock).is_some());
+    }
+
+    #[test]
+    fn panic_releases_the_lock() {
+        let lock = ForkLock::new(0);
+        let section = AssertUnwindSafe(|| {
+            *change(&lock) = 1;
+            panic!("in the section")
+        });
+        assert!(catch_unwind(section).is_err());
+        assert_eq!(*change(&lock), 1);
+    }
+
+    #[test]
+    fn thread_that_waits_long_gets_the_lock() {
+        let lock = ForkLock::new(());
+        let guard = change(&lock);
+        thread::scope(|scope| {
+            scope.spawn(|| drop(change(&lock)));
+            thread::sleep(Duration::from_millis(20));
+            drop(guard);
+        });
+    }
+
+    fn owned_by_parent(purpose: Purpose) -> ForkLock<i32> {
+        let lock = ForkLock::new(0);
+        lock.set_owner_in_parent(purpose);
+        lock
+    }
+
+    #[test]
+    fn get_mut_needs_a_free_lock() {
+        assert_eq!(ForkLock::new(1).get_mut(), Some(&mut 1));
+        for purpose in [Purpose::Reading, Purpose::Syncing, Purpose::Changing] {
+            assert_eq!(owned_by_parent(purpose).get_mut(), None);
+        }
+    }
+
+    #[test]
+    fn child_takes_over_and_repairs() {
+        for purpose in [Purpose::Reading, Purpose::Syncing] {
+            let lock = owned_by_parent(purpose);
+            assert_eq!(*lock.lock(Purpose::Changing, |value| *value = 7), 7);
             assert_eq!(*change(&lock), 7);
         }
     }
 
     #[test]
-    fn one_held_by_who_was_changing_the_value_is_not_taken_over() {
-        let lock = held_by_parent(Use::Changing);
-        let (mut before, after) = (true, AtomicU32::new(0));
+    fn child_waits_for_an_owner_that_was_changing_the_value() {
+        let lock = owned_by_parent(Purpose::Changing);
+        let (mut before, after) = (true, AtomicUsize::new(0));
         thread::scope(|scope| {
-            for purpose in [Use::Reading, Use::Taking, Use::Changing] {
+            for purpose in [Purpose::Reading, Purpose::Syncing, Purpose::Changing] {
                 let (lock, after) = (&lock, &after);
                 scope.spawn(move || {
                     drop(lock.lock(purpose, |_| panic!("it was not taken over")));
@@ -228,8 +389,34 @@ mod tests {
             }
             thread::sleep(Duration::from_millis(20));
             before = after.load(Relaxed) > 0;
-            lock.holder.store(FREE, Release);
+            lock.owner.store(FREE, Release);
         });
         assert_eq!((before, after.into_inner()), (false, 3));
+    }
+
+    fn leased_to_parent(lock: &ForkLock<i32>) -> Lease<'_, i32> {
+        let owner = lock.set_owner_in_parent(Purpose::Leasing);
+        Lease { lock, owner }
+    }
+
+    #[test]
+    fn lease_that_a_child_takes_over_voids_the_old_one() {
+        let lock = ForkLock::new(1);
+        let mut old = leased_to_parent(&lock);
+        let mut new = lock.try_lease(|| 2).unwrap();
+        assert_eq!(old.get(), None);
+        drop(old);
+        assert_eq!(new.get(), Some(&mut 2));
+        assert!(lease(&lock).is_none());
+    }
+
+    #[test]
+    fn lease_stays_valid_in_a_child_that_takes_no_other() {
+        let lock = ForkLock::new(1);
+        let mut old = leased_to_parent(&lock);
+        assert_eq!(old.get(), Some(&mut 1));
+        assert!(lease(&lock).is_none());
+        drop(old);
+        assert_eq!(lease(&lock).unwrap().get(), Some(&mut 1));
     }
 }

@@ -1,8 +1,12 @@
-//! What is registered: the descriptors, in registration order, and the mask of each.
+//! The registrations: descriptors and their masks, in registration order.
 //!
-//! Every registration has a *slot*, and the order of the slots is the order of registration.
-//! Engines keep their own arrays by slot number. They are not told of each change: at the start of a
-//! wait, [`Registrations::take_changes`] has all of them.
+//! Each registration has a *slot*; the order of the slots is the order of registration. Engines keep
+//! arrays of their own by slot number, and take the changes at the start of a wait
+//! ([`Registrations::take_changes`]).
+//!
+//! Only a removal takes effect at once, in the kernel's epoll instance if the set has one. Later,
+//! the descriptor may be closed while its file lives on in a forked child, and then the kernel
+//! can't remove the entry.
 
 use std::os::fd::RawFd;
 
@@ -10,26 +14,29 @@ use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use crate::PollFlags;
+use crate::sys::epoll::Epoll;
+use crate::sys::process_generation;
 
-/// Up to this many slots are found by looking at each, and live inside the object.
+/// Up to this many slots are stored inside the object and searched one by one.
 pub const SMALL: usize = 8;
 
-/// The number in a slot whose descriptor was unregistered. poll(2) passes over it.
+/// The number in a slot whose descriptor was unregistered. poll(2) ignores it.
 pub const VACANT: RawFd = -1;
 
-/// No engine keeps anything under a key for this slot.
+/// The key of a slot without an entry in the epoll engine.
 pub const NO_KEY: u32 = u32::MAX;
 
 #[derive(Clone, Copy)]
 pub struct Slot {
     pub fd: RawFd,
-    /// Under which the epoll engine knows it. Unlike the number of the slot, it stays the same.
+    /// Of its entry in the epoll engine. Unlike the number of the slot, it never changes.
     pub key: u32,
     pub events: PollFlags,
-    /// Registered, not just modified, since the engines have seen it.
-    pub is_news: bool,
-    /// Listed in [`Registrations::changed`].
-    changed: bool,
+    /// Registered, and not just modified, since the engines took the changes: the number may mean
+    /// another file.
+    pub is_reregistered: bool,
+    /// In [`Registrations::dirty`].
+    is_dirty: bool,
 }
 
 pub struct Registrations {
@@ -37,12 +44,33 @@ pub struct Registrations {
     /// The slot of each descriptor. In use while there are more than [`SMALL`] slots.
     index: HashTable<u32>,
     vacant: usize,
-    /// The slots below this one are those that the engine saw last, but for the changed ones.
-    seen: usize,
-    /// The slots below `seen` that have changed since.
-    changed: Vec<u32>,
-    /// The keys of unregistered slots, which the epoll engine doesn't know yet.
-    departed: Vec<u32>,
+    /// The slots below this one are as the engines have them, but for those in `dirty`.
+    synced: usize,
+    /// The slots below `synced` that have changed since.
+    dirty: Vec<u32>,
+    /// `None` as well if the instance was found to be lost.
+    installed: Option<Box<Installed>>,
+}
+
+/// The registrations in an epoll instance: those of the slots with a key.
+struct Installed {
+    epoll: Epoll,
+    /// The keys of unregistered slots, whose entries the epoll engine has not freed yet.
+    removed: Vec<u32>,
+}
+
+impl Installed {
+    /// Removes the entry of an unregistered descriptor. False: the number of the instance means
+    /// another file.
+    fn remove(&mut self, key: u32, fd: RawFd) -> bool {
+        if !self.epoll.is_owned_by(process_generation()) {
+            return true; // It is the parent's.
+        }
+        self.removed.push(key);
+        // The call fails if the descriptor is a fallback, or closed. If its file lives on, the events
+        // of the entry will show that.
+        self.epoll.delete(fd).is_ok() || self.epoll.has_mark()
+    }
 }
 
 impl Registrations {
@@ -51,13 +79,13 @@ impl Registrations {
             slots: SmallVec::new_const(),
             index: HashTable::new(),
             vacant: 0,
-            seen: 0,
-            changed: Vec::new(),
-            departed: Vec::new(),
+            synced: 0,
+            dirty: Vec::new(),
+            installed: None,
         }
     }
 
-    /// Makes room for so many slots in all.
+    /// Makes room for `slots` slots in all.
     pub fn reserve(&mut self, slots: usize) {
         self.slots.reserve(slots.saturating_sub(self.slots.len()));
         if slots > SMALL {
@@ -65,19 +93,13 @@ impl Registrations {
         }
     }
 
-    /// How many slots there are, with a descriptor or without.
+    /// The number of slots, vacant ones included.
     pub fn slots(&self) -> usize {
         self.slots.len()
     }
 
     pub fn len(&self) -> usize {
         self.slots.len() - self.vacant
-    }
-
-    #[cfg(test)]
-    /// Whether unregistering has left slots without a descriptor.
-    pub fn has_vacant(&self) -> bool {
-        self.vacant > 0
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (RawFd, PollFlags)> + '_ {
@@ -92,10 +114,12 @@ impl Registrations {
     pub fn register(&mut self, fd: RawFd, events: PollFlags) {
         match self.find(fd) {
             Some(slot) => {
-                self.slots[slot].is_news = true;
+                self.slots[slot].is_reregistered = true;
                 self.set_events(slot, events);
             }
-            None => self.push(Slot { fd, key: NO_KEY, events, is_news: true, changed: false }),
+            None => {
+                self.push(Slot { fd, key: NO_KEY, events, is_reregistered: true, is_dirty: false });
+            }
         }
     }
 
@@ -114,76 +138,93 @@ impl Registrations {
             return false;
         };
         let key = self.slots[slot].key;
-        if key != NO_KEY {
-            self.departed.push(key);
+        if key != NO_KEY
+            && let Some(installed) = &mut self.installed
+            && !installed.remove(key, fd)
+        {
+            self.installed = None;
         }
         self.remove(slot);
         true
     }
 
-    /// Moves the keys of unregistered slots to `departed`, which is empty.
-    pub fn take_departed(&mut self, departed: &mut Vec<u32>) {
-        std::mem::swap(&mut self.departed, departed);
-    }
-
-    pub fn has_departed(&self) -> bool {
-        !self.departed.is_empty()
-    }
-
-    /// Makes all keys void, and shows every slot to `visit`.
-    pub fn assign_keys(&mut self, mut visit: impl FnMut(usize, &mut Slot)) {
-        self.departed.clear();
+    /// Shows every slot to `visit`, without a key, for an engine with a new instance.
+    pub fn attach_epoll(&mut self, epoll: Epoll, mut visit: impl FnMut(usize, &mut Slot)) {
+        self.installed = Some(Box::new(Installed { epoll, removed: Vec::new() }));
         for (number, slot) in self.slots.iter_mut().enumerate() {
             slot.key = NO_KEY;
             visit(number, slot);
         }
     }
 
-    /// In a forked child, makes anew what a thread that doesn't exist there may have left half done
-    /// in taking changes: the engines start over.
-    pub fn start_over(&mut self) {
-        self.seen = 0;
-        // They may be half swapped with others, and are not to be freed.
-        std::mem::forget(std::mem::take(&mut self.changed));
-        std::mem::forget(std::mem::take(&mut self.departed));
+    /// Puts another instance in the place of the one that there is. The keys stay.
+    pub fn replace_epoll(&mut self, epoll: Epoll) {
+        if let Some(installed) = &mut self.installed {
+            installed.epoll = epoll;
+        }
+    }
+
+    /// Forgets the epoll instance. The keys become void.
+    pub fn detach_epoll(&mut self) {
+        self.installed = None;
+    }
+
+    /// Whether unregistering a descriptor has shown that the instance is lost.
+    pub fn has_lost_epoll(&self) -> bool {
+        self.installed.is_none()
+    }
+
+    /// The next key of an unregistered slot whose entry is to be freed.
+    #[inline]
+    pub fn pop_removed(&mut self) -> Option<u32> {
+        self.installed.as_mut()?.removed.pop()
+    }
+
+    /// In a forked child, resets what a thread of the parent may have left half done in
+    /// [`take_changes`](Self::take_changes). The engines start anew.
+    pub fn reset_after_fork(&mut self) {
+        self.synced = 0;
+        // They may be in the middle of a change, and can't be freed.
+        std::mem::forget(std::mem::take(&mut self.dirty));
+        std::mem::forget(self.installed.take());
         for slot in &mut self.slots {
-            slot.changed = false;
+            slot.is_dirty = false;
             slot.key = NO_KEY;
         }
     }
 
-    /// Closes the gaps that unregistering has left. Takes time in proportion to the slots.
+    /// Removes the vacant slots, in time proportional to the number of slots.
     pub fn compact(&mut self) {
-        let first_gap = self.slots.iter().position(|slot| slot.fd == VACANT);
-        let Some(first_gap) = first_gap else { return };
+        let first_vacant = self.slots.iter().position(|slot| slot.fd == VACANT);
+        let Some(first_vacant) = first_vacant else { return };
         self.slots.retain(|slot| slot.fd != VACANT);
         self.vacant = 0;
-        self.seen = self.seen.min(first_gap);
+        self.synced = self.synced.min(first_vacant);
         self.rebuild_index();
     }
 
-    /// How many slots have the numbers that they had when the engines saw them last.
-    pub fn seen(&self) -> usize {
-        self.seen
+    /// The number of slots that have the same numbers as when the engines last took the changes.
+    pub fn synced(&self) -> usize {
+        self.synced
     }
 
-    /// Shows `visit` the slots that have changed, for engines that have kept their entries of the
-    /// first `kept` slots; those above are shown in any case, in order.
+    /// Shows `visit` the slots that have changed, to engines that have kept their entries of the
+    /// first `kept` slots. The slots above are all shown, in order.
     pub fn take_changes(&mut self, kept: usize, mut visit: impl FnMut(usize, &mut Slot)) {
-        // How long it is is read before the slots are written to. It is where those of small sets
-        // are, and a processor waits for parts of what it reads to be written.
+        // The length is read before the slots are written. For small sets the two share memory,
+        // and a load that overlaps a recent, narrower store stalls.
         let slots = self.slots.as_mut_slice();
-        self.seen = slots.len();
-        let (known, new) = slots.split_at_mut(kept);
-        for number in self.changed.iter().map(|&number| number as usize) {
-            if let Some(slot) = known.get_mut(number) {
-                slot.changed = false;
+        self.synced = slots.len();
+        let (kept_slots, new) = slots.split_at_mut(kept);
+        for number in self.dirty.iter().map(|&number| number as usize) {
+            if let Some(slot) = kept_slots.get_mut(number) {
+                slot.is_dirty = false;
                 visit(number, slot);
             }
         }
-        self.changed.clear();
+        self.dirty.clear();
         for (slot, number) in new.iter_mut().zip(kept..) {
-            slot.changed = false;
+            slot.is_dirty = false;
             visit(number, slot);
         }
     }
@@ -194,8 +235,8 @@ impl Registrations {
         } else if self.slots.len() <= SMALL {
             self.slots.iter().position(|slot| slot.fd == fd)
         } else {
-            let is_it = |&slot: &u32| self.slots[slot as usize].fd == fd;
-            self.index.find(hash(fd), is_it).map(|&slot| slot as usize)
+            let has_fd = |&slot: &u32| self.slots[slot as usize].fd == fd;
+            self.index.find(hash(fd), has_fd).map(|&slot| slot as usize)
         }
     }
 
@@ -212,13 +253,13 @@ impl Registrations {
 
     fn set_events(&mut self, slot: usize, events: PollFlags) {
         self.slots[slot].events = events;
-        self.mark_changed(slot);
+        self.mark_dirty(slot);
     }
 
     fn remove(&mut self, slot: usize) {
         if self.slots.len() <= SMALL {
             self.slots.remove(slot);
-            self.seen = self.seen.min(slot);
+            self.synced = self.synced.min(slot);
             return;
         }
         let fd = self.slots[slot].fd;
@@ -228,7 +269,7 @@ impl Registrations {
         self.slots[slot].fd = VACANT;
         self.slots[slot].key = NO_KEY;
         self.vacant += 1;
-        self.mark_changed(slot);
+        self.mark_dirty(slot);
         self.drop_vacant_tail();
         if self.vacant > self.slots.len() / 2 {
             self.compact();
@@ -240,13 +281,13 @@ impl Registrations {
             self.slots.pop();
             self.vacant -= 1;
         }
-        self.seen = self.seen.min(self.slots.len());
+        self.synced = self.synced.min(self.slots.len());
     }
 
-    fn mark_changed(&mut self, slot: usize) {
-        if slot < self.seen && !self.slots[slot].changed {
-            self.slots[slot].changed = true;
-            self.changed.push(slot as u32);
+    fn mark_dirty(&mut self, slot: usize) {
+        if slot < self.synced && !self.slots[slot].is_dirty {
+            self.slots[slot].is_dirty = true;
+            self.dirty.push(slot as u32);
         }
     }
 
@@ -264,10 +305,10 @@ impl Registrations {
         }
     }
 
-    /// For so many slots in all.
+    /// Makes room for `slots` slots in all.
     fn reserve_index(&mut self, slots: usize) {
         if self.slots.len() <= SMALL {
-            // Left from a time when there were more: the slots that it names may be gone.
+            // It is stale: it was in use when there were more slots.
             self.index.clear();
         }
         let additional = slots.saturating_sub(self.index.len());
@@ -275,8 +316,8 @@ impl Registrations {
     }
 }
 
-/// Fibonacci hashing. The kernel chooses descriptor numbers, not an attacker, and gives out the
-/// lowest that is free; the shift keeps regular gaps between them from colliding.
+/// Fibonacci hashing. The kernel chooses descriptor numbers, not an attacker, and assigns the lowest
+/// free one. The shift keeps numbers in regular gaps from colliding.
 fn hash(fd: RawFd) -> u64 {
     let product = (fd as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     product ^ (product >> 32)
@@ -296,11 +337,11 @@ mod tests {
         registrations
     }
 
-    /// Takes the changes as an engine that keeps what it has seen; returns the slots that it is
-    /// shown, and gives each a key.
+    /// Takes the changes as an engine that keeps its entries. Returns the slots that it is shown, and
+    /// gives each a key.
     fn take(registrations: &mut Registrations) -> Vec<usize> {
         let mut shown = Vec::new();
-        registrations.take_changes(registrations.seen(), |number, slot| {
+        registrations.take_changes(registrations.synced(), |number, slot| {
             slot.key = number as u32;
             shown.push(number);
         });
@@ -308,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_has_changed_is_shown() {
+    fn only_changed_slots_are_shown() {
         let mut registrations = registered();
         assert!(take(&mut registrations).into_iter().eq(0..COUNT));
         assert_eq!(take(&mut registrations), []);
@@ -321,37 +362,49 @@ mod tests {
     }
 
     #[test]
-    fn vacant_slots_at_the_end_are_dropped_at_once() {
+    fn vacant_slots_at_the_end_are_removed_at_once() {
         let mut registrations = registered();
         take(&mut registrations);
         for fd in [18, 17, 19] {
             assert!(registrations.unregister(fd));
         }
-        assert_eq!((registrations.slots.len(), registrations.has_vacant()), (17, false));
+        assert_eq!((registrations.slots(), registrations.len()), (17, 17));
     }
 
     #[test]
-    fn engines_that_start_over_are_shown_all_and_have_no_keys() {
+    fn after_a_fork_every_slot_is_shown_and_has_no_key() {
         let mut registrations = registered();
         take(&mut registrations);
         registrations.modify(3, PollFlags::OUT);
         registrations.unregister(7);
-        assert!(registrations.has_departed());
-        registrations.start_over();
-        assert!(!registrations.has_departed());
+        registrations.reset_after_fork();
         assert!(registrations.slots.iter().all(|slot| slot.key == NO_KEY));
         assert!(take(&mut registrations).into_iter().eq(0..COUNT));
         registrations.modify(3, PollFlags::IN);
         assert_eq!(take(&mut registrations), [3]);
     }
 
+    #[cfg(has_epoll)]
     #[test]
-    fn a_new_engine_is_told_of_none_that_have_departed() {
+    #[cfg_attr(miri, ignore = "it makes system calls")]
+    fn keys_of_unregistered_slots_are_kept_for_their_engine_alone() {
         let mut registrations = registered();
         take(&mut registrations);
+        registrations.unregister(6);
+        assert_eq!(registrations.pop_removed(), None, "there is no instance");
+        let epoll = Epoll::new(|_| false).unwrap();
+        registrations.attach_epoll(epoll, |number, slot| slot.key = number as u32);
         registrations.unregister(7);
-        registrations.assign_keys(|number, slot| slot.key = number as u32);
-        assert!(!registrations.has_departed());
+        assert_eq!(registrations.pop_removed(), Some(7));
+        registrations.unregister(8);
+        registrations.attach_epoll(epoll, |number, slot| slot.key = number as u32);
+        assert_eq!(registrations.pop_removed(), None, "it was of another engine");
+        registrations.unregister(9);
+        assert!(!registrations.has_lost_epoll());
+        epoll.close();
+        registrations.unregister(10);
+        assert!(registrations.has_lost_epoll());
+        assert_eq!(registrations.pop_removed(), None);
     }
 
     #[test]

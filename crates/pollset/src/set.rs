@@ -1,25 +1,16 @@
+//! The polling object: its interface and documentation.
+
 use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::RawFd;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::atomic::Ordering::{Acquire, Release};
-use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::time::Duration;
-use std::{thread, vec};
+use std::vec;
 
 use rustix::io::Errno;
 
-use crate::loan::{Loan, LoanCell, Purpose};
-use crate::lock::{Guard, Lock, Use};
-use crate::registrations::Registrations;
-use crate::stats::Counters;
-use crate::sys::process_generation;
-use crate::wait::Wait;
-use crate::{
-    Builder, ConcurrentPoll, Descriptor, Event, NotRegistered, PollFlags, Stats, Step, Timeout,
-    Waiting,
-};
+use crate::shared::Shared;
+use crate::{Builder, Descriptor, Event, NotRegistered, PollFlags, Stats, Step, Timeout, Waiting};
 
 /// A polling object: a set of file descriptors, each with the events that it is watched for, that
 /// can be asked which of them are ready.
@@ -91,17 +82,7 @@ use crate::{
 /// assert!(set.is_empty());
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub struct PollSet {
-    registrations: Lock<Registrations>,
-    /// How often the registrations have changed since the last wait began. Written with the lock
-    /// held, but for the most of all: that a new [`Wait`] has seen none of them.
-    changes: AtomicUsize,
-    /// Registrations that epoll knows have been unregistered. Set with the lock held.
-    departed: AtomicBool,
-    wait: LoanCell<Wait>,
-    settings: Builder,
-    counters: Counters,
-}
+pub struct PollSet(Shared);
 
 impl PollSet {
     /// Makes an empty set. Neither allocates nor makes a system call.
@@ -118,14 +99,7 @@ impl PollSet {
     }
 
     pub(crate) const fn with(settings: Builder) -> Self {
-        Self {
-            registrations: Lock::new(Registrations::new()),
-            changes: AtomicUsize::new(0),
-            departed: AtomicBool::new(false),
-            wait: LoanCell::new(Wait::new(settings)),
-            settings,
-            counters: Counters::new(),
-        }
+        Self(Shared::new(settings))
     }
 
     /// Watches `fd` for `events`. If it is registered, replaces its mask, and it keeps its place.
@@ -152,8 +126,8 @@ impl PollSet {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn register(&self, fd: impl Descriptor, events: PollFlags) -> io::Result<()> {
-        let fd = not_negative(fd.number())?;
-        self.change(|registrations| {
+        let fd = validate_fd(fd.number())?;
+        self.0.change(|registrations| {
             registrations.register(fd, events);
             true
         });
@@ -183,13 +157,12 @@ impl PollSet {
         descriptors: impl IntoIterator<Item = (D, PollFlags)>,
     ) -> io::Result<()> {
         let mut descriptors = descriptors.into_iter();
-        let Some(registrations) = self.registrations.get_mut() else {
+        let Some((registrations, changes)) = self.0.get_mut() else {
             return descriptors.try_for_each(|(fd, events)| self.register(fd, events));
         };
-        registrations.reserve(descriptors.size_hint().0.min(MOST_BELIEVED));
-        let changes = self.changes.get_mut();
+        registrations.reserve(descriptors.size_hint().0.min(MAX_PREALLOCATION));
         for (fd, events) in descriptors {
-            registrations.register(not_negative(fd.number())?, events);
+            registrations.register(validate_fd(fd.number())?, events);
             *changes = changes.saturating_add(1);
         }
         Ok(())
@@ -214,8 +187,8 @@ impl PollSet {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn modify(&self, fd: impl Descriptor, events: PollFlags) -> io::Result<()> {
-        let fd = not_negative(fd.number())?;
-        let found = self.change(|registrations| registrations.modify(fd, events));
+        let fd = validate_fd(fd.number())?;
+        let found = self.0.change(|registrations| registrations.modify(fd, events));
         if found { Ok(()) } else { Err(Errno::NOENT.into()) }
     }
 
@@ -238,14 +211,7 @@ impl PollSet {
     /// ```
     pub fn unregister(&self, fd: impl Descriptor) -> Result<(), NotRegistered> {
         let fd = fd.number();
-        let found = self.change(|registrations| {
-            let found = registrations.unregister(fd);
-            if registrations.has_departed() {
-                self.departed.store(true, Release);
-            }
-            found
-        });
-        self.settle();
+        let found = self.0.change(|registrations| registrations.unregister(fd));
         if found { Ok(()) } else { Err(NotRegistered { fd }) }
     }
 
@@ -402,7 +368,7 @@ impl PollSet {
         on_interrupt: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> io::Result<usize> {
         events.clear();
-        let mut waiting = self.start(timeout)?;
+        let mut waiting = Waiting::new(&self.0, self.0.lease_engines()?, timeout);
         loop {
             match waiting.step()? {
                 Step::Unfinished => {}
@@ -438,14 +404,14 @@ impl PollSet {
     /// ```
     #[inline]
     pub fn start(&self, timeout: impl Into<Timeout>) -> io::Result<Waiting<'_>> {
-        Ok(Waiting::new(self, self.borrow_wait()?, timeout.into()))
+        Ok(Waiting::new(&self.0, self.0.lease_engines()?, timeout.into()))
     }
 
     /// The engine of the last wait, and a few counters, for people who debug. At no cost worth
     /// naming; see [`Stats`].
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.counters.snapshot()
+        self.0.counters.snapshot()
     }
 
     /// How many descriptors are registered.
@@ -460,7 +426,7 @@ impl PollSet {
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {
-        self.lock(Use::Reading).len()
+        self.0.read().len()
     }
 
     /// Whether nothing is registered.
@@ -499,7 +465,8 @@ impl PollSet {
     /// ```
     #[must_use]
     pub fn interest(&self, fd: impl Descriptor) -> Option<PollFlags> {
-        self.lock(Use::Reading).interest(fd.number())
+        let fd = fd.number(); // the caller's code, so before the lock is taken
+        self.0.read().interest(fd)
     }
 
     /// The registered descriptors and their masks, in registration order, as they are now.
@@ -519,123 +486,18 @@ impl PollSet {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn iter(&self) -> vec::IntoIter<(RawFd, PollFlags)> {
-        let mut copy = Vec::with_capacity(self.len());
-        copy.extend(self.lock(Use::Reading).iter());
-        copy.into_iter()
+        self.0.copy().into_iter()
     }
 
-    fn lock(&self, purpose: Use) -> Guard<'_, Registrations> {
-        self.registrations.lock(purpose, |registrations| {
-            registrations.start_over();
-            self.changes.store(usize::MAX, Release);
-        })
-    }
-
-    /// `change` says whether it has changed anything.
-    #[inline]
-    fn change(&self, change: impl FnOnce(&mut Registrations) -> bool) -> bool {
-        let mut registrations = self.lock(Use::Changing);
-        let has_changed = change(&mut registrations);
-        if has_changed {
-            self.changes.store(self.changes().saturating_add(1), Release);
-        }
-        has_changed
-    }
-
-    #[inline]
-    pub(crate) fn changes(&self) -> usize {
-        self.changes.load(Acquire)
-    }
-
-    #[inline]
-    pub(crate) fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    /// For a wait, which is refused while there is another.
-    #[inline]
-    pub(crate) fn borrow_wait(&self) -> io::Result<Loan<'_, Wait>> {
-        match self.lend_wait(Purpose::Waiting) {
-            Ok(wait) => Ok(wait),
-            Err(purpose) => self.await_wait(purpose),
-        }
-    }
-
-    #[cold]
-    fn await_wait(&self, mut purpose: Purpose) -> io::Result<Loan<'_, Wait>> {
-        for attempt in 0u32.. {
-            match purpose {
-                Purpose::Waiting => break,
-                // Someone has the kernel forget a descriptor, which takes less than a microsecond,
-                // if it gets to run.
-                Purpose::Settling if attempt < 100 => thread::yield_now(),
-                Purpose::Settling => thread::sleep(Duration::from_micros(50)),
-            }
-            match self.lend_wait(Purpose::Waiting) {
-                Ok(wait) => return Ok(wait),
-                Err(now) => purpose = now,
-            }
-        }
-        Err(ConcurrentPoll.into())
-    }
-
-    #[inline]
-    fn lend_wait(&self, purpose: Purpose) -> Result<Loan<'_, Wait>, Purpose> {
-        self.wait.lend(purpose, || {
-            self.changes.store(usize::MAX, Release);
-            Wait::new(self.settings)
-        })
-    }
-
-    /// Brings what a wait works with up to date, and chooses its engine.
-    #[inline]
-    pub(crate) fn prepare(&self, wait: &mut Wait) {
-        if self.departed.load(Acquire) {
-            self.remove_departed(wait);
-        }
-        if self.changes() != 0 || wait.wants_epoll() {
-            let mut registrations = self.lock(Use::Taking);
-            self.changes.store(0, Release);
-            wait.apply_changes(&mut registrations);
-            // Of the registrations that the array has, and no others: under the same lock.
-            if wait.wants_epoll() {
-                wait.buy_epoll(&mut registrations, &self.counters);
-            }
-        }
-        wait.choose_engine(&self.counters);
-    }
-
-    /// Has the kernel forget what was unregistered, now or, if a wait is in progress, right after
-    /// it: both that wait and whoever unregisters call this when they are done.
-    #[inline]
-    fn settle(&self) {
-        while self.departed.load(Acquire) {
-            if !self.try_settle() {
-                return;
-            }
-        }
-    }
-
-    /// False: a wait is in progress.
-    #[inline(never)]
-    fn try_settle(&self) -> bool {
-        let Ok(mut loan) = self.lend_wait(Purpose::Settling) else { return false };
-        if let Some(wait) = loan.get() {
-            wait.leave_parents_epoll(process_generation());
-            self.remove_departed(wait);
-        }
-        true
-    }
-
-    fn remove_departed(&self, wait: &mut Wait) {
-        self.departed.store(false, Release);
-        wait.remove_departed(self.lock(Use::Taking));
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0
     }
 }
 
-/// For so many room is made at once, if an iterator promises so many or more: an endless one may end
-/// in an error, and the same number may come again and again.
-const MOST_BELIEVED: usize = 1 << 16;
+/// The most registrations for which room is made because an iterator promises them. One without an
+/// end may stop with an error, and one may yield the same number again and again.
+const MAX_PREALLOCATION: usize = 1 << 16;
 
 impl IntoIterator for &PollSet {
     type Item = (RawFd, PollFlags);
@@ -658,22 +520,11 @@ impl Default for PollSet {
 
 impl fmt::Debug for PollSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PollSet ")?;
-        f.debug_map().entries(self.iter()).finish()
+        self.0.fmt(f)
     }
 }
 
-/// Has the kernel forget what was unregistered during a wait.
-pub(crate) struct SettleOnDrop<'a>(pub &'a PollSet);
-
-impl Drop for SettleOnDrop<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.0.settle();
-    }
-}
-
-fn not_negative(fd: RawFd) -> io::Result<RawFd> {
+fn validate_fd(fd: RawFd) -> io::Result<RawFd> {
     if fd < 0 {
         let message = format!("file descriptor cannot be a negative integer ({fd})");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
@@ -683,43 +534,13 @@ fn not_negative(fd: RawFd) -> io::Result<RawFd> {
 
 #[cfg(test)]
 mod tests {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
+    #[cfg(all(target_pointer_width = "64", has_epoll))]
+    use super::PollSet;
 
-    use super::*;
-
-    /// The README says so.
+    /// The documents quote it.
     #[test]
-    #[cfg(all(target_pointer_width = "64", not(pollset_portable)))]
-    fn the_object_takes_440_bytes() {
-        assert_eq!(size_of::<PollSet>(), 440);
-    }
-
-    /// As in a child that was forked while another thread began a wait.
-    #[test]
-    fn a_child_takes_all_changes_that_were_taken_by_half() {
-        let (_reader, writer) = io::pipe().unwrap();
-        let set = PollSet::new();
-        let writers: Vec<_> = (0..20).map(|_| writer.try_clone().unwrap()).collect();
-        for writer in &writers {
-            set.register(writer, PollFlags::empty()).unwrap();
-        }
-        assert_eq!(set.poll(Duration::ZERO).unwrap(), []);
-        for writer in &writers {
-            set.modify(writer, PollFlags::OUT).unwrap();
-        }
-        let mut registrations = set.lock(Use::Taking);
-        set.changes.store(0, Release);
-        let taken = catch_unwind(AssertUnwindSafe(|| {
-            registrations.take_changes(20, |number, _| assert!(number < 7));
-        }));
-        assert!(taken.is_err());
-        drop(registrations);
-        set.registrations.hold_as_parent(Use::Taking);
-        assert_eq!(set.len(), 20);
-        assert_eq!(set.poll(Duration::ZERO).unwrap().len(), 20);
-        for writer in &writers {
-            set.modify(writer, PollFlags::empty()).unwrap();
-        }
-        assert_eq!(set.poll(Duration::ZERO).unwrap(), []);
+    #[cfg(all(target_pointer_width = "64", has_epoll))]
+    fn the_object_takes_424_bytes() {
+        assert_eq!(size_of::<PollSet>(), 424);
     }
 }

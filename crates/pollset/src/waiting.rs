@@ -1,3 +1,9 @@
+//! One wait, from beginning to end.
+//!
+//! It has three stages: *prepare* takes the changes and chooses the engine, *poll* looks for events
+//! without blocking, *block* waits for them. A step makes one system call that may block, or some
+//! that don't. After a signal, the step is repeated.
+
 use std::fmt;
 use std::io;
 use std::mem::take;
@@ -6,27 +12,28 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use crate::loan::Loan;
-use crate::set::SettleOnDrop;
+use crate::engine::Polled;
+use crate::engines::Engines;
+use crate::lock::Lease;
+use crate::shared::Shared;
 use crate::sys::process_generation;
-use crate::wait::Wait;
-use crate::{Event, PollFlags, PollSet, Timeout};
+use crate::{Event, PollFlags, Timeout};
 
-/// A wait in progress, made step by step: see [`PollSet::start`].
+/// A wait in progress, made step by step: see [`PollSet::start`](crate::PollSet::start).
 ///
-/// For callers that have something to do around system calls that may block, such as letting go of
-/// the lock of an interpreter. [`PollSet::poll_interruptible`] is such a loop and nothing more.
+/// For callers that do something around system calls that may block, such as releasing the lock of
+/// an interpreter. [`PollSet::poll_interruptible`](crate::PollSet::poll_interruptible) is a loop over
+/// the steps and nothing else.
 ///
-/// While it lives, the set is waiting: another wait on it is an error. (One that is leaked waits
-/// for ever.) What is changed before the first step counts for this wait, what is changed later
-/// for the next.
+/// Until it is dropped, another wait on the set is an error. Changes of the set before the first step
+/// count for this wait, later ones for the next.
 ///
 /// ```
 /// use std::time::Duration;
 /// use pollset::{PollFlags, PollSet, Step};
 ///
-/// # let let_go_of_lock = || ();
-/// # let take_lock_back = || ();
+/// # let release_lock = || ();
+/// # let acquire_lock = || ();
 /// # let run_signal_handlers = || ();
 /// let (reader, _writer) = std::io::pipe()?;
 /// let set = PollSet::new();
@@ -36,11 +43,11 @@ use crate::{Event, PollFlags, PollSet, Timeout};
 /// let ready = loop {
 ///     let is_long = !waiting.is_short();
 ///     if is_long {
-///         let_go_of_lock();
+///         release_lock();
 ///     }
 ///     let step = waiting.step();
 ///     if is_long {
-///         take_lock_back();
+///         acquire_lock();
 ///     }
 ///     match step? {
 ///         Step::Unfinished => {}
@@ -54,227 +61,243 @@ use crate::{Event, PollFlags, PollSet, Timeout};
 /// ```
 #[must_use]
 pub struct Waiting<'a> {
-    // Dropped in this order.
-    wait: Loan<'a, Wait>,
-    _settles: SettleOnDrop<'a>,
-    set: &'a PollSet,
+    shared: &'a Shared,
+    engines: Lease<'a, Engines>,
     timeout: Timeout,
-    /// How much of the timeout was left when it began to block.
+    /// What was left of the timeout when the wait began to block.
     to_block: Option<Duration>,
     stage: Stage,
     was_interrupted: bool,
+    /// The epoll instance has stale entries. The next step replaces it.
+    must_replace_epoll: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Stage {
-    /// The changes since the last wait are to be applied.
     Prepare,
-    /// To ask without waiting.
-    Ask,
+    Poll,
     Block,
-    Over {
-        ready: usize,
-    },
+    Over { ready: usize },
 }
 
-/// What a step has come to.
+/// The outcome of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Step {
-    /// The wait is over: so many descriptors are ready. 0: the time is up.
+    /// The wait is over, with this number of ready descriptors. 0: the time is up.
     Ready(usize),
-    /// A signal came, or someone has used the set in this process, which was forked during the
-    /// wait. The next step goes on.
+    /// A signal came; or the set was used in this process, which was forked during the wait. The next
+    /// step goes on.
     Interrupted,
     /// The next step goes on.
     Unfinished,
 }
 
-/// How many changes a short step applies, at most.
+/// A short step takes no more changes.
 const FEW_CHANGES: usize = 64;
-/// How many descriptors it asks about, or how many answers it is given, at most.
+/// It polls no more descriptors by poll(2), and gets no more events from epoll.
 const FEW_DESCRIPTORS: usize = 128;
 
 impl<'a> Waiting<'a> {
-    pub(crate) fn new(set: &'a PollSet, wait: Loan<'a, Wait>, timeout: Timeout) -> Self {
+    #[inline]
+    pub(crate) fn new(shared: &'a Shared, engines: Lease<'a, Engines>, timeout: Timeout) -> Self {
         Self {
-            wait,
-            _settles: SettleOnDrop(set),
-            set,
+            shared,
+            engines,
             timeout,
             to_block: None,
             stage: Stage::Prepare,
             was_interrupted: false,
+            must_replace_epoll: false,
         }
     }
 
-    /// Whether the next step doesn't block and is usually over in a few microseconds: it asks about
-    /// few descriptors, or is given few answers, and applies few changes.
+    /// Whether the next step doesn't block, and is usually over in a few microseconds: it takes few
+    /// changes, and polls few descriptors or gets few events.
     ///
-    /// On epoll, it may also look for closed numbers, which takes up to 15 µs, and the first wait after
-    /// an anonymous file (an eventfd, say) was registered takes 3 µs to tell what it is. And a file may
-    /// take its time to say whether it is ready, if another process is asked for it.
+    /// On epoll it may also search for closed numbers, for up to 15 µs. The first wait after an
+    /// anonymous file (an eventfd, say) was registered takes 3 µs to find out its kind. And a
+    /// file whose readiness another process decides (FUSE) may take any time.
     #[inline]
     #[must_use]
     pub fn is_short(&mut self) -> bool {
-        let Some(wait) = self.wait.get() else { return false };
+        let Some(engines) = self.engines.get() else { return false };
         match self.stage {
-            Stage::Prepare => self.set.changes() <= FEW_CHANGES && !wait.wants_epoll(),
-            Stage::Ask => asks_few(wait),
+            Stage::Prepare => {
+                self.shared.changes() <= FEW_CHANGES && !engines.should_create_epoll()
+            }
+            Stage::Poll => polls_few(engines) && !self.must_replace_epoll,
             Stage::Block => false,
             Stage::Over { .. } => true,
         }
     }
 
-    /// Goes on with the wait. If it is over, says so again.
+    /// Goes on with the wait. If it is over, returns the same as before.
     ///
     /// A timeout that is a [`Duration`] counts from the first step that blocks.
     ///
     /// # Errors
     ///
-    /// Those of [`PollSet::poll`], after which the wait can only be dropped.
+    /// Those of [`PollSet::poll`](crate::PollSet::poll). After an error, the wait can only be dropped.
     #[inline]
     pub fn step(&mut self) -> io::Result<Step> {
         if take(&mut self.was_interrupted) {
             self.resume()?;
         }
-        match self.try_step() {
-            Err(error) => self.mend(error),
+        match self.make_step() {
+            Err(error) => self.recover_from(error),
             step => step,
         }
     }
 
-    /// The next event of those that are ready, in registration order. Each is given once; `None` if
-    /// there are no more, or the wait isn't over.
     #[inline]
-    pub fn take_event(&mut self) -> Option<Event> {
-        let mut answer = [(0, Event { fd: 0, revents: PollFlags::empty() })];
-        (self.take_answers(&mut answer) == 1).then(|| answer[0].1)
-    }
-
-    /// As many of the next events as there are places in `answers`, each with the *slot* of its
-    /// registration: a number below [`slots`](Self::slots), which stays the same until descriptors
-    /// that were registered earlier are unregistered. For caches. Returns how many there are.
-    #[inline]
-    pub fn take_answers(&mut self, answers: &mut [(usize, Event)]) -> usize {
-        match (self.stage, self.wait.get()) {
-            (Stage::Over { .. }, Some(wait)) => wait.take_answers(answers),
-            _ => 0,
+    fn make_step(&mut self) -> io::Result<Step> {
+        let shared = self.shared;
+        // None: another wait has taken the engines over in this process, a forked child.
+        let Some(engines) = self.engines.get() else { return Err(Errno::INTR.into()) };
+        if let Stage::Over { ready } = self.stage {
+            return Ok(Step::Ready(ready));
         }
-    }
-
-    /// How many slots this wait has, once it is over: no fewer than it has descriptors, and no more
-    /// than about twice as many.
-    #[must_use]
-    pub fn slots(&mut self) -> usize {
-        self.wait.get().map_or(0, |wait| wait.slots())
-    }
-
-    /// Adds the events that are ready to `events`.
-    #[inline]
-    pub(crate) fn move_events_to(&mut self, events: &mut Vec<Event>) {
-        if let Some(wait) = self.wait.get() {
-            wait.move_events_to(events);
-        }
-    }
-
-    #[inline]
-    fn try_step(&mut self) -> io::Result<Step> {
-        let counters = self.set.counters();
-        // Someone has started over in this process, a forked child, since the last step.
-        let Some(wait) = self.wait.get() else { return Err(Errno::INTR.into()) };
-        // The answers may be the instance's.
-        if !matches!(self.stage, Stage::Over { .. }) {
-            wait.leave_parents_epoll(process_generation());
-        }
+        engines.discard_inherited_epoll(process_generation());
         if self.stage == Stage::Prepare {
-            self.set.prepare(wait);
-            let asks = self.timeout.is_zero() || wait.is_probe_due();
-            self.stage = if asks { Stage::Ask } else { Stage::Block };
-            if !asks || !asks_few(wait) {
+            shared.prepare(engines);
+            let probes = self.timeout.is_zero() || engines.is_probe_due();
+            self.stage = if probes { Stage::Poll } else { Stage::Block };
+            if !probes || !polls_few(engines) {
                 return Ok(Step::Unfinished);
             }
         }
-        let blocks = match self.stage {
-            Stage::Over { ready } => return Ok(Step::Ready(ready)),
-            stage => stage == Stage::Block,
-        };
-        // The clock is read only here: what is ready at once is reported without it.
-        let until = if blocks {
+        if take(&mut self.must_replace_epoll) {
+            shared.replace_epoll(engines);
+            return Ok(Step::Unfinished);
+        }
+        let blocks = self.stage == Stage::Block;
+        let left = if blocks {
+            // The clock is read only here: events that are ready at once are reported without it.
             let left = self.timeout.start();
             self.to_block = self.to_block.or(left);
-            wait.until_audit(left)
+            engines.until_audit(left)
         } else {
             Some(Duration::ZERO)
         };
-        let Some(ready) = wait.ask(until, counters)? else { return Ok(Step::Unfinished) };
-        if blocks {
-            if ready == 0 {
-                if !self.timeout.is_over() {
-                    wait.audit_blocked(counters);
-                    return Ok(Step::Unfinished);
-                }
-                // poll(2) looks at each file once more when the time is up.
-                if wait.compare_last(self.to_block.unwrap_or_default(), counters) {
-                    return Ok(Step::Unfinished);
-                }
+        let ready = match engines.poll(left)? {
+            Polled::Ready(ready) => ready,
+            Polled::Again => return Ok(Step::Unfinished),
+            Polled::Stale => {
+                self.must_replace_epoll = true;
+                return Ok(Step::Unfinished);
             }
-        } else if !self.timeout.is_zero() {
-            wait.has_probed(ready);
+            Polled::Failed(failure) => {
+                let results = engines.kept_results();
+                shared.fall_back(engines, failure);
+                if results.is_empty() {
+                    return Ok(Step::Unfinished);
+                }
+                engines.poll_rest(results)?
+            }
+        };
+        if blocks && ready == 0 {
+            if !self.timeout.is_over() {
+                shared.audit_blocked(engines);
+                return Ok(Step::Unfinished);
+            }
+            // poll(2) polls each descriptor once more when the time is up.
+            if engines.compare_last(self.to_block.unwrap_or_default(), &shared.counters) {
+                return Ok(Step::Unfinished);
+            }
+        }
+        if !blocks && !self.timeout.is_zero() {
+            engines.record_probe(ready);
             if ready == 0 {
                 self.stage = Stage::Block;
                 return Ok(Step::Unfinished);
             }
         }
-        wait.record(ready, blocks, counters);
+        engines.record(ready, blocks, &shared.counters);
         self.stage = Stage::Over { ready };
         Ok(Step::Ready(ready))
     }
 
-    /// Goes on after a signal, whose callback may have forked: this may be the child.
+    /// Goes on after a signal. The caller may have forked since: this may be the child.
     #[cold]
     fn resume(&mut self) -> io::Result<()> {
-        match self.wait.get() {
-            // Signals may come faster than the time for an audit.
-            Some(wait) => {
-                wait.leave_parents_epoll(process_generation());
-                wait.audit_blocked(self.set.counters());
+        match self.engines.get() {
+            // Signals may come faster than the audit is due.
+            Some(engines) => {
+                engines.discard_inherited_epoll(process_generation());
+                self.shared.audit_blocked(engines);
             }
             None => {
-                self.wait = self.set.borrow_wait()?;
+                self.engines = self.shared.lease_engines()?;
                 self.stage = Stage::Prepare;
+                self.must_replace_epoll = false;
             }
         }
         Ok(())
     }
 
     #[cold]
-    fn mend(&mut self, error: io::Error) -> io::Result<Step> {
+    fn recover_from(&mut self, error: io::Error) -> io::Result<Step> {
         let errno = Errno::from_io_error(&error);
         if errno == Some(Errno::INTR) {
             self.was_interrupted = true;
             return Ok(Step::Interrupted);
         }
         // The kernel refuses more entries than the process may have descriptors. Other threads may have
-        // unregistered some of them.
-        let asked = self.wait.get().map_or(0, |wait| wait.registered());
-        if errno == Some(Errno::INVAL) && self.set.len() < asked {
+        // unregistered some of them since.
+        let polled = self.engines.get().map_or(0, |engines| engines.registered());
+        if errno == Some(Errno::INVAL) && self.shared.read().len() < polled {
             self.stage = Stage::Prepare;
             return Ok(Step::Unfinished);
         }
         Err(error)
     }
+
+    /// The next event, in registration order. Each is returned once. `None` if there are no more, or
+    /// the wait isn't over.
+    #[inline]
+    pub fn take_event(&mut self) -> Option<Event> {
+        let mut event = [(0, Event { fd: 0, revents: PollFlags::empty() })];
+        (self.take_answers(&mut event) == 1).then(|| event[0].1)
+    }
+
+    /// Writes the next events to `events`, as many as it has room for, and returns their number. Each
+    /// comes with the *slot* of its registration, for caches: a number below
+    /// [`slots`](Self::slots), which stays the same until descriptors that were registered earlier
+    /// are unregistered.
+    #[inline]
+    pub fn take_answers(&mut self, events: &mut [(usize, Event)]) -> usize {
+        match (self.stage, self.engines.get()) {
+            (Stage::Over { .. }, Some(engines)) => engines.take_events(events),
+            _ => 0,
+        }
+    }
+
+    /// The number of slots of this wait, once it is over: no fewer than descriptors, and no more than
+    /// about twice as many.
+    #[must_use]
+    pub fn slots(&mut self) -> usize {
+        self.engines.get().map_or(0, |engines| engines.slots())
+    }
+
+    /// Appends the events to `events`.
+    #[inline]
+    pub(crate) fn move_events_to(&mut self, events: &mut Vec<Event>) {
+        if let Some(engines) = self.engines.get() {
+            engines.move_events_to(events);
+        }
+    }
 }
 
-fn asks_few(wait: &Wait) -> bool {
-    wait.asks_at_most() <= FEW_DESCRIPTORS
+fn polls_few(engines: &Engines) -> bool {
+    engines.most_polled() <= FEW_DESCRIPTORS
 }
 
-/// A panic elsewhere leaves a wait as it was.
+/// A panic of other code leaves a wait as it was.
 impl UnwindSafe for Waiting<'_> {}
 
 impl fmt::Debug for Waiting<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiting").field("set", self.set).finish_non_exhaustive()
+        f.debug_struct("Waiting").field("set", self.shared).finish_non_exhaustive()
     }
 }

@@ -1,34 +1,31 @@
-//! Engines: ways to ask the kernel about what is registered.
+//! Engines: the ways to poll the registrations.
 
-mod array;
+mod poll;
 
-#[cfg(all(
-    any(target_os = "linux", target_os = "android"),
-    not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")),
-    not(pollset_portable)
-))]
+#[cfg_attr(not(has_epoll), path = "no_epoll.rs")]
 mod epoll;
 
-#[cfg(not(all(
-    any(target_os = "linux", target_os = "android"),
-    not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")),
-    not(pollset_portable)
-)))]
-#[path = "no_epoll.rs"]
-mod epoll;
-
-pub use array::ArrayEngine;
 pub use epoll::EpollEngine;
+pub use poll::PollEngine;
 
-/// What an epoll instance answers; where there is none, nothing.
-#[allow(dead_code)]
-pub enum Answer {
-    /// So many descriptors are ready.
+/// What a call of an engine has come to. Only the epoll engine has other outcomes than `Ready`.
+#[cfg_attr(not(has_epoll), allow(dead_code))]
+pub enum Polled {
+    /// The number of ready descriptors.
     Ready(usize),
-    /// More than there was room for. Now there is room for all; it must be asked again.
-    More,
-    /// It reports what is not registered, and must be replaced.
-    Phantom,
-    /// There is no instance any more, or none that may be used.
+    /// There were more events than the buffer had room for. Now there is room for all: call again.
+    Again,
+    /// The kernel reported an entry that can't be removed. The instance must be replaced.
+    Stale,
+    Failed(Failure),
+}
+
+/// Why an epoll instance can't be used any longer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(not(has_epoll), allow(dead_code))]
+pub enum Failure {
+    /// The kernel has no room for the entries, or forbids the call.
+    Refused,
+    /// The number of the instance means another file now. It must be neither used nor closed.
     Lost,
 }

@@ -1,26 +1,41 @@
+//! The epoll engine where there is no epoll: it can't be created.
+
 use std::convert::Infallible;
 use std::io;
+use std::iter::Empty;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use super::Answer;
+use super::{Failure, Polled};
 use crate::PollFlags;
-use crate::registrations::Slot;
+use crate::registrations::{Registrations, Slot};
 use crate::stats::Counters;
+use crate::sys::epoll::Epoll;
 
-/// The epoll engine, where there is no epoll: it can't be made.
 pub struct EpollEngine(Infallible);
 
 impl EpollEngine {
-    pub fn new(_is_taken: impl Fn(RawFd) -> bool, _audits_at_leisure: bool) -> io::Result<Self> {
+    pub fn new(_taken: impl Fn(RawFd) -> bool, _relaxed_audit: bool) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub fn epoll(&self) -> Epoll {
+        match self.0 {}
     }
 
     pub fn is_inherited(&self, _generation: u32) -> bool {
         match self.0 {}
     }
 
-    pub fn aside(&self) -> usize {
+    pub fn fallbacks(&self) -> usize {
+        match self.0 {}
+    }
+
+    pub fn abandon(&mut self) {
+        match self.0 {}
+    }
+
+    pub fn free_removed(&mut self, _registrations: &mut Registrations) {
         match self.0 {}
     }
 
@@ -28,40 +43,36 @@ impl EpollEngine {
         match self.0 {}
     }
 
-    pub fn departed(&mut self) -> &mut Vec<u32> {
+    pub fn has_pending(&self) -> bool {
         match self.0 {}
     }
 
-    pub fn remove_departed(&mut self) -> bool {
+    pub fn install(
+        &mut self,
+        _registrations: &mut Registrations,
+        _counters: &Counters,
+    ) -> Result<bool, Failure> {
         match self.0 {}
     }
 
-    pub fn apply(&mut self, _counters: &Counters) -> io::Result<()> {
+    pub fn replace(
+        &mut self,
+        _registrations: &mut Registrations,
+        _counters: &Counters,
+    ) -> Result<(), Failure> {
         match self.0 {}
     }
 
-    pub fn ask(
+    pub fn poll(
         &mut self,
         _timeout: Option<Duration>,
         _slots: usize,
-        _answer: impl FnMut(usize, PollFlags),
-    ) -> io::Result<Answer> {
+        _set_revents: impl FnMut(usize, PollFlags),
+    ) -> io::Result<Polled> {
         match self.0 {}
     }
 
-    pub fn has_answers(&self) -> bool {
-        match self.0 {}
-    }
-
-    pub fn kept_answers(&self) -> std::iter::Empty<(usize, PollFlags)> {
-        match self.0 {}
-    }
-
-    pub fn forget_answers(&mut self) {
-        match self.0 {}
-    }
-
-    pub fn take_slot(&mut self) -> Option<usize> {
+    pub fn most_events(&self) -> usize {
         match self.0 {}
     }
 
@@ -69,19 +80,31 @@ impl EpollEngine {
         match self.0 {}
     }
 
-    pub fn answers_at_once(&self) -> usize {
+    pub fn take_slot(&mut self) -> Option<usize> {
         match self.0 {}
     }
 
-    pub fn replace(&mut self, _counters: &Counters) -> io::Result<()> {
+    pub fn has_results(&self) -> bool {
         match self.0 {}
     }
 
-    pub fn audit(&mut self, _counters: &Counters) -> bool {
+    pub fn kept_results(&self) -> Empty<(usize, PollFlags)> {
         match self.0 {}
     }
 
-    pub fn audit_blocked(&mut self, _counters: &Counters) -> bool {
+    pub fn discard_results(&mut self) {
+        match self.0 {}
+    }
+
+    pub fn is_audit_due(&mut self) -> bool {
+        match self.0 {}
+    }
+
+    pub fn audit(&mut self, _counters: &Counters) -> Result<(), Failure> {
+        match self.0 {}
+    }
+
+    pub fn audit_blocked(&mut self, _counters: &Counters) -> Result<(), Failure> {
         match self.0 {}
     }
 

@@ -6,10 +6,10 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use libc::{c_int, epoll_event};
 
+use super::process_generation;
 use crate::PollFlags;
 
 /// The events of poll(2) have the same values in epoll(7), here.
@@ -26,23 +26,28 @@ const _: () = assert!(
         && PollFlags::WRBAND.bits() as c_int == libc::EPOLLWRBAND
 );
 
-/// An epoll instance.
+/// An epoll instance, by its number.
 ///
-/// It goes by its number, which somebody else in the process may have closed and used again. So it
-/// bears a mark that stays with the file, and is closed only if the mark is found there. It is not
-/// closed by being dropped: in a forked child, it is the parent's.
+/// Another part of the program may close the number and use it for another file. So the instance
+/// bears a mark that belongs to the file and not to the number, and [`close`](Self::close) looks
+/// for it first. A value that is dropped closes nothing. A forked child has a copy of the number,
+/// and must not use it: the instance is its parent's.
+#[derive(Clone, Copy)]
 pub struct Epoll {
     fd: RawFd,
     mark: c_int,
+    /// The process that has opened it.
+    owner: u32,
 }
 
-/// What the kernel is told to give back with an event.
+/// The kernel returns it with each event of an entry.
 pub type Token = u64;
 
 impl Epoll {
-    /// Its number is none that is `taken`: those that are not open must stay so.
+    /// Opens an instance on the lowest free number that is not in `taken`: the numbers that are
+    /// registered and not open have to stay closed.
     pub fn new(taken: impl Fn(RawFd) -> bool) -> io::Result<Self> {
-        // SAFETY: it takes a flag, and returns a new descriptor, or -1.
+        // SAFETY: the call takes a flag, and returns a new descriptor or -1.
         let mut fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
         while fd >= 0 && taken(fd) {
             // SAFETY: `fd` was opened here; it is closed once, after its last use.
@@ -59,7 +64,7 @@ impl Epoll {
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        let epoll = Self { fd, mark: next_mark() };
+        let epoll = Self { fd, mark: next_mark(), owner: process_generation() };
         // SAFETY: both calls take numbers; `fd` was opened here and is closed after its last use.
         unsafe {
             if libc::fcntl(fd, F_SETSIG, epoll.mark) != 0 {
@@ -71,16 +76,28 @@ impl Epoll {
         Ok(epoll)
     }
 
-    /// Whether its number still means this instance. In one case of 64 it says so of another
-    /// instance that this library has opened.
-    pub fn is_there(&self) -> bool {
-        // SAFETY: it takes numbers, and changes nothing.
+    /// Whether the process of this `generation` has opened it, and not one that it was forked from.
+    #[inline]
+    pub fn is_owned_by(&self, generation: u32) -> bool {
+        self.owner == generation
+    }
+
+    /// Makes it no process's.
+    pub fn disown(&mut self) {
+        self.owner = 0; // generations are not 0
+    }
+
+    /// Whether the number still means this instance. One in 64 other instances of this library
+    /// has the same mark, and is taken for it.
+    pub fn has_mark(&self) -> bool {
+        // SAFETY: the call takes numbers, and changes nothing.
         unsafe { libc::fcntl(self.fd, F_GETSIG) == self.mark }
     }
 
-    /// Unless its number means another file by now. Must be the last use of it.
-    pub fn close(&self) {
-        if self.is_there() {
+    /// Closes it, unless the number means another file by now. Must be the last use in the process
+    /// that has opened it.
+    pub fn close(self) {
+        if self.has_mark() {
             // SAFETY: the number was opened by `new`, and the caller has closed it nowhere else.
             unsafe { libc::close(self.fd) };
         }
@@ -102,7 +119,7 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_DEL, fd, PollFlags::empty(), 0)
     }
 
-    /// Level-triggered: the bits that say otherwise are beyond those of poll(2).
+    /// Level-triggered: poll(2) has none of the bits that change that.
     fn control(&self, what: c_int, fd: RawFd, events: PollFlags, token: Token) -> io::Result<()> {
         let mut event = epoll_event { events: events.bits().into(), u64: token };
         // SAFETY: the kernel reads one epoll_event, which lives through the call. No descriptor is
@@ -113,8 +130,8 @@ impl Epoll {
         }
     }
 
-    /// Waits for `ms` milliseconds (-1: for ever) and puts what is ready into `events`, or as much
-    /// of it as there is room for. Returns how many.
+    /// Waits for `ms` milliseconds (-1: without a timeout), and writes the events to `events`, or as
+    /// many as it has room for. Returns their number.
     #[inline]
     pub fn wait(&self, events: &mut [epoll_event], ms: c_int) -> io::Result<usize> {
         let room = events.len().min(c_int::MAX as usize) as c_int;
@@ -124,36 +141,19 @@ impl Epoll {
     }
 }
 
-/// The signal that a file sends when it becomes ready, if it sends any, which an epoll instance
-/// never does. It belongs to the file, not to the number. (The same numbers on all architectures.)
+/// The signal that a file sends when it becomes ready, if it is asked to. An epoll instance never
+/// sends one. The setting belongs to the file, not to the number. (libc has these constants for some
+/// architectures only; they are the same on all.)
 const F_SETSIG: c_int = 10;
 const F_GETSIG: c_int = 11;
 
-/// Each signal number in turn, since files without a mark have 0.
+/// Each signal number in turn. Files without a mark have 0.
 fn next_mark() -> c_int {
     static LAST: AtomicU32 = AtomicU32::new(0);
     (LAST.fetch_add(1, Relaxed) % 64 + 1) as c_int
 }
 
-/// The events and the token that the kernel has given back.
+/// The events and the token of an event.
 pub fn parts(event: &epoll_event) -> (PollFlags, Token) {
     (PollFlags::from_bits_retain(event.events as u16), event.u64)
-}
-
-/// Nanoseconds of the monotonic clock, as exact as it can be told.
-pub fn now() -> u64 {
-    nanoseconds(libc::CLOCK_MONOTONIC)
-}
-
-/// The same, up to a few milliseconds late, for a sixth of the cost.
-pub fn coarse_now() -> u64 {
-    nanoseconds(libc::CLOCK_MONOTONIC_COARSE)
-}
-
-/// Not rustix's: where it looks for the kernel's code to tell the time, valgrind has no memory.
-fn nanoseconds(clock: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel writes one timespec, which lives through the call. It has these clocks.
-    unsafe { libc::clock_gettime(clock, &mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32).as_nanos() as u64
 }

@@ -1,29 +1,30 @@
 #![allow(unsafe_code)]
 
-//! Which files epoll(7) is right about.
+//! The kinds of files for which epoll(7) is reliable.
 //!
-//! epoll asks a file when it is added, and again only after the file has woken its waiters. poll(2)
-//! asks each time. So epoll answers what poll(2) answers only for files of which four things are
-//! true:
+//! epoll polls a file when its entry is added, and again only after the file has woken its waiters.
+//! poll(2) polls it in each call. So epoll reports what poll(2) reports only for files with four
+//! properties:
 //!
 //! 1. *They have a wait queue from the start.* `/dev/net/tun` has none before `TUNSETIFF`, and
-//!    `/dev/fuse` none before it is mounted: nothing ever wakes what was added before.
+//!    `/dev/fuse` none before it is mounted: nothing wakes an entry that was added before.
 //! 2. *They wake their waiters whenever they become ready.* An io_uring doesn't when its full queue
-//!    is submitted, a userfaultfd when `O_NONBLOCK` is cleared, a terminal when output moves on, nor
-//!    any file whose state is in memory that it shares with the process (rings of packet sockets and
-//!    of AF_XDP, BPF ring buffers).
-//! 3. *They answer every thread alike.* A signalfd answers for the thread that asks; when another
-//!    thread has asked in vain, epoll drops the entry.
-//! 4. *Asking changes nothing.* A perf event, `/proc/self/mounts`, files of sysfs and RDS sockets
-//!    forget what they have told once, and so does an epoll instance that watches one of them; epoll
-//!    asks when an entry is added and whenever its buffer was too small.
+//!    is submitted, a userfaultfd when `O_NONBLOCK` is cleared, a terminal when output drains, nor
+//!    does any file whose state is in memory that it shares with the process (rings of packet
+//!    sockets and of AF_XDP, BPF ring buffers).
+//! 3. *Their readiness is the same for every thread.* The readiness of a signalfd is that of the
+//!    polling thread. If it is not ready for another thread that polls, epoll drops it from its
+//!    ready list.
+//! 4. *Polling changes nothing.* Perf events, `/proc/self/mounts`, files of sysfs and RDS sockets
+//!    report an event once, and so does an epoll instance that has an entry for one of them. epoll
+//!    polls when an entry is added, and again whenever its buffer was too small.
 //!
-//! A list of the files of which that is not true would always be one file short. This is the list of
-//! those of which 1, 3 and 4 are always true, and 2 in all ordinary use. The kernel's source says so,
-//! and tests compare them with poll(2). What isn't in it is left to poll(2).
+//! A list of the files without these properties would always be one file short. This is the list of
+//! those that have 1, 3 and 4 always, and 2 in all ordinary use, according to the kernel's source
+//! and to tests beside poll(2). All others are left to poll(2).
 //!
-//! Exceptions to 2 that are known, and found by comparing: TCP, when `SO_OOBINLINE` is set after the
-//! urgent byte has come, when `SO_RCVBUF` is made smaller than `SO_RCVLOWAT` needs, and under
+//! Known exceptions to 2, which comparing finds: TCP, when `SO_OOBINLINE` is set after the urgent
+//! byte has come, when `SO_RCVBUF` is made smaller than `SO_RCVLOWAT` needs, and under
 //! `TCP_REPAIR`; a Unix datagram socket, when a full peer connects to it; a full pipe that is spliced
 //! to `/dev/fuse`; an eventfd that the kernel signals beyond its maximum, with a mask without `IN`.
 
@@ -34,10 +35,10 @@ use std::os::fd::RawFd;
 use libc::{c_int, c_void, socklen_t};
 use rustix::fs::{CWD, readlinkat_raw};
 
-use super::os::is_wake;
+use super::wake::is_wake;
 
-/// Whether `fd` is of a kind that epoll is known to be right about. False if it is not open.
-pub fn epoll_is_right_about(fd: RawFd) -> bool {
+/// Whether `fd` is of a kind for which epoll is known to be reliable. False if it is not open.
+pub fn epoll_is_reliable_for(fd: RawFd) -> bool {
     if is_wake(fd) {
         return true;
     }
@@ -48,7 +49,7 @@ pub fn epoll_is_right_about(fd: RawFd) -> bool {
         Some(_) => false,
         None => match type_of_file(fd) {
             Some(libc::S_IFIFO) => true,
-            // Those without an inode of their own have no type.
+            // Files without an inode of their own have no type.
             Some(0) => is_known_anonymous_file(fd),
             _ => false,
         },
@@ -63,8 +64,8 @@ fn type_of_file(fd: RawFd) -> Option<libc::mode_t> {
     (outcome == 0).then_some(stat.st_mode & libc::S_IFMT)
 }
 
-/// The protocols of Internet sockets that wake their waiters as `tcp_poll` and `datagram_poll` of the
-/// kernel need it. (What `SO_OOBINLINE` and the like make ready without waking is found by comparing.)
+/// The protocols of Internet sockets that have `tcp_poll` or `datagram_poll` in the kernel, and wake
+/// their waiters accordingly.
 const PROTOCOLS: [c_int; 5] = [
     libc::IPPROTO_TCP,
     libc::IPPROTO_UDP,
@@ -86,7 +87,7 @@ fn socket_option(fd: RawFd, option: c_int) -> Option<c_int> {
     (outcome == 0).then_some(value)
 }
 
-/// What the kernel names anonymous files.
+/// The kernel's names of anonymous files.
 const NAMES: [&[u8]; 5] = [
     b"anon_inode:[eventfd]",
     b"anon_inode:[timerfd]",
@@ -98,7 +99,7 @@ const NAMES: [&[u8]; 5] = [
 /// Takes a few microseconds. False where there is no `/proc`.
 fn is_known_anonymous_file(fd: RawFd) -> bool {
     let mut path = [0; 40];
-    // That of the thread, which may have a table of descriptors of its own.
+    // The thread may have a table of descriptors of its own.
     if write!(&mut path[..], "/proc/thread-self/fd/{fd}\0").is_err() {
         return false;
     }
@@ -123,13 +124,13 @@ mod tests {
     use crate::Waker;
 
     #[track_caller]
-    fn check(file: impl Into<OwnedFd>, is_right: bool) {
+    fn check(file: impl Into<OwnedFd>, is_reliable: bool) {
         let file = file.into();
-        assert_eq!(epoll_is_right_about(file.as_raw_fd()), is_right);
+        assert_eq!(epoll_is_reliable_for(file.as_raw_fd()), is_reliable);
     }
 
     #[test]
-    fn epoll_is_right_about_sockets_pipes_and_some_anonymous_files() {
+    fn sockets_pipes_and_some_anonymous_files_are_reliable() {
         check(TcpListener::bind("127.0.0.1:0").unwrap(), true);
         check(UdpSocket::bind("127.0.0.1:0").unwrap(), true);
         check(UnixStream::pair().unwrap().0, true);
@@ -144,20 +145,20 @@ mod tests {
     }
 
     #[test]
-    fn all_else_is_left_to_poll() {
+    fn other_files_are_not() {
         for path in ["/dev/null", "/proc/self/mounts", "/", "/dev/urandom"] {
             check(File::open(path).unwrap(), false);
         }
         check(epoll::create(epoll::CreateFlags::CLOEXEC).unwrap(), false);
-        assert!(!epoll_is_right_about(1 << 30), "it is not open");
+        assert!(!epoll_is_reliable_for(1 << 30), "it is not open");
     }
 
     #[test]
-    fn a_waker_is_known_until_it_is_dropped() {
+    fn a_waker_is_recognized_until_it_is_dropped() {
         let wakers: Vec<_> = (0..40).map(|_| Waker::new().unwrap()).collect();
         let numbers: Vec<_> = wakers.iter().map(Waker::as_raw_fd).collect();
-        // Those that there was no place for are looked at.
-        assert!(numbers.iter().all(|&fd| epoll_is_right_about(fd)));
+        // Those beyond the places of the table are found out by their names.
+        assert!(numbers.iter().all(|&fd| epoll_is_reliable_for(fd)));
         assert!(numbers.iter().any(|&fd| is_wake(fd)));
         drop(wakers);
         assert!(!numbers.iter().any(|&fd| is_wake(fd)));

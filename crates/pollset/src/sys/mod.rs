@@ -1,27 +1,21 @@
-//! System calls. What differs from system to system is in [`os`], one file each.
+//! System calls. What differs from system to system is chosen here, by the build script's `cfg`s.
 
-/// Not where the events of poll(2) and epoll(7) differ.
-#[cfg(all(
-    any(target_os = "linux", target_os = "android"),
-    not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")),
-    not(pollset_portable)
-))]
-pub mod epoll;
-#[cfg(all(
-    any(target_os = "linux", target_os = "android"),
-    not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")),
-    not(pollset_portable)
-))]
+#[cfg(has_epoll)]
+pub mod clock;
+#[cfg(has_epoll)]
 pub mod kinds;
 mod poll;
 
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(pollset_portable)))]
-#[path = "linux.rs"]
-mod os;
+#[cfg_attr(not(has_epoll), path = "no_epoll.rs")]
+pub mod epoll;
 
-#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(pollset_portable))))]
-#[path = "portable.rs"]
-mod os;
+#[cfg_attr(not(is_linux), path = "process_id.rs")]
+mod generation;
 
-pub use os::{Wake, process_generation};
+#[cfg_attr(is_linux, path = "eventfd.rs")]
+#[cfg_attr(not(is_linux), path = "pipe.rs")]
+mod wake;
+
+pub use generation::process_generation;
 pub use poll::poll;
+pub use wake::Wake;

@@ -1,17 +1,19 @@
 #![allow(unsafe_code)]
 
+//! poll(2) and ppoll(2).
+
 use std::io;
 use std::time::Duration;
 
 use libc::{c_int, nfds_t, pollfd};
 
-/// `poll(2)`, or `ppoll(2)` where the timeout needs it. Returns how many entries have `revents`.
+/// Calls poll(2), or ppoll(2) if the timeout needs it. Returns the number of entries with `revents`.
 ///
-/// A `timeout` of `None` waits for ever. The system may wake early where it has no `ppoll(2)`, or
-/// clamp a very long timeout, so a return of 0 doesn't prove that the time is up.
+/// A `timeout` of `None` is none. A return of 0 doesn't prove that the time is up: the system may
+/// wake early where it has no ppoll(2), and clamp a very long timeout.
 ///
-/// The `libc` functions are used because `rustix::event::poll` takes only borrowed descriptors
-/// that are known to be open, and always calls `ppoll(2)`, which costs 13 ns more at timeout 0.
+/// Not `rustix::event::poll`: it takes only borrowed descriptors, which are open, and always calls
+/// ppoll(2), which costs 13 ns more with a timeout of 0.
 pub fn poll(entries: &mut [pollfd], timeout: Option<Duration>) -> io::Result<usize> {
     let ready = match timeout {
         None => poll_ms(entries, -1),
@@ -22,22 +24,13 @@ pub fn poll(entries: &mut [pollfd], timeout: Option<Duration>) -> io::Result<usi
 }
 
 fn poll_ms(entries: &mut [pollfd], ms: c_int) -> c_int {
-    // SAFETY: the kernel reads `fd` and `events` and writes `revents` of `entries.len()` entries,
-    // all inside the slice, which nobody else can reach until the call returns. A number that is
-    // not open, or negative, is allowed; no descriptor is read from, written to or closed.
+    // SAFETY: the kernel reads `fd` and `events` and writes `revents` of `entries.len()` entries, all
+    // inside the slice, which this call borrows alone. A number may be closed, or negative; the
+    // kernel reads, writes or closes no descriptor.
     unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as nfds_t, ms) }
 }
 
-#[cfg(all(
-    any(
-        target_os = "linux",
-        target_os = "android",
-        target_os = "freebsd",
-        target_os = "dragonfly",
-        target_os = "openbsd"
-    ),
-    not(pollset_portable)
-))]
+#[cfg(has_ppoll)]
 fn poll_for(entries: &mut [pollfd], timeout: Duration) -> c_int {
     // SAFETY: a timespec is integers only (and padding on some systems), for which zero is valid.
     let mut timespec: libc::timespec = unsafe { std::mem::zeroed() };
@@ -51,16 +44,7 @@ fn poll_for(entries: &mut [pollfd], timeout: Duration) -> c_int {
     }
 }
 
-#[cfg(not(all(
-    any(
-        target_os = "linux",
-        target_os = "android",
-        target_os = "freebsd",
-        target_os = "dragonfly",
-        target_os = "openbsd"
-    ),
-    not(pollset_portable)
-)))]
+#[cfg(not(has_ppoll))]
 fn poll_for(entries: &mut [pollfd], timeout: Duration) -> c_int {
     let ms = timeout.as_nanos().div_ceil(1_000_000);
     poll_ms(entries, ms.min(c_int::MAX as u128) as c_int)

@@ -1,42 +1,43 @@
-//! The pace of the checks that an epoll instance needs: how many entries to check, and when.
+//! Decides how many entries to check in each wait, and for how long.
 //!
-//! There are two checks. *Comparing* asks poll(2) about a slice of the entries, with timeout 0: it
-//! finds closed numbers, and readiness that epoll has missed. *Re-checking* repeats `EPOLL_CTL_MOD`,
-//! which is dearer, and finds numbers that mean another file now.
+//! There are two checks. *Comparing* calls poll(2) for some entries, with a timeout of 0: it finds
+//! closed numbers (A), and events that epoll has missed (D). *Re-checking* repeats `EPOLL_CTL_MOD`,
+//! which is dearer, and finds numbers that mean another file now (C). A *pass* checks all entries
+//! once.
 //!
 //! - While waits follow each other, a pass of comparing takes 10 ms. If that were more than 1 % of the
 //!   time, it takes longer, up to 40 ms; if 40 ms were more than 5 % of the time, longer still. A pass
 //!   of re-checking takes between 40 ms and 1.1 s, at 1 % of the time, and longer only if 1.1 s were
 //!   more than 5 %.
-//! - A wait does one of them, for 3 µs, or for 5 % of the time between two waits, up to 15 µs. So a
-//!   process that makes few waits needs more time for a pass.
-//! - Where waits come in bursts, 8 ms of the time before a burst count, and its first wait leaves what
-//!   is due to the second one, when the caches are warm again.
+//! - A wait makes one of the two, for 3 µs, or for 5 % of the time between two waits, up to 15 µs. So
+//!   a process that makes few waits needs more time for a pass.
+//! - If waits come in bursts, 8 ms of the time before a burst count, and its first wait leaves its
+//!   checks to the second one, when the caches are warm again.
 //! - A wait that blocks makes one pass of each, in 10 and 40 ms or at 2 and 3 % of the time. While it
-//!   stays blocked a pass takes 1.1 s, and so does each pass at leisure. When its time is up, it
-//!   compares once more, for 5 % of the time that it was blocked.
+//!   stays blocked a pass takes 1.1 s, and so does each pass of a relaxed audit. When its time is
+//!   up, it compares once more, for 5 % of the time that it was blocked.
 
 use std::time::Duration;
 
 const MICROSECOND: u64 = 1_000;
 const MILLISECOND: u64 = 1_000 * MICROSECOND;
 
-/// How long a pass takes in a wait that stays blocked, or at leisure.
+/// The time of a pass in a wait that stays blocked, or of a relaxed audit.
 const IDLE_PASS: u64 = 1_100 * MILLISECOND;
-/// Of the time, one part in this many is spent on a check: 1 % ...
+/// A check takes 1 % of the time ...
 const GENTLE: u64 = 100;
 /// ... or at most 5 %.
 const AT_MOST: u64 = 20;
-/// If no wait was made for longer than this, a burst of waits is over.
+/// A burst of waits ends when there was none for longer than this.
 const GAP: u64 = 8 * MILLISECOND;
-/// What a wait that asks spends at a time: at least, and at most.
+/// What a wait spends at its beginning: at least, and at most.
 const SLICE: u64 = 3 * MICROSECOND;
 const LONG_SLICE: u64 = 15 * MICROSECOND;
-/// The same of a wait that has begun to block, which has taken a millisecond by then, and of one that
-/// stays blocked.
+/// What a wait spends at a time after it has blocked, which was for at least 1 ms, and while it stays
+/// blocked.
 const BLOCKED_SLICE: u64 = 50 * MICROSECOND;
 const IDLE_SLICE: u64 = 200 * MICROSECOND;
-/// If both checks are due, one in this many is re-checking.
+/// If both checks are due, this many waits compare for each one that re-checks.
 const TURNS: u8 = 4;
 
 const COMPARING: Limits = Limits {
@@ -57,45 +58,45 @@ const RECHECKING: Limits = Limits {
 };
 
 struct Limits {
-    /// How long a pass takes at the least, in nanoseconds.
+    /// The least time of a pass, in nanoseconds.
     pass: u64,
-    /// How long it may take before it gets more than 1 % of the time.
+    /// The time of a pass above which the check gets more than 1 % of the time.
     gentle_pass: u64,
-    /// In a wait that has begun to block, one part in this many of the time is spent, at most.
+    /// After a wait has begun to block, the check takes at most this fraction of the time: 1 / n.
     blocked: u64,
-    /// Fewer checks are not worth doing at a time.
+    /// The least number of checks at a time.
     few: u64,
-    /// For as many a wait that blocks is woken.
+    /// The number of checks for which a blocked wait wakes up.
     worth_waking: u64,
-    /// What a check costs until that has been measured, in nanoseconds.
+    /// Nanoseconds of a check, until they are measured.
     cost: u64,
 }
 
 pub struct Audit {
-    is_at_leisure: bool,
-    /// When time was last credited, in nanoseconds.
+    is_relaxed: bool,
+    /// The time up to which it was credited to the checks, in nanoseconds.
     credited: u64,
-    /// Waits so far, now and when time was last credited.
+    /// The number of waits, now and at that time.
     waits: u32,
     waits_credited: u32,
-    /// There are checks to make in the next wait, whatever the time.
-    has_more: bool,
-    /// Whose turn it is.
+    /// The next wait makes checks, whatever the time.
+    is_expedited: bool,
+    /// Counts the waits in which both checks were due.
     turn: u8,
-    /// How long a wait may spend at a time while waits follow each other, in nanoseconds.
+    /// What a wait spends at its beginning, in nanoseconds.
     slice: u64,
-    /// The last wait that has made checks while it blocked.
+    /// The last wait that has made checks after it had blocked.
     last_blocked: u32,
     comparing: Pace,
     rechecking: Pace,
 }
 
-/// What to check now, at most.
+/// The most checks to make now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Due {
     pub compare: usize,
     pub recheck: usize,
-    /// How long each of them may take, in nanoseconds.
+    /// The time for each of the two, in nanoseconds.
     pub slice: u64,
 }
 
@@ -109,22 +110,22 @@ pub struct Made {
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
     /// Waits follow each other.
-    Asking,
+    Frequent,
     /// A wait has begun to block.
     Blocked,
-    /// A wait stays blocked; or the audit is at leisure.
+    /// A wait stays blocked, or the audit is relaxed.
     Idle,
 }
 
 impl Audit {
-    /// Time counts from the first wait on, and not while the kernel is told of the entries.
-    pub fn new(is_at_leisure: bool) -> Self {
+    /// Time counts from the first wait on, and not while the entries are installed.
+    pub fn new(is_relaxed: bool) -> Self {
         Self {
-            is_at_leisure,
+            is_relaxed,
             credited: u64::MAX,
             waits: 0,
             waits_credited: 0,
-            has_more: false,
+            is_expedited: false,
             turn: 0,
             slice: SLICE,
             last_blocked: 0,
@@ -133,19 +134,19 @@ impl Audit {
         }
     }
 
-    /// Whether something may be due in a wait that begins now.
+    /// Counts a wait that begins now. Returns whether checks may be due.
     #[inline]
     pub fn begin(&mut self, now: u64) -> bool {
         self.waits = self.waits.wrapping_add(1);
-        now != self.credited || self.has_more
+        now != self.credited || self.is_expedited
     }
 
-    /// Has the next wait look for what is to be checked.
-    pub fn hasten(&mut self) {
-        self.has_more = true;
+    /// Has the next wait make its checks.
+    pub fn expedite(&mut self) {
+        self.is_expedited = true;
     }
 
-    /// What to check of `len` entries, in a wait that begins.
+    /// The checks of `len` entries in a wait that begins.
     pub fn due(&mut self, now: u64, len: usize) -> Due {
         let mut is_postponed = false;
         let mut elapsed = now.saturating_sub(self.credited);
@@ -155,16 +156,16 @@ impl Audit {
             self.slice = (elapsed / u64::from(waits) / AT_MOST).clamp(SLICE, LONG_SLICE);
             if elapsed > GAP && waits > 1 {
                 is_postponed = true;
-                // At leisure, a pass takes longer than that.
-                elapsed = if self.is_at_leisure { elapsed } else { GAP };
+                // A relaxed pass takes longer than that.
+                elapsed = if self.is_relaxed { elapsed } else { GAP };
             }
         }
         self.credited = now;
-        self.has_more = is_postponed;
+        self.is_expedited = is_postponed;
         if len == 0 {
             return Due::default();
         }
-        let mode = if self.is_at_leisure { Mode::Idle } else { Mode::Asking };
+        let mode = if self.is_relaxed { Mode::Idle } else { Mode::Frequent };
         let (mut compare, mut recheck) = self.both_due([mode; 2], len, elapsed, self.slice);
         if is_postponed {
             return Due::default();
@@ -176,12 +177,12 @@ impl Audit {
             } else {
                 recheck = 0
             }
-            self.has_more = true;
+            self.is_expedited = true;
         }
         Due { compare, recheck, slice: self.slice }
     }
 
-    /// What to check of `len` entries, in a wait that has been blocked until now.
+    /// The checks of `len` entries in a wait that was blocked until now.
     pub fn due_blocked(&mut self, now: u64, len: usize) -> Due {
         if self.last_blocked != self.waits {
             self.last_blocked = self.waits;
@@ -200,8 +201,8 @@ impl Audit {
         Due { compare, recheck, slice }
     }
 
-    /// How many of `len` entries to compare, and for how long, at the end of a wait that has blocked for
-    /// `blocked` nanoseconds and found nothing.
+    /// The checks of `len` entries at the end of a wait that was blocked for `blocked` nanoseconds, and
+    /// has no events.
     pub fn due_last(&self, blocked: u64, len: usize) -> Due {
         let slice = blocked / AT_MOST;
         let is_worth_it = slice >= self.comparing.limits.few * self.comparing.cost;
@@ -220,13 +221,13 @@ impl Audit {
         (compare as usize, recheck as usize)
     }
 
-    /// Takes note of what was compared and re-checked of `len` entries.
+    /// Records the checks that were made of `len` entries.
     pub fn record(&mut self, compared: Made, rechecked: Made, len: usize) {
-        self.has_more |= self.comparing.record(compared, len as u64);
-        self.has_more |= self.rechecking.record(rechecked, len as u64);
+        self.is_expedited |= self.comparing.record(compared, len as u64);
+        self.is_expedited |= self.rechecking.record(rechecked, len as u64);
     }
 
-    /// How long to block before the next checks.
+    /// The time to block before the next checks.
     pub fn pause(&self, len: usize) -> Duration {
         let len = len.max(1) as u64;
         let [compare, recheck] = self.blocked_modes(len);
@@ -236,19 +237,19 @@ impl Audit {
     fn blocked_modes(&self, len: u64) -> [Mode; 2] {
         [&self.comparing, &self.rechecking].map(|pace| {
             let has_passed = self.last_blocked == self.waits && pace.in_block >= len;
-            if self.is_at_leisure || has_passed { Mode::Idle } else { Mode::Blocked }
+            if self.is_relaxed || has_passed { Mode::Idle } else { Mode::Blocked }
         })
     }
 }
 
-/// The pace of one of the checks.
+/// The pace of one of the two checks.
 struct Pace {
     limits: &'static Limits,
-    /// Nanoseconds of time that have not been used for checks.
+    /// Nanoseconds of the credited time that were not used for checks.
     unused: u64,
-    /// How long the pass takes that they are part of.
+    /// The time of the pass that they are part of.
     pass: u64,
-    /// What a check costs on this machine, in nanoseconds.
+    /// Nanoseconds of a check, as measured.
     cost: u64,
     /// Checks made since the wait in progress began to block.
     in_block: u64,
@@ -263,7 +264,7 @@ impl Pace {
     fn pass(&self, mode: Mode, len: u64) -> u64 {
         let full = len * self.cost;
         match mode {
-            Mode::Asking => {
+            Mode::Frequent => {
                 (GENTLE * full).clamp(self.limits.pass, self.limits.gentle_pass).max(AT_MOST * full)
             }
             Mode::Blocked => self.limits.pass.max(self.limits.blocked * full),
@@ -319,8 +320,8 @@ mod tests {
     const DEAR: Costs = Costs(600, 1_500);
 
     /// As after a wait at that time.
-    fn begun(now: u64, is_at_leisure: bool) -> Audit {
-        Audit { credited: now, ..Audit::new(is_at_leisure) }
+    fn begun(now: u64, is_relaxed: bool) -> Audit {
+        Audit { credited: now, ..Audit::new(is_relaxed) }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What poll(2) answers beside epoll: comparing the two, and giving the answers of both.
+//! Compares epoll with poll(2) (A, D), and merges the results of both.
 
 use std::mem::take;
 use std::time::Duration;
@@ -6,138 +6,141 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::audit::Made;
-use super::{EpollEngine, State, is, pollfd};
+use super::interest::is;
+use super::{EpollEngine, State, pollfd};
 use crate::registrations::VACANT;
-use crate::sys::epoll::{now, parts};
+use crate::sys::clock::now;
+use crate::sys::epoll::parts;
 use crate::{PollFlags, sys};
 
-/// Answers that poll(2) has given in this wait, and what to ask it about next.
+/// The results of poll(2) in this wait, and the entries that are compared next.
 ///
-/// They are kept until the wait is over, since it may ask several times: when there was no room for all
-/// events, or the instance had to be replaced.
+/// The results are kept until the wait is over. It may call the kernel several times: when there was
+/// no room for all events, or the instance had to be replaced. poll(2) doesn't poll the same
+/// descriptor again meanwhile (E).
 pub struct Comparison {
-    /// By key: about entries aside, and about those that are compared.
-    pub answers: Vec<(u32, PollFlags)>,
-    /// Keys of the entries to be compared in the next wait.
-    first: Vec<u32>,
-    /// Where comparing goes on. The keys from `start` up to it have been compared in this wait.
+    /// By key, of fallbacks and of compared entries.
+    pub results: Vec<(u32, PollFlags)>,
+    /// Keys of entries that the next wait compares, whatever is due.
+    listed: Vec<u32>,
+    /// Where comparing goes on. This wait has compared the keys from `start` up to it.
     next: usize,
     start: usize,
+    /// What poll(2) is called with, and the keys.
     array: Vec<libc::pollfd>,
     keys: Vec<u32>,
 }
 
-/// Whether epoll is right about an entry.
+/// Whether the events of an entry can be trusted.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Trust {
     Full,
-    /// poll(2) has found it ready, and epoll, asked after it, has not. That happens, too, if another
-    /// thread reads from it between the two.
+    /// poll(2) has reported it, and epoll, called later, has not. That also happens if another
+    /// thread reads from it in between.
     Doubted,
-    /// That happened twice in a row. It stays aside.
+    /// That happened twice in a row. The descriptor stays a fallback.
     None,
 }
 
-/// What is reported of a connection at its end. Its descriptor is likely to be closed soon.
+/// Events at the end of a connection. The descriptor is likely to be closed soon.
 pub const ENDS: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags::RDHUP);
-/// How often a descriptor at its end is compared at the next wait, at most.
-const MOST_ENDS: u8 = 4;
+/// For how many waits with such an event the next wait compares the entry.
+const MAX_ENDS: u8 = 4;
 
-/// How many of the entries to be compared first are compared in one wait, at most.
-const MOST_FIRST: usize = 32;
+/// How many listed entries one wait compares.
+const MAX_LISTED: usize = 32;
 
-/// Entries that poll(2) is asked about at a time, at first and at most.
-const FEWEST: usize = 8;
-const MOST: usize = 128;
+/// Entries in one call of poll(2): at first, and at most.
+const MIN_CALL: usize = 8;
+const MAX_CALL: usize = 128;
 
 impl Comparison {
     pub fn new() -> Self {
         Self {
-            answers: Vec::with_capacity(MOST),
-            first: Vec::with_capacity(MOST_FIRST),
+            results: Vec::with_capacity(MAX_CALL),
+            listed: Vec::with_capacity(MAX_LISTED),
             next: 0,
             start: 0,
-            array: Vec::with_capacity(MOST),
-            keys: Vec::with_capacity(MOST),
+            array: Vec::with_capacity(MAX_CALL),
+            keys: Vec::with_capacity(MAX_CALL),
         }
     }
 }
 
 impl EpollEngine {
-    /// poll(2) has answered something in this wait.
+    /// Whether poll(2) has reported a descriptor in this wait.
     #[inline]
-    pub fn has_answers(&self) -> bool {
-        !self.comparison.answers.is_empty()
+    pub fn has_results(&self) -> bool {
+        !self.comparison.results.is_empty()
     }
 
-    /// Entries have been compared in this wait, or poll(2) has answered something.
+    /// Whether this wait has compared entries, or has results of poll(2).
     #[inline]
     pub fn has_compared(&self) -> bool {
-        self.comparison.start != self.comparison.next || self.has_answers()
+        self.comparison.start != self.comparison.next || self.has_results()
     }
 
-    /// What was compared in this wait is no judge of what epoll reports.
+    /// The entries that this wait has compared don't count: time has passed since.
     pub fn forget_compared(&mut self) {
         self.comparison.start = self.comparison.next;
     }
 
-    /// Drops answers that were not given: the wait that they are of was abandoned.
+    /// Discards results that were not reported: their wait was abandoned.
     #[cold]
-    pub fn forget_answers(&mut self) {
-        for (key, _) in self.comparison.answers.drain(..) {
-            self.entries[key as usize].has_answer = false;
+    pub fn discard_results(&mut self) {
+        for (key, _) in self.comparison.results.drain(..) {
+            self.entries[key as usize].has_result = false;
         }
     }
 
-    /// Has poll(2) pass over what is aside and has answered in this wait: asked again, it may answer
-    /// something else.
-    pub fn hide_answered(&mut self) {
-        for &(key, _) in &self.comparison.answers {
-            if let State::Aside(place) = self.entries[key as usize].state {
-                self.aside[place as usize + 1].fd = VACANT;
+    /// Has poll(2) ignore the fallbacks that have a result in this wait (E).
+    pub fn hide_fallbacks_with_results(&mut self) {
+        for &(key, _) in &self.comparison.results {
+            if let State::Fallback(place) = self.entries[key as usize].state {
+                self.fallbacks[place as usize + 1].fd = VACANT;
             }
         }
     }
 
-    pub fn show_answered(&mut self) {
-        for &(key, _) in &self.comparison.answers {
+    pub fn restore_fallbacks_with_results(&mut self) {
+        for &(key, _) in &self.comparison.results {
             let entry = &self.entries[key as usize];
-            if let State::Aside(place) = entry.state {
-                self.aside[place as usize + 1].fd = entry.fd;
+            if let State::Fallback(place) = entry.state {
+                self.fallbacks[place as usize + 1].fd = entry.fd;
             }
         }
     }
 
-    /// Takes the answers of what is aside.
-    pub fn take_answers_aside(&mut self) {
-        for (asked, &key) in self.aside[1..].iter().zip(&self.aside_keys) {
-            if asked.revents != 0 {
-                let revents = PollFlags::from_bits_retain(asked.revents as u16);
-                self.comparison.answers.push((key, revents));
+    /// Takes the results of the fallbacks.
+    pub fn take_fallback_results(&mut self) {
+        for (polled, &key) in self.fallbacks[1..].iter().zip(&self.fallback_keys) {
+            if polled.revents != 0 {
+                let revents = PollFlags::from_bits_retain(polled.revents as u16);
+                self.comparison.results.push((key, revents));
             }
         }
     }
 
-    /// The answers of poll(2) in this wait, by slot, for an engine that goes on in place of this one.
-    pub fn kept_answers(&self) -> impl Iterator<Item = (usize, PollFlags)> {
-        let answers = self.comparison.answers.iter();
-        answers.map(|&(key, revents)| (self.watched[key as usize].slot as usize, revents))
+    /// The results of poll(2) in this wait, by slot, for the engine that takes over.
+    pub fn kept_results(&self) -> impl Iterator<Item = (usize, PollFlags)> {
+        let results = self.comparison.results.iter();
+        results.map(|&(key, revents)| (self.targets[key as usize].slot as usize, revents))
     }
 
-    /// Compares what is to be compared in this wait in any case. Returns how many.
-    pub fn compare_first(&mut self) -> usize {
-        while self.comparison.array.len() < MOST_FIRST
-            && let Some(key) = self.comparison.first.pop()
+    /// Compares the listed entries. Returns their number.
+    pub fn compare_listed(&mut self) -> usize {
+        while self.comparison.array.len() < MAX_LISTED
+            && let Some(key) = self.comparison.listed.pop()
         {
-            if take(&mut self.entries[key as usize].is_first) {
-                self.enlist(key);
+            if take(&mut self.entries[key as usize].is_compared_next) {
+                self.add_to_call(key);
             }
         }
-        if !self.comparison.first.is_empty() {
-            self.audit.hasten();
+        if !self.comparison.listed.is_empty() {
+            self.audit.expedite();
         }
         let count = self.comparison.array.len();
-        self.ask_enlisted();
+        self.call_poll();
         count
     }
 
@@ -149,46 +152,46 @@ impl EpollEngine {
             return made;
         }
         let start = now();
-        let mut some = FEWEST;
+        let mut count = MIN_CALL;
         loop {
-            for _ in 0..some.min(most - made.checks) {
+            for _ in 0..count.min(most - made.checks) {
                 if self.comparison.next >= self.entries.len() {
                     self.comparison.next = 0;
                     self.comparison.start = 0;
                 }
-                self.enlist(self.comparison.next as u32);
+                self.add_to_call(self.comparison.next as u32);
                 self.comparison.next += 1;
                 made.checks += 1;
             }
-            self.ask_enlisted();
+            self.call_poll();
             made.nanoseconds = now() - start;
             // The next ones are likely to take as long as these.
             let in_all = (made.checks as u64).saturating_mul(slice) / made.nanoseconds.max(1);
             let more = (in_all as usize).saturating_sub(made.checks);
-            if made.checks == most || more < FEWEST {
+            if made.checks == most || more < MIN_CALL {
                 return made;
             }
-            some = more.min(MOST);
+            count = more.min(MAX_CALL);
         }
     }
 
-    fn enlist(&mut self, key: u32) {
+    fn add_to_call(&mut self, key: u32) {
         let entry = &self.entries[key as usize];
-        if entry.state == State::Watched && !entry.has_answer {
-            self.comparison.array.push(pollfd(entry.fd, entry.told));
+        if entry.state == State::Installed && !entry.has_result {
+            self.comparison.array.push(pollfd(entry.fd, entry.installed));
             self.comparison.keys.push(key);
         }
     }
 
-    fn ask_enlisted(&mut self) {
-        let Comparison { array, keys, answers, .. } = &mut self.comparison;
+    fn call_poll(&mut self) {
+        let Comparison { array, keys, results, .. } = &mut self.comparison;
         if !array.is_empty() {
             poll_in_parts(array);
-            for (asked, &key) in array.iter().zip(&*keys) {
+            for (polled, &key) in array.iter().zip(&*keys) {
                 let entry = &mut self.entries[key as usize];
-                if asked.revents != 0 {
-                    entry.has_answer = true;
-                    answers.push((key, PollFlags::from_bits_retain(asked.revents as u16)));
+                if polled.revents != 0 {
+                    entry.has_result = true;
+                    results.push((key, PollFlags::from_bits_retain(polled.revents as u16)));
                 } else if entry.trust == Trust::Doubted {
                     entry.trust = Trust::Full;
                 }
@@ -198,9 +201,13 @@ impl EpollEngine {
         keys.clear();
     }
 
-    /// Of the first `ready` events, those at their end are compared in the next wait.
+    /// Has the next wait compare those of the first `ready` events that are of an ended connection.
     #[cold]
-    pub fn compare_ended(&mut self, ready: usize, answer: &mut impl FnMut(usize, PollFlags)) {
+    pub fn compare_ended_next(
+        &mut self,
+        ready: usize,
+        set_revents: &mut impl FnMut(usize, PollFlags),
+    ) {
         for place in 0..ready {
             let (revents, token) = parts(&self.buffer[place]);
             let key = token as u32;
@@ -208,73 +215,74 @@ impl EpollEngine {
                 continue;
             }
             let entry = &mut self.entries[key as usize];
-            if !entry.told.contains(PollFlags::RDHUP) {
-                answer(self.watched[key as usize].slot as usize, revents - PollFlags::RDHUP);
+            if !entry.installed.contains(PollFlags::RDHUP) {
+                let slot = self.targets[key as usize].slot;
+                set_revents(slot as usize, revents - PollFlags::RDHUP);
             }
-            if entry.ends < MOST_ENDS {
+            if entry.ends < MAX_ENDS {
                 entry.ends += 1;
                 self.compare_next(key);
             }
         }
     }
 
-    /// Has an entry compared in the next wait.
+    /// Lists an entry, so that the next wait compares it.
     fn compare_next(&mut self, key: u32) {
         let entry = &mut self.entries[key as usize];
-        if !entry.is_first {
-            entry.is_first = true;
-            self.comparison.first.push(key);
-            self.audit.hasten();
+        if !entry.is_compared_next {
+            entry.is_compared_next = true;
+            self.comparison.listed.push(key);
+            self.audit.expedite();
         }
     }
 
-    /// Adds the answers of poll(2) to the first `ready` events of epoll, and judges epoll by them. It
-    /// was asked after poll(2), and has given all that it has.
+    /// Adds the results of poll(2) to the first `ready` events of epoll, and compares the two. epoll
+    /// was called after poll(2), and has reported all of its events.
     #[cold]
-    pub fn merge(&mut self, ready: usize, mut answer: impl FnMut(usize, PollFlags)) {
+    pub fn merge(&mut self, ready: usize, mut set_revents: impl FnMut(usize, PollFlags)) {
         let compared = self.comparison.start..self.comparison.next;
         self.forget_compared();
         for place in 0..ready {
             let key = parts(&self.buffer[place]).1 as u32;
-            let is_confirmed = take(&mut self.entries[key as usize].has_answer);
-            // poll(2) has just found it not ready: perhaps the number means another file.
+            let is_confirmed = take(&mut self.entries[key as usize].has_result);
+            // poll(2) has just found it not ready: the number may mean another file (C).
             if !is_confirmed && compared.contains(&(key as usize)) {
                 self.recheck_entry(key);
             }
         }
-        let mut answers = take(&mut self.comparison.answers);
-        for (key, revents) in answers.drain(..) {
-            let slot = self.watched[key as usize].slot;
+        let mut results = take(&mut self.comparison.results);
+        for (key, revents) in results.drain(..) {
+            let slot = self.targets[key as usize].slot;
             let entry = &mut self.entries[key as usize];
-            let is_aside = entry.state != State::Watched;
-            let is_missed = take(&mut entry.has_answer);
+            let is_fallback = entry.state != State::Installed;
+            let is_missed = take(&mut entry.has_result);
             let is_closed = revents == PollFlags::NVAL;
-            if is_aside || is_missed || is_closed {
-                answer(slot as usize, revents);
+            if is_fallback || is_missed || is_closed {
+                set_revents(slot as usize, revents);
             }
-            if is_aside || is_missed {
-                self.found.push(slot);
+            if is_fallback || is_missed {
+                self.ready.push(slot);
             }
-            if is_aside {
+            if is_fallback {
                 continue;
             }
             if is_closed {
-                self.put_aside(key);
+                self.make_fallback(key);
             } else if is_missed {
                 self.doubt(key);
             } else if entry.trust == Trust::Doubted {
                 entry.trust = Trust::Full;
             }
         }
-        self.comparison.answers = answers;
+        self.comparison.results = results;
     }
 
-    /// poll(2) has found an entry ready, and epoll has not. The second time in a row it is left to
-    /// poll(2) for good.
+    /// poll(2) has reported an entry, and epoll has not. The second time in a row it becomes a
+    /// fallback for good (D).
     fn doubt(&mut self, key: u32) {
-        if !self.epoll.is_there() {
-            // The next wait gives it up.
-            self.disown();
+        if !self.epoll.has_mark() {
+            self.is_lost = true;
+            self.audit.expedite();
             return;
         }
         let entry = &mut self.entries[key as usize];
@@ -283,26 +291,26 @@ impl EpollEngine {
             self.compare_next(key);
             return;
         }
-        let mut asked = [pollfd(entry.fd, entry.told)];
+        let mut polled = [pollfd(entry.fd, entry.installed)];
         match self.epoll.delete(entry.fd) {
             Ok(()) => {
-                // It is the same file still, of a kind that may be asked twice.
-                poll_in_parts(&mut asked);
-                if asked[0].revents == 0 {
-                    return self.renew(key);
+                // It is still the same file, and of a kind that may be polled twice.
+                poll_in_parts(&mut polled);
+                if polled[0].revents == 0 {
+                    return self.reinstall(key);
                 }
                 entry.trust = Trust::None;
             }
-            // The number means another file.
-            Err(error) if is(&error, Errno::NOENT) => return self.renew(key),
+            // C
+            Err(error) if is(&error, Errno::NOENT) => return self.reinstall(key),
             Err(_) => {}
         }
-        self.put_aside(key);
+        self.make_fallback(key);
     }
 }
 
-/// Asks without waiting, even if a process may have fewer descriptors than there are entries. What can't
-/// be asked has no `revents`, as what isn't ready.
+/// Calls poll(2) with a timeout of 0, also if there are more entries than the process may have
+/// descriptors. An entry that can't be polled gets no `revents`.
 fn poll_in_parts(entries: &mut [libc::pollfd]) {
     if let Err(error) = sys::poll(entries, Some(Duration::ZERO))
         && is(&error, Errno::INVAL)

@@ -1,46 +1,46 @@
 //! Serial numbers of additions to an epoll instance.
 
-use crate::sys::epoll::now;
+use crate::sys::clock::now;
 
-/// Numbers from one upwards that the time decides, so that no other instance of the process gives
-/// the same ones: each event brings one back, and so says whose it is. None is 0.
+/// Consecutive numbers, none of which is 0. The clock decides the first one, so that instances of
+/// the same process have different ones: each event carries a serial, which identifies the instance
+/// and the entry.
 pub struct Serials {
     first: u32,
     next: u32,
 }
 
-/// How many there are before one might come twice.
+/// An instance has fewer, so that none is assigned twice.
 const COUNT: u32 = 1 << 31;
 
 impl Serials {
     pub fn new() -> Self {
-        // Those that begin soon after each other are far apart.
+        // Spreads the ranges of instances that are opened soon after each other.
         let first = (now().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32 % COUNT + 1;
         Self { first, next: first }
     }
 
-    /// Gives the next one.
-    pub fn give(&mut self) -> u32 {
+    pub fn allocate(&mut self) -> u32 {
         let serial = self.next;
         self.next += 1;
         serial
     }
 
-    /// Whether it was given.
+    /// Whether it was allocated.
     pub fn contains(&self, serial: u32) -> bool {
         (self.first..self.next).contains(&serial)
     }
 
-    /// Whether it is time to start over.
+    /// Whether the instance needs a new range.
     #[inline]
-    pub fn are_used_up(&self) -> bool {
+    pub fn are_exhausted(&self) -> bool {
         self.next - self.first >= COUNT - 1
     }
 }
 
 #[cfg(test)]
 impl Serials {
-    /// The one that is given next.
+    /// The one that is allocated next.
     pub fn next(&self) -> u32 {
         self.next
     }
@@ -55,28 +55,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_given_once_and_none_is_0() {
+    fn serials_are_unique_and_not_0() {
         let mut serials = Serials::new();
         assert!(!serials.contains(serials.next()));
         let first = serials.next();
         for i in 0..1_000 {
-            let given = serials.give();
-            assert_eq!(given, first + i);
-            assert!(given != 0 && serials.contains(given) && !serials.contains(serials.next()));
+            let serial = serials.allocate();
+            assert_eq!(serial, first + i);
+            assert!(serial != 0);
+            assert!(serials.contains(serial) && !serials.contains(serials.next()));
         }
         assert!(!serials.contains(first - 1));
     }
 
     #[test]
-    fn they_end_before_one_comes_twice() {
+    fn they_are_exhausted_before_one_is_allocated_twice() {
         let mut serials = Serials::with_one_left();
-        assert!(!serials.are_used_up());
-        assert!(serials.give() < u32::MAX);
-        assert!(serials.are_used_up());
+        assert!(!serials.are_exhausted());
+        assert!(serials.allocate() < u32::MAX);
+        assert!(serials.are_exhausted());
     }
 
     #[test]
-    fn two_instances_give_different_ones() {
+    fn instances_have_different_ranges() {
         let [one, other] = [(); 2].map(|()| (0..16).map(|_| Serials::new().next()));
         assert!(!one.eq(other));
     }

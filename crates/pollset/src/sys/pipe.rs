@@ -1,10 +1,11 @@
+//! The descriptor of a [`Waker`](crate::Waker) on other systems: a pipe.
+
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
-/// What a [`Waker`](crate::Waker) is made of: a pipe.
 pub struct Wake {
     reader: PipeReader,
     writer: PipeWriter,
@@ -42,9 +43,4 @@ impl Wake {
             }
         }
     }
-}
-
-/// A number that is not 0 and differs between a process and its ancestors.
-pub fn process_generation() -> u32 {
-    rustix::process::getpid().as_raw_nonzero().get() as u32
 }

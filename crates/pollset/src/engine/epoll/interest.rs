@@ -1,0 +1,305 @@
+//! Keeps the kernel's interest list in step with the registrations.
+
+use std::io;
+use std::mem::take;
+use std::os::fd::RawFd;
+
+use rustix::io::Errno;
+
+use super::compare::Trust;
+use super::serials::Serials;
+use super::{Entry, EpollEngine, State, Target, pollfd};
+use crate::PollFlags;
+use crate::engine::Failure;
+use crate::registrations::{NO_KEY, Registrations, Slot, VACANT};
+use crate::stats::Counters;
+use crate::sys::epoll::{Epoll, Token};
+use crate::sys::kinds::epoll_is_reliable_for;
+
+/// How many entries are installed before other threads get the chance to change the registrations.
+const BATCH: usize = 64;
+
+impl EpollEngine {
+    /// Frees the entries of the descriptors that were unregistered. The kernel's are gone already.
+    #[inline]
+    pub fn free_removed(&mut self, registrations: &mut Registrations) {
+        while let Some(key) = registrations.pop_removed() {
+            self.free(key);
+        }
+    }
+
+    fn free(&mut self, key: u32) {
+        self.leave_fallbacks(key);
+        self.entries[key as usize].state = State::Free;
+        self.targets[key as usize].serial = 0;
+        self.free_keys.push(key);
+    }
+
+    /// Copies a slot. The kernel's entry follows in [`install`](Self::install).
+    pub fn set(&mut self, number: usize, slot: &mut Slot) {
+        if slot.fd == VACANT {
+            return;
+        }
+        let is_reregistered = take(&mut slot.is_reregistered);
+        if slot.key == NO_KEY {
+            slot.key = self.new_entry(slot.fd);
+        }
+        self.targets[slot.key as usize].slot = number as u32;
+        let entry = &mut self.entries[slot.key as usize];
+        entry.interest = slot.events & PollFlags::all();
+        entry.is_reregistered |= is_reregistered;
+        self.make_pending(slot.key);
+    }
+
+    fn new_entry(&mut self, fd: RawFd) -> u32 {
+        let entry = Entry {
+            fd,
+            interest: PollFlags::empty(),
+            installed: PollFlags::empty(),
+            state: State::New,
+            is_pending: false,
+            is_reregistered: false,
+            trust: Trust::Full,
+            has_result: false,
+            is_compared_next: false,
+            ends: 0,
+        };
+        match self.free_keys.pop() {
+            Some(key) => {
+                let is_pending = self.entries[key as usize].is_pending;
+                self.entries[key as usize] = Entry { is_pending, ..entry };
+                key
+            }
+            None => {
+                self.entries.push(entry);
+                self.targets.push(Target { slot: 0, serial: 0 });
+                self.entries.len() as u32 - 1
+            }
+        }
+    }
+
+    fn make_pending(&mut self, key: u32) {
+        let entry = &mut self.entries[key as usize];
+        if !entry.is_pending {
+            entry.is_pending = true;
+            self.pending.push(key);
+        }
+    }
+
+    /// Whether there are entries to [`install`](Self::install).
+    #[inline]
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Makes the kernel's entries those of the registrations, some at a time. Returns whether none is
+    /// left. The caller has exclusive access to the registrations since it called
+    /// [`free_removed`](Self::free_removed), so no descriptor is unregistered in the middle.
+    #[inline]
+    pub fn install(
+        &mut self,
+        registrations: &mut Registrations,
+        counters: &Counters,
+    ) -> Result<bool, Failure> {
+        if self.is_lost {
+            return Err(Failure::Lost);
+        }
+        if self.serials.are_exhausted() {
+            self.replace(registrations, counters)?;
+        }
+        let batch = self.pending.len().min(BATCH);
+        for place in 0..batch {
+            let key = self.pending[place];
+            let entry = &mut self.entries[key as usize];
+            entry.is_pending = false;
+            let is_reregistered = take(&mut entry.is_reregistered);
+            if is_reregistered {
+                entry.trust = Trust::Full;
+                entry.ends = 0;
+            }
+            match entry.state {
+                State::Free => continue,
+                State::New => self.add(key)?,
+                _ if !is_reregistered && entry.interest == entry.installed => continue,
+                State::Installed => self.modify(key)?,
+                State::Fallback(_) => {
+                    self.leave_fallbacks(key);
+                    self.add(key)?;
+                }
+            }
+            counters.changes_applied.add(1);
+        }
+        if batch < self.pending.len() {
+            self.pending.drain(..batch);
+            return Ok(false);
+        }
+        self.pending.clear();
+        Ok(true)
+    }
+
+    /// Adds an entry to the instance, or makes the descriptor a fallback.
+    fn add(&mut self, key: u32) -> Result<(), Failure> {
+        let Entry { fd, interest, trust, .. } = self.entries[key as usize];
+        if may_miss_wakeups(interest) || trust == Trust::None || !epoll_is_reliable_for(fd) {
+            self.make_fallback(key);
+            return Ok(());
+        }
+        let serial = self.serials.allocate();
+        let token = token(key, serial);
+        let outcome = match self.epoll.add(fd, kernel_mask(interest), token) {
+            Err(_) if !self.epoll.has_mark() => return Err(Failure::Lost),
+            // An earlier entry of the same file and number, which could not be removed (B).
+            Err(error) if is(&error, Errno::EXIST) => {
+                self.epoll.modify(fd, kernel_mask(interest), token)
+            }
+            outcome => outcome,
+        };
+        match outcome {
+            Ok(()) => {
+                self.targets[key as usize].serial = serial;
+                let entry = &mut self.entries[key as usize];
+                entry.installed = interest;
+                entry.state = State::Installed;
+            }
+            // G
+            Err(error) if is(&error, Errno::NOSPC) || is(&error, Errno::NOMEM) => {
+                return Err(Failure::Refused);
+            }
+            Err(_) => self.make_fallback(key),
+        }
+        Ok(())
+    }
+
+    fn modify(&mut self, key: u32) -> Result<(), Failure> {
+        let Entry { fd, interest, .. } = self.entries[key as usize];
+        let serial = self.targets[key as usize].serial;
+        if may_miss_wakeups(interest) {
+            if self.epoll.delete(fd).is_err() && !self.epoll.has_mark() {
+                return Err(Failure::Lost);
+            }
+            self.make_fallback(key);
+            return Ok(());
+        }
+        match self.epoll.modify(fd, kernel_mask(interest), token(key, serial)) {
+            Ok(()) => self.entries[key as usize].installed = interest,
+            Err(_) if !self.epoll.has_mark() => return Err(Failure::Lost),
+            // C
+            Err(_) => self.add(key)?,
+        }
+        Ok(())
+    }
+
+    /// Repeats `EPOLL_CTL_MOD` with the mask that the entry has. If its number is closed or means
+    /// another file (C), the entry is to be added anew.
+    pub fn recheck_entry(&mut self, key: u32) {
+        let Entry { fd, installed, state, .. } = self.entries[key as usize];
+        let token = token(key, self.targets[key as usize].serial);
+        if state == State::Installed
+            && self.epoll.modify(fd, kernel_mask(installed), token).is_err()
+        {
+            self.reinstall(key);
+        }
+    }
+
+    /// Has the entry added anew, for another file.
+    pub fn reinstall(&mut self, key: u32) {
+        self.targets[key as usize].serial = 0;
+        let entry = &mut self.entries[key as usize];
+        entry.state = State::New;
+        entry.trust = Trust::Full;
+        entry.ends = 0;
+        self.make_pending(key);
+    }
+
+    /// Opens another instance in place of this one. All its entries become pending.
+    pub fn replace(
+        &mut self,
+        registrations: &mut Registrations,
+        counters: &Counters,
+    ) -> Result<(), Failure> {
+        let is_taken = |fd| self.entries.iter().any(|e| e.state != State::Free && e.fd == fd);
+        let new = Epoll::new(is_taken).map_err(|_| Failure::Refused)?;
+        self.fallbacks[0] = pollfd(new.number(), PollFlags::IN);
+        registrations.replace_epoll(new);
+        self.epoll.close();
+        self.epoll = new;
+        self.serials = Serials::new();
+        for key in 0..self.entries.len() as u32 {
+            if self.entries[key as usize].state == State::Installed {
+                self.targets[key as usize].serial = 0;
+                self.entries[key as usize].state = State::New;
+                self.make_pending(key);
+            }
+        }
+        counters.replaced.add(1);
+        Ok(())
+    }
+
+    pub fn make_fallback(&mut self, key: u32) {
+        self.targets[key as usize].serial = 0;
+        let entry = &mut self.entries[key as usize];
+        entry.state = State::Fallback(self.fallback_keys.len() as u32);
+        entry.installed = entry.interest;
+        self.fallback_keys.push(key);
+        self.fallbacks.push(pollfd(entry.fd, entry.interest));
+    }
+
+    fn leave_fallbacks(&mut self, key: u32) {
+        let State::Fallback(place) = self.entries[key as usize].state else {
+            return;
+        };
+        self.fallback_keys.swap_remove(place as usize);
+        self.fallbacks.swap_remove(place as usize + 1);
+        if let Some(&moved) = self.fallback_keys.get(place as usize) {
+            self.entries[moved as usize].state = State::Fallback(place);
+        }
+    }
+}
+
+/// F
+fn may_miss_wakeups(mask: PollFlags) -> bool {
+    let reading = PollFlags::RDNORM | PollFlags::RDBAND | PollFlags::MSG | PollFlags::PRI;
+    let writing = PollFlags::WRNORM | PollFlags::WRBAND;
+    mask.intersects(reading) && !mask.contains(PollFlags::IN)
+        || mask.intersects(writing) && !mask.contains(PollFlags::OUT)
+}
+
+/// With `IN`, the kernel reports the end of a connection as well, after which the descriptor is
+/// likely to be closed: it is compared early. Those who have not requested it don't get it.
+fn kernel_mask(interest: PollFlags) -> PollFlags {
+    if interest.contains(PollFlags::IN) { interest | PollFlags::RDHUP } else { interest }
+}
+
+fn token(key: u32, serial: u32) -> Token {
+    u64::from(serial) << 32 | u64::from(key)
+}
+
+pub fn is(error: &io::Error, errno: Errno) -> bool {
+    Errno::from_io_error(error) == Some(errno)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "it makes system calls")]
+    fn serial_numbers_start_anew_before_they_are_exhausted() {
+        let (reader, _writer) = io::pipe().unwrap();
+        let mut registrations = Registrations::new();
+        registrations.register(reader.as_raw_fd(), PollFlags::IN);
+        let mut engine = EpollEngine::new(|_| false, false).unwrap();
+        engine.serials = Serials::with_one_left();
+        registrations.attach_epoll(engine.epoll(), |number, slot| engine.set(number, slot));
+        let counters = Counters::new();
+        for replaced in [0, 1, 1, 1] {
+            engine.entries[0].is_reregistered = true;
+            engine.entries[0].state = State::New;
+            engine.make_pending(0);
+            assert_eq!(engine.install(&mut registrations, &counters), Ok(true));
+            assert_eq!(counters.snapshot().replaced, replaced);
+        }
+    }
+}

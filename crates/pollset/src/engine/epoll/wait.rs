@@ -1,0 +1,179 @@
+//! One wait: epoll polls its entries, and poll(2) the fallbacks.
+
+use std::io;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use super::EpollEngine;
+use super::compare::ENDS;
+use super::interest::is;
+use crate::engine::{Failure, Polled};
+use crate::sys::epoll::parts;
+use crate::{PollFlags, sys};
+
+pub const NO_EVENT: libc::epoll_event = libc::epoll_event { events: 0, u64: 0 };
+
+/// The room for events, unless there were more lately (H).
+pub const BUFFER_LENGTH: usize = 64;
+
+impl EpollEngine {
+    /// Waits until a descriptor is ready or the time is up (`None`: no timeout). Passes each ready
+    /// slot, of the `slots` that there are, to `set_revents`.
+    #[inline]
+    pub fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+        slots: usize,
+        set_revents: impl FnMut(usize, PollFlags),
+    ) -> io::Result<Polled> {
+        self.ready.clear();
+        if self.fallback_keys.is_empty()
+            && !self.has_compared()
+            && let Some(ms) = whole_milliseconds(timeout)
+        {
+            return self.poll_epoll::<false>(ms, slots, set_revents);
+        }
+        self.poll_both(timeout, slots, set_revents)
+    }
+
+    /// poll(2) polls the fallbacks and the instance, and then epoll its entries.
+    fn poll_both(
+        &mut self,
+        timeout: Option<Duration>,
+        slots: usize,
+        set_revents: impl FnMut(usize, PollFlags),
+    ) -> io::Result<Polled> {
+        let has_results = self.has_results();
+        let timeout = if has_results { Some(Duration::ZERO) } else { timeout };
+        if timeout != Some(Duration::ZERO) {
+            // What epoll reports may have become ready since it was compared.
+            self.forget_compared();
+        }
+        if self.fallback_keys.is_empty()
+            && let Some(ms) = whole_milliseconds(timeout)
+        {
+            return self.poll_epoll::<true>(ms, slots, set_revents);
+        }
+        // The kernel accepts as many entries as the process may have descriptors. With the entry of
+        // an instance that is empty there may be one too many.
+        let first = if self.installed() == 0 { 1 } else { 0 };
+        self.fallbacks[0].revents = 0;
+        self.hide_fallbacks_with_results();
+        let outcome = sys::poll(&mut self.fallbacks[first..], timeout);
+        self.restore_fallbacks_with_results();
+        match outcome {
+            Ok(_) => self.take_fallback_results(),
+            // None of them was ready. But there are results from before.
+            Err(error) if has_results && is(&error, Errno::INTR) => {
+                self.fallbacks[0].revents = PollFlags::IN.bits() as i16;
+            }
+            Err(error) => {
+                self.discard_results();
+                return Err(error);
+            }
+        }
+        match PollFlags::from_bits_retain(self.fallbacks[0].revents as u16) {
+            PollFlags::IN => self.poll_epoll::<true>(0, slots, set_revents),
+            revents if revents.is_empty() => {
+                self.merge(0, set_revents);
+                self.ready.sort(slots);
+                Ok(Polled::Ready(self.ready.len()))
+            }
+            // J
+            _ => Ok(Polled::Failed(Failure::Lost)),
+        }
+    }
+
+    #[inline]
+    fn poll_epoll<const HAS_COMPARED: bool>(
+        &mut self,
+        ms: i32,
+        slots: usize,
+        mut set_revents: impl FnMut(usize, PollFlags),
+    ) -> io::Result<Polled> {
+        let ready = match self.epoll.wait(&mut self.buffer, ms) {
+            Ok(ready) => ready,
+            Err(error) => return wait_error(error),
+        };
+        let room = self.buffer.len();
+        if ready == room && room <= self.entries.len() {
+            // H
+            self.buffer.resize(self.entries.len() + 1, NO_EVENT);
+            return Ok(Polled::Again);
+        }
+        let mut all = PollFlags::empty();
+        for (event, place) in self.buffer[..ready].iter().zip(self.ready.add(ready)) {
+            let (revents, token) = parts(event);
+            let (key, serial) = (token as u32, (token >> 32) as u32);
+            match self.targets.get(key as usize) {
+                Some(target) if target.serial == serial && serial != 0 => {
+                    set_revents(target.slot as usize, revents);
+                    *place = target.slot;
+                    all |= revents;
+                }
+                _ => return Ok(self.classify_unknown_event(key, serial)),
+            }
+        }
+        if all.intersects(ENDS) {
+            self.compare_ended_next(ready, &mut set_revents);
+        }
+        if HAS_COMPARED {
+            self.merge(ready, set_revents);
+        }
+        if ready < room / 4 && room > BUFFER_LENGTH {
+            self.buffer.truncate((room / 2).max(BUFFER_LENGTH));
+        }
+        self.ready.sort(slots);
+        Ok(Polled::Ready(self.ready.len()))
+    }
+
+    /// An event that is not of an entry is of a stale one (B), or of another instance (J).
+    #[cold]
+    fn classify_unknown_event(&self, key: u32, serial: u32) -> Polled {
+        if (key as usize) < self.targets.len() && self.serials.contains(serial) {
+            Polled::Stale
+        } else {
+            Polled::Failed(Failure::Lost)
+        }
+    }
+
+    /// The most events that the next call reports.
+    pub fn most_events(&self) -> usize {
+        self.fallbacks.len() + self.buffer.len()
+    }
+
+    /// The ready slots that were not taken, in order.
+    #[inline]
+    pub fn take_slots(&mut self) -> &[u32] {
+        self.ready.take_all()
+    }
+
+    /// The next ready slot, in order. Each is returned once.
+    #[inline]
+    pub fn take_slot(&mut self) -> Option<usize> {
+        self.ready.take_next()
+    }
+}
+
+#[cold]
+fn wait_error(error: io::Error) -> io::Result<Polled> {
+    if is(&error, Errno::INTR) {
+        return Err(error);
+    }
+    // J. Any other error means that the system forbids the call.
+    let is_lost = is(&error, Errno::BADF) || is(&error, Errno::INVAL);
+    Ok(Polled::Failed(if is_lost { Failure::Lost } else { Failure::Refused }))
+}
+
+/// As epoll_wait(2) takes them: -1 is no timeout. `None`: there is a fraction (K), or too many.
+fn whole_milliseconds(timeout: Option<Duration>) -> Option<i32> {
+    match timeout {
+        None => Some(-1),
+        Some(Duration::ZERO) => Some(0),
+        Some(timeout) if timeout.subsec_nanos() % 1_000_000 == 0 => {
+            timeout.as_millis().try_into().ok()
+        }
+        Some(_) => None,
+    }
+}

@@ -1,0 +1,285 @@
+//! The engines of a set, and which of them serves a wait.
+
+use std::io;
+use std::iter;
+use std::time::Duration;
+
+use crate::engine::{EpollEngine, Failure, PollEngine, Polled};
+use crate::policy::Policy;
+use crate::probing::Probing;
+use crate::registrations::Registrations;
+use crate::stats::Counters;
+use crate::{Builder, Event, PollFlags};
+
+/// One wait at a time uses it. It is kept between the waits.
+///
+/// The array of the poll(2) engine is always kept in step with the registrations, the epoll engine
+/// from its creation on. So each wait can use either.
+pub struct Engines {
+    poll: PollEngine,
+    epoll: Option<Box<EpollEngine>>,
+    /// Whether the wait in progress, or the last one, is on epoll.
+    is_on_epoll: bool,
+    policy: Policy,
+    probing: Probing,
+    relaxed_audit: bool,
+    /// The number of descriptors that the wait polls.
+    registered: usize,
+}
+
+impl Engines {
+    pub const fn new(settings: Builder) -> Self {
+        Self {
+            poll: PollEngine::new(),
+            epoll: None,
+            is_on_epoll: false,
+            policy: Policy::new(settings.engine),
+            probing: Probing::new(),
+            relaxed_audit: settings.relaxed_audit,
+            registered: 0,
+        }
+    }
+
+    /// In a forked child, drops the parent's epoll instance without touching it.
+    #[inline]
+    pub fn discard_inherited_epoll(&mut self, generation: u32) {
+        if self.epoll.as_ref().is_some_and(|epoll| epoll.is_inherited(generation)) {
+            self.epoll = None;
+            self.is_on_epoll = false;
+        }
+    }
+
+    /// Takes the changes of the registrations, and creates an epoll instance if that pays by now.
+    pub fn take_changes(&mut self, registrations: &mut Registrations, counters: &Counters) {
+        if self.epoll.is_some() {
+            if registrations.has_lost_epoll() {
+                self.fall_back(Failure::Lost, registrations, counters);
+            }
+            self.free_removed(registrations);
+        }
+        let Self { poll, epoll, .. } = self;
+        let kept = poll.keep(registrations.synced(), registrations.slots());
+        self.registered = registrations.len();
+        registrations.take_changes(kept, |number, slot| {
+            poll.set(number, slot);
+            if let Some(epoll) = epoll {
+                epoll.set(number, slot);
+            }
+        });
+        if self.should_create_epoll() {
+            self.create_epoll(registrations, counters);
+        }
+    }
+
+    /// Frees what the epoll engine has of the descriptors that were unregistered.
+    #[inline]
+    pub fn free_removed(&mut self, registrations: &mut Registrations) {
+        if let Some(epoll) = &mut self.epoll {
+            epoll.free_removed(registrations);
+        }
+    }
+
+    /// Whether an epoll instance has become worth its price.
+    #[inline]
+    pub fn should_create_epoll(&self) -> bool {
+        self.epoll.is_none() && self.policy.should_create(self.registered)
+    }
+
+    #[cold]
+    fn create_epoll(&mut self, registrations: &mut Registrations, counters: &Counters) {
+        let is_taken = |fd| registrations.interest(fd).is_some();
+        match EpollEngine::new(is_taken, self.relaxed_audit) {
+            Ok(mut epoll) => {
+                registrations.attach_epoll(epoll.epoll(), |number, slot| epoll.set(number, slot));
+                self.epoll = Some(Box::new(epoll));
+            }
+            Err(_) => self.fall_back(Failure::Refused, registrations, counters),
+        }
+    }
+
+    /// Chooses the engine of a wait. Returns whether it has entries to [`install`](Self::install).
+    #[inline]
+    pub fn choose(&mut self) -> bool {
+        self.is_on_epoll = false;
+        let Some(epoll) = &mut self.epoll else { return false };
+        if epoll.has_results() {
+            epoll.discard_results();
+        }
+        self.is_on_epoll = self.policy.should_use(self.registered, epoll.fallbacks());
+        self.is_on_epoll && epoll.has_pending()
+    }
+
+    /// Installs some entries in the kernel's interest list. Returns whether none is left. No descriptor
+    /// was unregistered since [`free_removed`](Self::free_removed).
+    pub fn install(&mut self, registrations: &mut Registrations, counters: &Counters) -> bool {
+        let Some(epoll) = self.epoll_in_use() else { return true };
+        epoll.install(registrations, counters).unwrap_or_else(|failure| {
+            self.fall_back(failure, registrations, counters);
+            true
+        })
+    }
+
+    /// Puts another instance in the place of one with stale entries. They are all to be installed.
+    #[cold]
+    pub fn replace_epoll(&mut self, registrations: &mut Registrations, counters: &Counters) {
+        if let Some(epoll) = self.epoll_in_use()
+            && let Err(failure) = epoll.replace(registrations, counters)
+        {
+            self.fall_back(failure, registrations, counters);
+        }
+    }
+
+    /// Goes on with poll(2), without an epoll instance.
+    #[cold]
+    pub fn fall_back(
+        &mut self,
+        failure: Failure,
+        registrations: &mut Registrations,
+        counters: &Counters,
+    ) {
+        registrations.detach_epoll();
+        if let Some(mut epoll) = self.epoll.take()
+            && failure == Failure::Lost
+        {
+            epoll.abandon();
+        }
+        self.is_on_epoll = false;
+        self.policy.refused();
+        counters.refused.add(1);
+    }
+
+    /// The most descriptors that the kernel looks at to poll without blocking.
+    pub fn most_polled(&self) -> usize {
+        match &self.epoll {
+            Some(epoll) if self.is_on_epoll => epoll.most_events(),
+            _ => self.poll.len(),
+        }
+    }
+
+    pub fn registered(&self) -> usize {
+        self.registered
+    }
+
+    /// The number of slots, vacant ones included.
+    pub fn slots(&self) -> usize {
+        self.poll.len()
+    }
+
+    /// Whether to poll with a timeout of 0 before blocking.
+    pub fn is_probe_due(&mut self) -> bool {
+        self.probing.is_due()
+    }
+
+    pub fn record_probe(&mut self, ready: usize) {
+        self.probing.record(ready);
+    }
+
+    /// Polls by the engine of this wait, until a descriptor is ready or the time is up.
+    #[inline]
+    pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<Polled> {
+        match &mut self.epoll {
+            Some(epoll) if self.is_on_epoll => {
+                let slots = self.poll.len();
+                epoll.poll(timeout, slots, self.poll.revents())
+            }
+            _ => self.poll.poll(timeout).map(Polled::Ready),
+        }
+    }
+
+    /// The results that poll(2) has had in this wait on epoll. It must not poll these descriptors
+    /// again, which might consume their events.
+    pub fn kept_results(&self) -> Vec<(usize, PollFlags)> {
+        self.epoll.iter().flat_map(|epoll| epoll.kept_results()).collect()
+    }
+
+    /// Polls the other descriptors by poll(2), without blocking. Returns the number of ready ones.
+    pub fn poll_rest(&mut self, results: Vec<(usize, PollFlags)>) -> io::Result<usize> {
+        self.poll.poll_rest(results)
+    }
+
+    /// Whether epoll needs checks at the beginning of this wait.
+    #[inline]
+    pub fn is_audit_due(&mut self) -> bool {
+        self.epoll_in_use().is_some_and(EpollEngine::is_audit_due)
+    }
+
+    /// Makes them. They may leave entries to install.
+    pub fn audit(&mut self, counters: &Counters) -> Result<(), Failure> {
+        self.epoll_in_use().map_or(Ok(()), |epoll| epoll.audit(counters))
+    }
+
+    /// The same in a wait that was blocked until now.
+    pub fn audit_blocked(&mut self, counters: &Counters) -> Result<(), Failure> {
+        self.epoll_in_use().map_or(Ok(()), |epoll| epoll.audit_blocked(counters))
+    }
+
+    /// How long a wait may block before the next checks.
+    pub fn until_audit(&mut self, left: Option<Duration>) -> Option<Duration> {
+        match (self.epoll_in_use().and_then(|epoll| epoll.pause()), left) {
+            (Some(pause), Some(left)) => Some(pause.min(left)),
+            (pause, left) => pause.or(left),
+        }
+    }
+
+    /// Compares epoll with poll(2) when the time of a wait is up, which was blocked for this long.
+    /// Returns whether there is an event after all.
+    pub fn compare_last(&mut self, blocked: Duration, counters: &Counters) -> bool {
+        self.epoll_in_use().is_some_and(|epoll| epoll.compare_last(blocked, counters))
+    }
+
+    /// Whether entries are left to [`install`](Self::install) before the wait goes on.
+    #[inline]
+    pub fn has_pending(&mut self) -> bool {
+        self.epoll_in_use().is_some_and(|epoll| epoll.has_pending())
+    }
+
+    #[inline]
+    fn epoll_in_use(&mut self) -> Option<&mut EpollEngine> {
+        self.epoll.as_deref_mut().filter(|_| self.is_on_epoll)
+    }
+
+    /// Records the outcome of a wait, for the next choice.
+    #[inline]
+    pub fn record(&mut self, ready: usize, has_blocked: bool, counters: &Counters) {
+        counters.count_wait(self.is_on_epoll);
+        if self.is_on_epoll {
+            self.policy.served();
+        }
+        self.policy.record(self.registered, ready, has_blocked, self.epoll.is_none());
+    }
+
+    /// Moves events to `events`, each with its slot, in registration order, as many as there is room
+    /// for. Returns their number. Each is returned once.
+    #[inline]
+    pub fn take_events(&mut self, events: &mut [(usize, Event)]) -> usize {
+        let Self { poll, epoll, is_on_epoll, .. } = self;
+        match epoll {
+            Some(epoll) if *is_on_epoll => {
+                fill(events, || epoll.take_slot().map(|slot| (slot, poll.event(slot))))
+            }
+            _ => fill(events, || poll.take_slot().map(|slot| (slot, poll.event(slot)))),
+        }
+    }
+
+    /// Appends the events that were not taken to `events`.
+    #[inline]
+    pub fn move_events_to(&mut self, events: &mut Vec<Event>) {
+        match &mut self.epoll {
+            Some(epoll) if self.is_on_epoll => {
+                let slots = epoll.take_slots().iter();
+                events.extend(slots.map(|&slot| self.poll.event(slot as usize)));
+            }
+            _ => self.poll.move_events_to(events),
+        }
+    }
+}
+
+#[inline]
+fn fill<T>(places: &mut [T], mut next: impl FnMut() -> Option<T>) -> usize {
+    let mut filled = 0;
+    for (place, value) in places.iter_mut().zip(iter::from_fn(&mut next)) {
+        *place = value;
+        filled += 1;
+    }
+    filled
+}

@@ -1,0 +1,212 @@
+//! The state that threads share: the registrations and the engines, each under a lock of its own.
+//!
+//! The registrations are locked for a moment at each change, and at the start of a wait that follows
+//! a change. The engines are leased to one wait. No lock of the registrations is held while
+//! a wait blocks.
+
+use std::fmt;
+use std::io;
+use std::os::fd::RawFd;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+use crate::engine::Failure;
+use crate::engines::Engines;
+use crate::lock::{ForkLock, Guard, Lease, Purpose};
+use crate::registrations::Registrations;
+use crate::stats::Counters;
+use crate::{Builder, ConcurrentPoll, PollFlags};
+
+pub struct Shared {
+    registrations: ForkLock<Registrations>,
+    /// The number of changes since the engines took them; `usize::MAX`: the engines are new. Written
+    /// with the registrations locked. A wait reads it to know whether it has to lock them.
+    changes: AtomicUsize,
+    engines: ForkLock<Engines>,
+    settings: Builder,
+    pub counters: Counters,
+}
+
+impl Shared {
+    #[inline(always)] // the result is large, and would be copied
+    pub const fn new(settings: Builder) -> Self {
+        Self {
+            registrations: ForkLock::new(Registrations::new()),
+            changes: AtomicUsize::new(0),
+            engines: ForkLock::new(Engines::new(settings)),
+            settings,
+            counters: Counters::new(),
+        }
+    }
+
+    /// Locks the registrations to read them.
+    pub fn read(&self) -> Guard<'_, Registrations> {
+        self.lock(Purpose::Reading)
+    }
+
+    /// A copy of the registrations, in order.
+    pub fn copy(&self) -> Vec<(RawFd, PollFlags)> {
+        let mut copy = Vec::with_capacity(self.read().len());
+        copy.extend(self.read().iter());
+        copy
+    }
+
+    /// Locks the registrations to change them. `change` returns whether it has changed anything.
+    #[inline]
+    pub fn change(&self, change: impl FnOnce(&mut Registrations) -> bool) -> bool {
+        let mut registrations = self.lock(Purpose::Changing);
+        let has_changed = change(&mut registrations);
+        if has_changed {
+            self.changes.store(self.changes().saturating_add(1), Release);
+        }
+        has_changed
+    }
+
+    /// The registrations and the number of changes, for a caller that shares the set with no thread.
+    /// `None` in a child that was forked while another thread had locked them.
+    pub fn get_mut(&mut self) -> Option<(&mut Registrations, &mut usize)> {
+        Some((self.registrations.get_mut()?, self.changes.get_mut()))
+    }
+
+    fn lock(&self, purpose: Purpose) -> Guard<'_, Registrations> {
+        self.registrations.lock(purpose, |registrations| {
+            registrations.reset_after_fork();
+            self.changes.store(usize::MAX, Release);
+        })
+    }
+
+    #[inline]
+    pub fn changes(&self) -> usize {
+        self.changes.load(Acquire)
+    }
+
+    /// Leases the engines to a wait. Another wait is refused meanwhile.
+    #[inline]
+    pub fn lease_engines(&self) -> io::Result<Lease<'_, Engines>> {
+        let lease = self.engines.try_lease(|| {
+            self.changes.store(usize::MAX, Release);
+            Engines::new(self.settings)
+        });
+        lease.ok_or_else(|| ConcurrentPoll.into())
+    }
+
+    /// Brings the engines up to date, and chooses the one that serves the wait.
+    #[inline]
+    pub fn prepare(&self, engines: &mut Engines) {
+        let mut registrations = None;
+        if self.changes() != 0 || engines.should_create_epoll() {
+            let registrations = registrations.insert(self.lock(Purpose::Syncing));
+            self.changes.store(0, Release);
+            engines.take_changes(registrations, &self.counters);
+        }
+        if engines.choose() {
+            self.install(engines, registrations.take());
+        }
+        drop(registrations);
+        if engines.is_audit_due() {
+            self.audit(engines);
+        }
+    }
+
+    #[cold]
+    fn audit(&self, engines: &mut Engines) {
+        let outcome = engines.audit(&self.counters);
+        self.finish_audit(engines, outcome);
+    }
+
+    /// Makes the checks that are due in a wait that was blocked until now.
+    #[cold]
+    pub fn audit_blocked(&self, engines: &mut Engines) {
+        let outcome = engines.audit_blocked(&self.counters);
+        self.finish_audit(engines, outcome);
+    }
+
+    fn finish_audit(&self, engines: &mut Engines, outcome: Result<(), Failure>) {
+        match outcome {
+            Ok(()) if engines.has_pending() => self.install(engines, None),
+            Ok(()) => {}
+            Err(failure) => self.fall_back(engines, failure),
+        }
+    }
+
+    /// Installs the entries that the kernel's interest list lacks. Between some of them, other threads
+    /// may change the registrations; that counts from the next wait on.
+    #[inline(never)]
+    fn install<'a>(
+        &'a self,
+        engines: &mut Engines,
+        mut registrations: Option<Guard<'a, Registrations>>,
+    ) {
+        loop {
+            let mut registrations = registrations.take().unwrap_or_else(|| {
+                let mut registrations = self.lock(Purpose::Syncing);
+                engines.free_removed(&mut registrations);
+                registrations
+            });
+            if engines.install(&mut registrations, &self.counters) {
+                return;
+            }
+        }
+    }
+
+    /// Replaces an instance with stale entries.
+    #[cold]
+    pub fn replace_epoll(&self, engines: &mut Engines) {
+        let mut registrations = self.lock(Purpose::Syncing);
+        engines.free_removed(&mut registrations);
+        engines.replace_epoll(&mut registrations, &self.counters);
+        self.install(engines, Some(registrations));
+    }
+
+    /// Goes on with poll(2), without an epoll instance.
+    #[cold]
+    pub fn fall_back(&self, engines: &mut Engines, failure: Failure) {
+        engines.fall_back(failure, &mut self.lock(Purpose::Syncing), &self.counters);
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PollSet ")?;
+        f.debug_map().entries(self.copy()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::PollSet;
+
+    /// As in a child that was forked while another thread began a wait.
+    #[test]
+    fn child_takes_all_changes_that_a_thread_of_the_parent_was_taking() {
+        let (_reader, writer) = io::pipe().unwrap();
+        let set = PollSet::new();
+        let writers: Vec<_> = (0..20).map(|_| writer.try_clone().unwrap()).collect();
+        for writer in &writers {
+            set.register(writer, PollFlags::empty()).unwrap();
+        }
+        assert_eq!(set.poll(Duration::ZERO).unwrap(), []);
+        for writer in &writers {
+            set.modify(writer, PollFlags::OUT).unwrap();
+        }
+        let shared = set.shared();
+        let mut registrations = shared.lock(Purpose::Syncing);
+        shared.changes.store(0, Release);
+        let taken = catch_unwind(AssertUnwindSafe(|| {
+            registrations.take_changes(20, |number, _| assert!(number < 7));
+        }));
+        assert!(taken.is_err());
+        drop(registrations);
+        shared.registrations.set_owner_in_parent(Purpose::Syncing);
+        assert_eq!(set.len(), 20);
+        assert_eq!(set.poll(Duration::ZERO).unwrap().len(), 20);
+        for writer in &writers {
+            set.modify(writer, PollFlags::empty()).unwrap();
+        }
+        assert_eq!(set.poll(Duration::ZERO).unwrap(), []);
+    }
+}
