@@ -4,7 +4,7 @@ use std::panic;
 
 use pollset::Engine;
 use pollset_testkit::open_fds::open_fds;
-use pollset_testkit::process::{end_with, kill_after, wait_for_exit};
+use pollset_testkit::process::{kill_after, run_and_exit_child, wait_for_exit};
 
 use crate::{Program, SharedCounts, World, raw};
 
@@ -43,7 +43,7 @@ pub fn run_in_child(
 pub(crate) fn run_and_exit(counts: &'static SharedCounts, body: impl FnOnce()) -> ! {
     kill_after(HANG_SECONDS);
     panic::set_hook(Box::new(|info| counts.set_failure(&info.to_string())));
-    end_with(body)
+    run_and_exit_child(body)
 }
 
 /// Runs `body`, and compares the open descriptors of the process before and after.

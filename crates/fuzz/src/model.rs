@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use indexmap::IndexMap;
 use pollset::{Engine, Event, PollFlags, PollSet};
 use pollset_testkit::oracle::kernel_poll;
-use pollset_testkit::twist::{Affected, is_same_file, is_tcp, is_unix_datagram, twist};
+use pollset_testkit::toggle::{Affected, is_same_file, is_tcp, is_unix_datagram, toggle};
 use rustix::io::{DupFlags, dup3, fcntl_dupfd_cloexec, fcntl_getfd};
 
 use crate::FdIndex;
@@ -128,7 +128,7 @@ impl Model {
     /// Toggles the readiness of a file, and marks the files that epoll may report wrongly.
     pub fn toggle(&mut self, index: FdIndex) {
         let Some(file) = self.file(index) else { return };
-        let affected = match twist(file, self.files().map(AsFd::as_fd)) {
+        let affected = match toggle(file, self.files().map(AsFd::as_fd)) {
             Affected::None => return,
             Affected::File => self.registered_files(|other| is_same_file(file, other)),
             Affected::UnixDatagrams => self.registered_files(|other| is_unix_datagram(other)),

@@ -31,7 +31,7 @@ pub enum Op {
     /// Reads all data.
     Drain(FdIndex),
     /// Changes the readiness of a file by means special to its kind, mostly without a wake-up: see
-    /// [`twist`](pollset_testkit::twist::twist).
+    /// [`toggle`](pollset_testkit::toggle::toggle).
     Toggle(FdIndex),
     /// Polls the set once in another thread.
     PollInThread,

@@ -10,7 +10,7 @@ pub mod open_fds;
 pub mod oracle;
 pub mod process;
 pub mod signal;
-pub mod twist;
+pub mod toggle;
 pub mod wait;
 
 use pollset::{Builder, Engine, Event, PollFlags, PollSet};

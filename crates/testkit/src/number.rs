@@ -36,7 +36,7 @@ pub fn first() -> RawFd {
 }
 
 /// Whether `count` descriptors are available for a test. If not, prints that the test is skipped.
-pub fn enough_for(count: usize) -> bool {
+pub fn enough_fds_for(count: usize) -> bool {
     let pool = pool();
     let left = (pool.limit - pool.next).max(0) as usize + pool.free.len();
     drop(pool);

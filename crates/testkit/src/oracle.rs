@@ -9,8 +9,8 @@ use super::{LONG, NOW, engine};
 
 /// The events that `poll(2)` reports without blocking, in the order of `entries`.
 pub fn kernel_poll(entries: &[(RawFd, PollFlags)]) -> Vec<Event> {
-    let mut array = array_of(entries);
-    while kernel_wait(&mut array, 0) < 0 {
+    let mut array = pollfds_of(entries);
+    while raw_poll(&mut array, 0) < 0 {
         let error = std::io::Error::last_os_error();
         assert_eq!(error.kind(), std::io::ErrorKind::Interrupted, "{error}");
     }
@@ -22,7 +22,7 @@ pub fn kernel_poll(entries: &[(RawFd, PollFlags)]) -> Vec<Event> {
     events.collect()
 }
 
-pub fn array_of(entries: &[(RawFd, PollFlags)]) -> Vec<libc::pollfd> {
+pub fn pollfds_of(entries: &[(RawFd, PollFlags)]) -> Vec<libc::pollfd> {
     let entries = entries.iter().map(|&(fd, mask)| libc::pollfd {
         fd,
         events: mask.bits() as i16,
@@ -31,14 +31,14 @@ pub fn array_of(entries: &[(RawFd, PollFlags)]) -> Vec<libc::pollfd> {
     entries.collect()
 }
 
-pub fn kernel_wait(array: &mut [libc::pollfd], milliseconds: i32) -> i32 {
+pub fn raw_poll(array: &mut [libc::pollfd], milliseconds: i32) -> i32 {
     // SAFETY: the pointer and the length are those of a slice that is borrowed until this returns.
     unsafe { libc::poll(array.as_mut_ptr(), array.len() as libc::nfds_t, milliseconds) }
 }
 
 /// Waits until the kernel reports exactly `revents` of the events `among` for `fd`: data may take a
 /// moment to pass through the network stack.
-pub fn until_kernel_reports(fd: &impl AsRawFd, among: PollFlags, revents: PollFlags) {
+pub fn wait_for_revents(fd: &impl AsRawFd, among: PollFlags, revents: PollFlags) {
     let reported = || {
         let events = kernel_poll(&[(fd.as_raw_fd(), among)]);
         events.first().map_or(PollFlags::empty(), |event| event.revents & among)
@@ -51,14 +51,14 @@ pub fn until_kernel_reports(fd: &impl AsRawFd, among: PollFlags, revents: PollFl
 /// Asserts that the set reports the kernel's events for its registrations, with and without
 /// blocking. Returns them.
 #[track_caller]
-pub fn assert_agrees(set: &PollSet) -> Vec<Event> {
+pub fn assert_matches_kernel(set: &PollSet) -> Vec<Event> {
     let registered: Vec<_> = set.iter().collect();
-    assert_answers_for(set, &registered)
+    assert_matches_kernel_for(set, &registered)
 }
 
 /// Asserts that the set reports the kernel's events for `registered`, with and without blocking.
 #[track_caller]
-pub fn assert_answers_for(set: &PollSet, registered: &[(RawFd, PollFlags)]) -> Vec<Event> {
+pub fn assert_matches_kernel_for(set: &PollSet, registered: &[(RawFd, PollFlags)]) -> Vec<Event> {
     loop {
         let before = kernel_poll(registered);
         let is_unchanged = || before == kernel_poll(registered);
@@ -81,7 +81,7 @@ pub fn assert_answers_for(set: &PollSet, registered: &[(RawFd, PollFlags)]) -> V
 /// Asserts that the set reports `expected`: at once, or on epoll as soon as its audit has found the
 /// closed descriptors.
 #[track_caller]
-pub fn assert_comes_to_answer(set: &PollSet, expected: &[Event]) {
+pub fn assert_eventually_reports(set: &PollSet, expected: &[Event]) {
     let audit_time = if engine() == Engine::Poll { Duration::ZERO } else { LONG };
     let start = Instant::now();
     while set.poll(NOW).unwrap() != expected && start.elapsed() < audit_time {}

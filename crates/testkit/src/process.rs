@@ -28,12 +28,12 @@ pub fn is_long() -> bool {
 }
 
 /// Runs `test`, the whole body of a test, in a process in which no other test runs.
-pub fn alone<F: FnOnce()>(test: F) {
-    alone_for(Duration::ZERO, test);
+pub fn in_own_process<F: FnOnce()>(test: F) {
+    in_own_process_for(Duration::ZERO, test);
 }
 
-/// As [`alone`], for a test that takes this much time by design.
-pub fn alone_for<F: FnOnce()>(time: Duration, test: F) {
+/// As [`in_own_process`], for a test that takes this much time by design.
+pub fn in_own_process_for<F: FnOnce()>(time: Duration, test: F) {
     if is_alone() {
         kill_after(HANG_SECONDS + time.as_secs() as u32);
         return test();
@@ -94,7 +94,7 @@ impl Child {
     pub fn run(body: impl FnOnce()) -> Self {
         match Side::fork() {
             Side::Parent(child) => child,
-            Side::Child => end_with(body),
+            Side::Child => run_and_exit_child(body),
         }
     }
 
@@ -113,7 +113,7 @@ impl Child {
 /// The side of a fork on which this process is.
 pub enum Side {
     Parent(Child),
-    /// Must end with [`end_with`].
+    /// Must end with [`run_and_exit_child`].
     Child,
 }
 
@@ -133,7 +133,7 @@ impl Side {
 }
 
 /// Runs the rest of a forked child, and ends it: with status 0, or 101 after a panic.
-pub fn end_with(body: impl FnOnce()) -> ! {
+pub fn run_and_exit_child(body: impl FnOnce()) -> ! {
     let status = if catch_unwind(AssertUnwindSafe(body)).is_ok() { 0 } else { 101 };
     // SAFETY: it ends the process, without running the parent's exit handlers.
     unsafe { libc::_exit(status) }

@@ -122,7 +122,7 @@ impl Drop for Alarm {
 }
 
 /// Blocks `SIGUSR2` in this thread and those that it starts later. Returns a set of that signal.
-pub fn blocked() -> libc::sigset_t {
+pub fn block_sigusr2() -> libc::sigset_t {
     // SAFETY: all zero is a valid set of signals, and each call gets a pointer to a local.
     unsafe {
         let mut signals: libc::sigset_t = std::mem::zeroed();
@@ -134,8 +134,8 @@ pub fn blocked() -> libc::sigset_t {
 }
 
 /// Sends `SIGUSR2` to this thread. The signal stays pending until a signalfd reads it.
-pub fn raise_blocked() -> io::Result<()> {
-    blocked();
+pub fn raise_sigusr2() -> io::Result<()> {
+    block_sigusr2();
     // SAFETY: it takes numbers only, and the signal is blocked.
     let outcome =
         unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::gettid(), libc::SIGUSR2) };

@@ -45,7 +45,7 @@ pub fn while_waiting(
 }
 
 #[track_caller]
-pub fn assert_busy(outcome: io::Result<Vec<Event>>) {
+pub fn assert_concurrent_poll_error(outcome: io::Result<Vec<Event>>) {
     let error = outcome.expect_err("a wait is in progress");
     assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
     assert!(error.get_ref().is_some_and(|inner| inner.is::<ConcurrentPoll>()));

@@ -7,7 +7,7 @@ use pollset::{Event, PollFlags, PollSet};
 
 use crate::helpers::event_counters;
 use crate::util::fd::Fd;
-use crate::util::number::enough_for;
+use crate::util::number::enough_fds_for;
 use crate::util::{NEVER_OPENED, NOW, is_epoll_forced, new_set, set_of, set_of_never_opened};
 
 const SIZES: [usize; 5] = [1, 8, 9, 64, 1_000];
@@ -43,7 +43,7 @@ fn new_set_does_not_allocate() {
 
 #[test]
 fn reregistering_does_not_allocate() {
-    for size in SIZES.into_iter().filter(|&size| enough_for(size)) {
+    for size in SIZES.into_iter().filter(|&size| enough_fds_for(size)) {
         let fds = event_counters(size, 0);
         let mut set = set_of(&fds, PollFlags::IN);
         assert_does_not_allocate(|| {
@@ -54,7 +54,7 @@ fn reregistering_does_not_allocate() {
 
 #[test]
 fn warm_waits_do_not_allocate() {
-    for size in SIZES.into_iter().filter(|&size| enough_for(size)) {
+    for size in SIZES.into_iter().filter(|&size| enough_fds_for(size)) {
         let fds = event_counters(size, 0);
         let set = set_of(&fds, PollFlags::IN);
         let mut events = Vec::with_capacity(size);
@@ -70,7 +70,7 @@ fn warm_waits_do_not_allocate() {
 
 #[test]
 fn modify_between_warm_waits_does_not_allocate() {
-    for size in SIZES.into_iter().filter(|&size| enough_for(size)) {
+    for size in SIZES.into_iter().filter(|&size| enough_fds_for(size)) {
         let fds = event_counters(size, 0);
         let set = set_of(&fds, PollFlags::IN);
         let mut events = Vec::with_capacity(size);
@@ -161,7 +161,7 @@ fn churn(size: i32, rounds: i32, wait_every: i32) -> u64 {
 fn memory_of_a_churned_set_is_bounded() {
     const SIZE: i32 = 5_000;
     const NEVER: i32 = i32::MAX;
-    if !enough_for(SIZE as usize) {
+    if !enough_fds_for(SIZE as usize) {
         return;
     }
     for wait_every in [1_000, NEVER] {

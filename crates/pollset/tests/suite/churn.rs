@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use pollset::{Engine, Event, PollFlags, PollSet};
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::util::number::enough_for;
+use crate::util::number::enough_fds_for;
 use crate::util::oracle::kernel_poll;
-use crate::util::process::{alone_for, is_long};
+use crate::util::process::{in_own_process_for, is_long};
 use crate::util::{NOW, new_set};
 
 const SIZE: usize = 19_000;
@@ -144,8 +144,8 @@ fn by_number(events: Vec<Event>) -> HashMap<RawFd, PollFlags> {
 #[test]
 fn random_churn_of_thousands_agrees_with_kernel() {
     let time = Duration::from_secs(if is_long() { 180 } else { 2 });
-    alone_for(time, || {
-        if !enough_for(16_000) {
+    in_own_process_for(time, || {
+        if !enough_fds_for(16_000) {
             return;
         }
         let mut churn = Churn {

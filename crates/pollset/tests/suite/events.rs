@@ -7,15 +7,15 @@ use pollset::{Event, PollFlags};
 use crate::helpers::event_counters;
 use crate::util::fd::Fd;
 use crate::util::kinds;
-use crate::util::number::enough_for;
-use crate::util::oracle::assert_agrees;
-use crate::util::wait::{assert_busy, while_waiting};
+use crate::util::number::enough_fds_for;
+use crate::util::oracle::assert_matches_kernel;
+use crate::util::wait::{assert_concurrent_poll_error, while_waiting};
 use crate::util::{LONG, NOW, event, new_set, set_of};
 
 #[track_caller]
 fn assert_reports(fd: &Fd, mask: PollFlags, expected: PollFlags) {
     let set = set_of([fd], mask);
-    let events = assert_agrees(&set);
+    let events = assert_matches_kernel(&set);
     let reported = events.first().map_or(PollFlags::empty(), |event| event.revents);
     assert_eq!(reported, expected);
 }
@@ -47,7 +47,7 @@ fn descriptor_is_reported_each_time_it_becomes_ready() {
 
 #[test]
 fn one_wait_reports_all_of_5000_ready_descriptors_in_order() {
-    if !enough_for(5_000) {
+    if !enough_fds_for(5_000) {
         return;
     }
     let mut fds = event_counters(5_000, 1);
@@ -179,7 +179,7 @@ fn poll_into_replaces_the_contents_of_the_vec() {
 
 #[test]
 fn poll_into_reuses_the_allocation_of_the_vec() {
-    let set = set_of([&kinds::event_counter(1)], PollFlags::IN);
+    let set = set_of([&kinds::eventfd(1)], PollFlags::IN);
     let mut events = Vec::with_capacity(100);
     let memory = events.as_ptr();
     set.poll_into(&mut events, NOW).unwrap();
@@ -188,14 +188,14 @@ fn poll_into_reuses_the_allocation_of_the_vec() {
 
 #[test]
 fn poll_into_clears_the_vec_on_error() {
-    let counter = kinds::event_counter(0);
+    let counter = kinds::eventfd(0);
     let set = set_of([&counter], PollFlags::IN);
     let waited = while_waiting(&set, LONG, || {
         let mut events = vec![event(&counter, PollFlags::ERR)];
         let error = set.poll_into(&mut events, NOW).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ResourceBusy);
         assert_eq!(events, []);
-        assert_busy(set.poll(NOW));
+        assert_concurrent_poll_error(set.poll(NOW));
         counter.increment();
     });
     assert_eq!(waited.unwrap(), [event(&counter, PollFlags::IN)]);
@@ -210,13 +210,13 @@ fn set_can_be_changed_while_iterating_over_events() {
         set.unregister(event.fd).unwrap();
         set.register(new, PollFlags::IN).unwrap();
     }
-    let events = assert_agrees(&set);
+    let events = assert_matches_kernel(&set);
     assert!(events.iter().map(|event| event.fd).eq(others.iter().map(Fd::number)));
 }
 
 #[test]
 fn two_fds_of_one_file_are_each_reported_once() {
-    let one = kinds::event_counter(1);
+    let one = kinds::eventfd(1);
     let other = one.dup();
     let set = set_of([&other, &one], PollFlags::IN);
     let expected = [event(&other, PollFlags::IN), event(&one, PollFlags::IN)];
@@ -230,7 +230,7 @@ fn empty_set_reports_nothing() {
 
 #[test]
 fn is_for_compares_the_fd_of_an_event() {
-    let (ready, idle) = (kinds::event_counter(1), kinds::event_counter(0));
+    let (ready, idle) = (kinds::eventfd(1), kinds::eventfd(0));
     let events = set_of([&ready, &idle], PollFlags::IN).poll(NOW).unwrap();
     assert!(events[0].is_for(&ready));
     assert!(!events[0].is_for(&idle));

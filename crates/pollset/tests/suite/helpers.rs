@@ -16,7 +16,7 @@ pub const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// Event counters (`eventfd`): idle if `value` is 0, otherwise readable.
 pub fn event_counters(count: usize, value: u32) -> Vec<Fd> {
-    (0..count).map(|_| kinds::event_counter(value)).collect()
+    (0..count).map(|_| kinds::eventfd(value)).collect()
 }
 
 /// A set with this engine in which `fds` are registered for `IN`.

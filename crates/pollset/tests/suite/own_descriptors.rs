@@ -5,12 +5,12 @@ use pollset::PollFlags;
 use pollset::{Builder, Engine};
 
 use crate::helpers::{event_counters, open_fds};
-use crate::util::process::alone;
+use crate::util::process::in_own_process;
 use crate::util::{NOW, is_epoll_forced, kinds, new_set, set_of};
 
 #[test]
 fn new_set_opens_no_descriptors() {
-    alone(|| {
+    in_own_process(|| {
         let before = open_fds();
         let set = new_set();
         assert_eq!(open_fds(), before);
@@ -24,8 +24,8 @@ fn new_set_opens_no_descriptors() {
 #[test]
 #[cfg(not(pollset_portable))]
 fn epoll_set_opens_one_descriptor_and_closes_it() {
-    alone(|| {
-        let fd = kinds::event_counter(1);
+    in_own_process(|| {
+        let fd = kinds::eventfd(1);
         let before = open_fds();
         let set = Builder::new().engine(Engine::Epoll).build();
         set.register(&fd, PollFlags::IN).unwrap();
@@ -43,7 +43,7 @@ fn small_set_opens_no_descriptors_in_many_waits() {
     if is_epoll_forced() {
         return;
     }
-    alone(|| {
+    in_own_process(|| {
         let (reader, writer) = kinds::pipe();
         let file = kinds::regular_file();
         let before = open_fds();
@@ -62,7 +62,7 @@ fn large_set_polled_once_opens_no_descriptors() {
     if is_epoll_forced() {
         return;
     }
-    alone(|| {
+    in_own_process(|| {
         let fds = event_counters(500, 1);
         let before = open_fds();
         let set = set_of(&fds, PollFlags::IN);
@@ -75,7 +75,7 @@ fn large_set_polled_once_opens_no_descriptors() {
 
 #[test]
 fn dropping_a_set_closes_no_registered_descriptors() {
-    alone(|| {
+    in_own_process(|| {
         let fds = event_counters(50, 1);
         let before = open_fds();
         for _ in 0..20 {

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use crate::helpers::event_counters;
 use crate::util::fd::Fd;
 use crate::util::kinds;
-use crate::util::oracle::{assert_agrees, assert_answers_for, kernel_poll};
+use crate::util::oracle::{assert_matches_kernel, assert_matches_kernel_for, kernel_poll};
 use crate::util::{NEVER_OPENED, NOW, cases, masks, new_set, set_of, set_of_never_opened};
 
 const HUGE_FDS: [i32; 5] = [i32::MAX, i32::MAX - 1, i32::MAX / 2, 1 << 30, 1 << 24];
@@ -68,7 +68,7 @@ fn contains_and_interest_query_registrations() {
 
 #[test]
 fn objects_and_raw_fds_are_interchangeable() {
-    let fd = kinds::event_counter(1);
+    let fd = kinds::eventfd(1);
     let set = new_set();
     set.register(&fd, PollFlags::IN).unwrap();
     assert!(set.contains(fd.number()));
@@ -95,7 +95,7 @@ fn reregistering_and_modifying_keep_the_order() {
     set.modify(&fds[1], PollFlags::PRI).unwrap();
     let [a, b, c] = fds.each_ref().map(Fd::number);
     assert_registered(&set, &[(a, PollFlags::OUT), (b, PollFlags::PRI), (c, PollFlags::IN)]);
-    assert_agrees(&set);
+    assert_matches_kernel(&set);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn huge_fds_are_registered_and_reported_as_nval() {
     let reported = set.poll(NOW).unwrap();
     let reported: Vec<_> = reported.iter().map(|event| (event.fd, event.revents)).collect();
     assert_eq!(reported, expected);
-    assert_agrees(&set);
+    assert_matches_kernel(&set);
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn every_mask_agrees_with_kernel() {
     peer.write(b"data").unwrap();
     kinds::shut_down_writing(&peer);
     let (hung_up, _) = kinds::pipe();
-    let fds = [socket, hung_up, kinds::regular_file(), kinds::event_counter(1), Fd::closed()];
+    let fds = [socket, hung_up, kinds::regular_file(), kinds::eventfd(1), Fd::closed()];
     let set = set_of(&fds, PollFlags::empty());
     for bits in 0..=u16::MAX {
         let mask = PollFlags::from_bits_retain(bits);
@@ -274,7 +274,7 @@ fn set_shrinking_to_empty_agrees_with_kernel() {
         let set = set_of(&fds, PollFlags::IN);
         for step in 0..fds.len() {
             set.unregister(&fds[step * stride % fds.len()]).unwrap();
-            assert_eq!(assert_agrees(&set).len(), fds.len() - step - 1);
+            assert_eq!(assert_matches_kernel(&set).len(), fds.len() - step - 1);
         }
     }
 }
@@ -368,7 +368,7 @@ proptest! {
                     }
                 }
                 Op::Poll => {
-                    assert_answers_for(&set, &model.0);
+                    assert_matches_kernel_for(&set, &model.0);
                 }
             }
             prop_assert_eq!(set.len(), model.0.len());
@@ -378,7 +378,7 @@ proptest! {
             prop_assert_eq!(set.interest(fd), expected);
         }
         prop_assert_eq!(set.iter().collect::<Vec<_>>(), model.0.clone());
-        assert_answers_for(&set, &model.0);
+        assert_matches_kernel_for(&set, &model.0);
     }
 }
 
@@ -390,7 +390,7 @@ fn register_all_equals_registering_one_by_one() {
         at_once.register_all(fds.iter().map(|fd| (fd, PollFlags::IN))).unwrap();
         let one_by_one = set_of(&fds, PollFlags::IN);
         assert!(at_once.iter().eq(one_by_one.iter()));
-        assert_eq!(assert_agrees(&at_once).len(), count);
+        assert_eq!(assert_matches_kernel(&at_once).len(), count);
     }
 }
 
@@ -401,7 +401,7 @@ fn register_all_keeps_the_order_and_replaces_masks() {
     set.poll(NOW).unwrap();
     set.register_all([(9, PollFlags::IN), (7, PollFlags::OUT), (9, PollFlags::PRI)]).unwrap();
     assert_registered(&set, &[(7, PollFlags::OUT), (9, PollFlags::PRI)]);
-    assert_agrees(&set);
+    assert_matches_kernel(&set);
 }
 
 #[test]

@@ -10,16 +10,16 @@ use pollset::{PollFlags, PollSet, Timeout, Waker};
 
 use crate::helpers::MILLISECOND;
 use crate::util::fd::Fd;
-use crate::util::oracle::assert_agrees;
+use crate::util::oracle::assert_matches_kernel;
 use crate::util::signal::{Alarm, Thread, handled};
-use crate::util::wait::assert_busy;
+use crate::util::wait::assert_concurrent_poll_error;
 use crate::util::{LONG, NOW, event, kinds, new_set, set_of};
 
 const CONTINUE: ControlFlow<()> = ControlFlow::Continue(());
 const BREAK: ControlFlow<()> = ControlFlow::Break(());
 
 fn idle_set() -> (PollSet, Fd) {
-    let fd = kinds::event_counter(0);
+    let fd = kinds::eventfd(0);
     (set_of([&fd], PollFlags::IN), fd)
 }
 
@@ -139,7 +139,7 @@ fn break_in_callback_returns_interrupted_and_leaves_set_usable() {
         assert_eq!(set.poll(NOW).unwrap(), []);
     }
     fd.increment();
-    assert_eq!(assert_agrees(&set), [event(&fd, PollFlags::IN)]);
+    assert_eq!(assert_matches_kernel(&set), [event(&fd, PollFlags::IN)]);
 }
 
 /// Calls `act` at the first signal during a wait, and returns the descriptors that this wait
@@ -164,13 +164,13 @@ fn on_first_interrupt(set: &PollSet, timeout: impl Into<Timeout>, act: impl FnOn
 #[test]
 fn changes_in_callback_take_effect_at_next_wait() {
     let (set, fd) = idle_set();
-    let new = kinds::event_counter(1);
+    let new = kinds::eventfd(1);
     let reported = on_first_interrupt(&set, 10 * MILLISECOND, || {
         set.register(&new, PollFlags::IN).unwrap();
         set.unregister(&fd).unwrap();
     });
     assert_eq!(reported, [], "changes take effect at the next wait");
-    assert_eq!(assert_agrees(&set), [event(&new, PollFlags::IN)]);
+    assert_eq!(assert_matches_kernel(&set), [event(&new, PollFlags::IN)]);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn poll_of_same_set_in_callback_is_an_error() {
     let (set, fd) = idle_set();
     let reported = on_first_interrupt(&set, LONG, || {
         for timeout in [Some(NOW), Some(MILLISECOND), None] {
-            assert_busy(set.poll(timeout));
+            assert_concurrent_poll_error(set.poll(timeout));
         }
         fd.increment();
     });
@@ -190,7 +190,7 @@ fn another_set_can_be_polled_in_callback() {
     let (set, fd) = idle_set();
     let reported = on_first_interrupt(&set, LONG, || {
         fd.increment();
-        assert_agrees(&set_of([&fd], PollFlags::IN));
+        assert_matches_kernel(&set_of([&fd], PollFlags::IN));
     });
     assert_eq!(reported, [fd.number()]);
 }
@@ -225,9 +225,9 @@ fn panic_in_callback_leaves_set_usable() {
         assert_eq!(set.poll(NOW).unwrap(), []);
     }
     fd.increment();
-    assert_eq!(assert_agrees(&set), [event(&fd, PollFlags::IN)]);
+    assert_eq!(assert_matches_kernel(&set), [event(&fd, PollFlags::IN)]);
     set.unregister(&fd).unwrap();
-    assert_eq!(assert_agrees(&set), []);
+    assert_eq!(assert_matches_kernel(&set), []);
 }
 
 #[test]

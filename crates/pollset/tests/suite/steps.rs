@@ -6,10 +6,10 @@ use pollset::{Builder, Engine, Event, PollFlags, PollSet, Step, Waiting};
 
 use crate::helpers::{MILLISECOND, event_counters, run_short_steps, set_with_engine};
 use crate::util::fd::Fd;
-use crate::util::oracle::{assert_agrees, kernel_poll};
-use crate::util::process::{Child, Side, alone, end_with};
+use crate::util::oracle::{assert_matches_kernel, kernel_poll};
+use crate::util::process::{Child, Side, in_own_process, run_and_exit_child};
 use crate::util::signal::Alarm;
-use crate::util::wait::assert_busy;
+use crate::util::wait::assert_concurrent_poll_error;
 use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds, set_of, set_of_never_opened};
 
 /// Steps until the wait is over. Returns the number of ready descriptors.
@@ -192,11 +192,11 @@ fn debug_shows_the_set() {
 fn set_is_busy_until_the_wait_is_dropped() {
     let (_counters, set) = set_of_counters(1, 1);
     let mut waiting = set.start(NOW).unwrap();
-    assert_busy(set.poll(NOW));
+    assert_concurrent_poll_error(set.poll(NOW));
     finish(&mut waiting);
-    assert_busy(set.poll(NOW));
+    assert_concurrent_poll_error(set.poll(NOW));
     drop(waiting);
-    assert_eq!(assert_agrees(&set).len(), 1);
+    assert_eq!(assert_matches_kernel(&set).len(), 1);
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn abandoned_wait_leaves_set_usable() {
             }
         }
         drop(waiting);
-        assert_eq!(assert_agrees(&set).len(), counters.len());
+        assert_eq!(assert_matches_kernel(&set).len(), counters.len());
     }
 }
 
@@ -223,7 +223,7 @@ fn events_not_taken_are_not_reported_by_the_next_wait() {
         assert_eq!(waiting.take_event(), Some(event(&counters[0], PollFlags::IN)));
         drop(waiting);
         counters[1..].iter().for_each(Fd::drain);
-        assert_eq!(assert_agrees(&set), [event(&counters[0], PollFlags::IN)]);
+        assert_eq!(assert_matches_kernel(&set), [event(&counters[0], PollFlags::IN)]);
         counters[1..].iter().for_each(Fd::increment);
     }
 }
@@ -234,7 +234,7 @@ fn changes_between_steps_take_effect_at_next_wait() {
     set.poll(NOW).unwrap();
     let mut waiting = set.start(LONG).unwrap();
     run_short_steps(&mut waiting);
-    let new = kinds::event_counter(1);
+    let new = kinds::eventfd(1);
     set.register(&new, PollFlags::IN).unwrap();
     let old = counters.pop().unwrap();
     set.unregister(&old).unwrap();
@@ -243,7 +243,7 @@ fn changes_between_steps_take_effect_at_next_wait() {
     assert_eq!(take_events(&mut waiting), [event(&counters[0], PollFlags::IN)]);
     drop(waiting);
     let ready = [event(&counters[0], PollFlags::IN), event(&new, PollFlags::IN)];
-    assert_eq!(assert_agrees(&set), ready);
+    assert_eq!(assert_matches_kernel(&set), ready);
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn slot_of_a_registration_is_stable() {
     assert_eq!(before, slots());
     // Later registrations and changes of masks don't move it.
     set.unregister(&counters[19]).unwrap();
-    set.register(&kinds::event_counter(1), PollFlags::IN).unwrap();
+    set.register(&kinds::eventfd(1), PollFlags::IN).unwrap();
     set.modify(&counters[3], PollFlags::IN | PollFlags::OUT).unwrap();
     assert_eq!(before[..19], slots()[..19]);
 }
@@ -325,7 +325,7 @@ fn wait_can_be_finished_by_another_thread() {
 
 #[test]
 fn child_forked_between_steps_can_poll_or_continue_the_wait() {
-    alone(|| {
+    in_own_process(|| {
         for (count, polls_first) in [(1, false), (1, true), (20, false), (20, true)] {
             let (counters, set) = set_of_counters(count, 1);
             for _ in 0..3 {
@@ -337,36 +337,36 @@ fn child_forked_between_steps_can_poll_or_continue_the_wait() {
                 assert_eq!(take_events(waiting).len(), count);
             };
             match Side::fork() {
-                Side::Child => end_with(|| {
+                Side::Child => run_and_exit_child(|| {
                     if polls_first {
                         assert_eq!(set.poll(NOW).unwrap().len(), count);
                     }
                     check(&mut waiting);
                     drop(waiting);
-                    assert_eq!(assert_agrees(&set).len(), count);
+                    assert_eq!(assert_matches_kernel(&set).len(), count);
                 }),
                 Side::Parent(child) => child.join(),
             }
             check(&mut waiting);
             drop(waiting);
-            assert_eq!(assert_agrees(&set).len(), counters.len());
+            assert_eq!(assert_matches_kernel(&set).len(), counters.len());
         }
     });
 }
 
 #[test]
 fn second_wait_in_child_is_an_error_although_the_first_is_inherited() {
-    alone(|| {
+    in_own_process(|| {
         let (_counters, set) = set_of_counters(1, 1);
         let inherited = set.start(NOW).unwrap();
         let child = Child::run(|| {
             let mut waiting = set.start(NOW).unwrap();
-            assert_busy(set.poll(NOW));
+            assert_concurrent_poll_error(set.poll(NOW));
             drop(inherited);
-            assert_busy(set.poll(NOW));
+            assert_concurrent_poll_error(set.poll(NOW));
             assert_eq!(finish(&mut waiting), 1);
             drop(waiting);
-            assert_eq!(assert_agrees(&set).len(), 1);
+            assert_eq!(assert_matches_kernel(&set).len(), 1);
         });
         child.join();
     });
@@ -374,7 +374,7 @@ fn second_wait_in_child_is_an_error_although_the_first_is_inherited() {
 
 #[test]
 fn wait_restarted_in_child_holds_the_set_and_times_out() {
-    alone(|| {
+    in_own_process(|| {
         let (_counters, set) = set_of_counters(1, 0);
         let mut waiting = set.start(30 * MILLISECOND).unwrap();
         run_short_steps(&mut waiting);
@@ -383,7 +383,7 @@ fn wait_restarted_in_child_holds_the_set_and_times_out() {
             assert_eq!(set.poll(NOW).unwrap(), []);
             assert_eq!(waiting.step().unwrap(), Step::Interrupted);
             assert_eq!(waiting.step().unwrap(), Step::Unfinished);
-            assert_busy(set.poll(NOW));
+            assert_concurrent_poll_error(set.poll(NOW));
             assert_eq!(finish(&mut waiting), 0);
             assert!(start.elapsed() >= 30 * MILLISECOND);
         });
@@ -393,16 +393,16 @@ fn wait_restarted_in_child_holds_the_set_and_times_out() {
 
 #[test]
 fn events_discarded_in_child_are_reported_by_its_next_wait() {
-    alone(|| {
+    in_own_process(|| {
         let (_counters, set) = set_of_counters(20, 1);
         let mut waiting = set.start(NOW).unwrap();
         assert_eq!(finish(&mut waiting), 20);
         match Side::fork() {
-            Side::Child => end_with(|| {
+            Side::Child => run_and_exit_child(|| {
                 assert_eq!(set.poll(NOW).unwrap().len(), 20);
                 assert_eq!(waiting.take_event(), None);
                 drop(waiting);
-                assert_eq!(assert_agrees(&set).len(), 20);
+                assert_eq!(assert_matches_kernel(&set).len(), 20);
             }),
             Side::Parent(child) => child.join(),
         }

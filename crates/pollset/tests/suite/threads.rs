@@ -6,8 +6,8 @@ use std::time::Instant;
 use pollset::{Event, PollFlags, PollSet, Timeout, Waker};
 
 use crate::helpers::{MILLISECOND, event_counters};
-use crate::util::oracle::assert_agrees;
-use crate::util::wait::{assert_busy, while_waiting};
+use crate::util::oracle::assert_matches_kernel;
+use crate::util::wait::{assert_concurrent_poll_error, while_waiting};
 use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds, set_of};
 
 const _: () = {
@@ -39,10 +39,10 @@ fn concurrent_poll_is_an_error() {
     let events = wait_during(&set, &waker, || {
         let deadline = Instant::now();
         for timeout in [Some(NOW), Some(MILLISECOND), Some(LONG), None] {
-            assert_busy(set.poll(timeout));
+            assert_concurrent_poll_error(set.poll(timeout));
         }
-        assert_busy(set.poll(deadline));
-        assert_busy(set.poll(deadline + LONG));
+        assert_concurrent_poll_error(set.poll(deadline));
+        assert_concurrent_poll_error(set.poll(deadline + LONG));
     });
     assert_eq!(events, [event(&waker, PollFlags::IN)]);
 }
@@ -50,18 +50,18 @@ fn concurrent_poll_is_an_error() {
 #[test]
 fn set_can_be_polled_after_a_concurrent_poll_error() {
     let (set, waker) = set_with_waker();
-    wait_during(&set, &waker, || assert_busy(set.poll(NOW)));
+    wait_during(&set, &waker, || assert_concurrent_poll_error(set.poll(NOW)));
     assert_eq!(set.poll(NOW).unwrap(), []);
-    wait_during(&set, &waker, || assert_busy(set.poll(None)));
+    wait_during(&set, &waker, || assert_concurrent_poll_error(set.poll(None)));
 }
 
 #[test]
 fn threads_can_poll_a_set_in_turn() {
-    let fd = kinds::event_counter(1);
+    let fd = kinds::eventfd(1);
     let set = set_of([&fd], PollFlags::IN);
     for _ in 0..10 {
         thread::scope(|scope| {
-            scope.spawn(|| assert_agrees(&set));
+            scope.spawn(|| assert_matches_kernel(&set));
         });
     }
 }
@@ -69,7 +69,7 @@ fn threads_can_poll_a_set_in_turn() {
 #[test]
 fn register_during_wait_takes_effect_at_next_wait() {
     let (set, waker) = set_with_waker();
-    let ready = kinds::event_counter(1);
+    let ready = kinds::eventfd(1);
     let events = wait_during(&set, &waker, || {
         set.register(&ready, PollFlags::IN).unwrap();
         assert!(set.contains(&ready));
@@ -94,7 +94,7 @@ fn modify_during_wait_takes_effect_at_next_wait() {
 #[test]
 fn unregister_during_wait_takes_effect_at_next_wait() {
     let (set, waker) = set_with_waker();
-    let counter = kinds::event_counter(0);
+    let counter = kinds::eventfd(0);
     set.register(&counter, PollFlags::IN).unwrap();
     let events = while_waiting(&set, LONG, || {
         set.unregister(&counter).unwrap();
@@ -109,7 +109,7 @@ fn unregister_during_wait_takes_effect_at_next_wait() {
 #[test]
 fn changes_do_not_end_a_wait() {
     let (set, waker) = set_with_waker();
-    let ready = kinds::event_counter(1);
+    let ready = kinds::eventfd(1);
     wait_during(&set, &waker, || {
         for _ in 0..100 {
             set.register(&ready, PollFlags::IN).unwrap();
@@ -117,7 +117,7 @@ fn changes_do_not_end_a_wait() {
             set.unregister(&ready).unwrap();
         }
         thread::sleep(5 * MILLISECOND);
-        assert_busy(set.poll(NOW));
+        assert_concurrent_poll_error(set.poll(NOW));
     });
 }
 
@@ -140,7 +140,7 @@ fn thousands_of_changes_during_wait_take_effect_at_next_wait() {
             counters[3].increment();
         });
         assert_eq!(events.unwrap(), [event(&counters[3], PollFlags::IN)]);
-        let events = assert_agrees(&set);
+        let events = assert_matches_kernel(&set);
         assert_eq!(events.len(), 2 + round as usize);
 
         counters[3].drain();
@@ -148,7 +148,7 @@ fn thousands_of_changes_during_wait_take_effect_at_next_wait() {
         for i in 3_000 - round..3_000 {
             set.unregister(NEVER_OPENED + i).unwrap();
         }
-        assert_eq!(assert_agrees(&set), []);
+        assert_eq!(assert_matches_kernel(&set), []);
     }
     assert_eq!(wait_during(&set, &waker, || {}), [event(&waker, PollFlags::IN)]);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use pollset::{Engine, PollFlags, PollSet, Timeout, Waker};
 
 use crate::helpers::{MILLISECOND, event_counters, set_with_engine, thread_cpu_time};
-use crate::util::oracle::{array_of, kernel_wait};
+use crate::util::oracle::{pollfds_of, raw_poll};
 use crate::util::wait::while_waiting;
 use crate::util::{LONG, NOW, event, kinds, new_set, set_of};
 
@@ -78,7 +78,7 @@ fn timeout_converts_from_option_duration_and_instant() {
 
 #[test]
 fn ready_descriptor_is_reported_with_every_timeout() {
-    let fd = kinds::event_counter(1);
+    let fd = kinds::eventfd(1);
     let set = set_of([&fd], PollFlags::IN);
     let now = Instant::now();
     let timeouts = [
@@ -112,8 +112,8 @@ fn far_future() -> Instant {
 fn deadline_in_the_past_polls_without_waiting() {
     let fds = event_counters(1, 0);
     let set = set_of(&fds, PollFlags::IN);
-    let mut array = array_of(&set.iter().collect::<Vec<_>>());
-    let kernel = shortest_of(5, || assert_eq!(kernel_wait(&mut array, 10), 0));
+    let mut array = pollfds_of(&set.iter().collect::<Vec<_>>());
+    let kernel = shortest_of(5, || assert_eq!(raw_poll(&mut array, 10), 0));
     let past = Instant::now();
     let ours = shortest_of(20, || assert_eq!(set.poll(past).unwrap(), []));
     assert!(2 * ours < kernel, "{ours:?}, and {kernel:?} for 10 ms in poll(2)");
@@ -172,7 +172,7 @@ fn readiness_during_wait_ends_it() {
 
 #[test]
 fn timerfd_expiry_during_wait_ends_it() {
-    let timer = kinds::timer(2 * MILLISECOND);
+    let timer = kinds::timerfd(2 * MILLISECOND);
     let set = set_of([&timer], PollFlags::IN);
     assert_eq!(set.poll(LONG).unwrap(), [event(&timer, PollFlags::IN)]);
 }
@@ -180,7 +180,7 @@ fn timerfd_expiry_during_wait_ends_it() {
 /// A set may change how it waits after idle waits.
 #[test]
 fn readiness_after_idle_waits_is_reported() {
-    let fd = kinds::event_counter(0);
+    let fd = kinds::eventfd(0);
     let set = set_of([&fd], PollFlags::IN);
     for idle_waits in 0..70 {
         for _ in 0..idle_waits {
@@ -199,8 +199,8 @@ fn readiness_after_idle_waits_is_reported() {
 fn timeout_below_a_millisecond_is_not_rounded_up() {
     let fds = event_counters(3, 0);
     let set = set_of(&fds, PollFlags::IN);
-    let mut array = array_of(&set.iter().collect::<Vec<_>>());
-    let kernel = shortest_of(50, || assert_eq!(kernel_wait(&mut array, 1), 0));
+    let mut array = pollfds_of(&set.iter().collect::<Vec<_>>());
+    let kernel = shortest_of(50, || assert_eq!(raw_poll(&mut array, 1), 0));
     let ours = shortest_of(300, || drop(set.poll(Duration::from_micros(100)).unwrap()));
     assert!(2 * ours < kernel, "100 us took {ours:?}, and 1 ms {kernel:?} in poll(2)");
 }
@@ -209,8 +209,8 @@ fn timeout_below_a_millisecond_is_not_rounded_up() {
 fn wait_is_about_as_late_as_poll_in_the_kernel() {
     let fds = event_counters(3, 0);
     let set = set_of(&fds, PollFlags::IN);
-    let mut array = array_of(&set.iter().collect::<Vec<_>>());
-    let kernel = shortest_of(50, || assert_eq!(kernel_wait(&mut array, 2), 0));
+    let mut array = pollfds_of(&set.iter().collect::<Vec<_>>());
+    let kernel = shortest_of(50, || assert_eq!(raw_poll(&mut array, 2), 0));
     let ours = shortest_of(50, || drop(set.poll(2 * MILLISECOND).unwrap()));
     assert!(ours < 3 * kernel, "{ours:?}, and {kernel:?} in poll(2)");
 }

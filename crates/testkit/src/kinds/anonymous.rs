@@ -11,11 +11,11 @@ use std::thread;
 
 use pollset::PollFlags;
 use rustix::fs::{MemfdFlags, inotify, memfd_create};
-use rustix::mm::{UserfaultfdFlags, userfaultfd};
+use rustix::mm::UserfaultfdFlags;
 use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
 
 use crate::fd::Fd;
-use crate::oracle::until_kernel_reports;
+use crate::oracle::wait_for_revents;
 use crate::signal;
 
 /// The descriptor that a system call has opened, or its error.
@@ -27,16 +27,16 @@ pub(super) fn opened(outcome: c_long) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(outcome as i32) })
 }
 
-/// A signalfd for the signal of [`signal::raise_blocked`].
-pub fn signals() -> io::Result<Fd> {
-    let signals = signal::blocked();
+/// A signalfd for the signal of [`signal::raise_sigusr2`].
+pub fn signalfd() -> io::Result<Fd> {
+    let signals = signal::block_sigusr2();
     // SAFETY: the set of signals is read before this returns.
     let outcome = unsafe { libc::signalfd(-1, &signals, libc::SFD_CLOEXEC) };
     Ok(Fd::new(opened(outcome.into())?))
 }
 
 /// A userfaultfd without memory. poll(2) reports an error while its reads may block.
-pub fn page_faults() -> io::Result<Fd> {
+pub fn userfaultfd() -> io::Result<Fd> {
     #[repr(C)]
     struct Handshake {
         version: u64,
@@ -45,7 +45,8 @@ pub fn page_faults() -> io::Result<Fd> {
     }
     const UFFDIO_API: libc::Ioctl = 0xc018_aa3f;
     // SAFETY: no memory is registered with it.
-    let file = unsafe { userfaultfd(UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::NONBLOCK)? };
+    let file =
+        unsafe { rustix::mm::userfaultfd(UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::NONBLOCK)? };
     let fd = Fd::new(file);
     let mut handshake = Handshake { version: 0xaa, features: 0, ioctls: 0 };
     // SAFETY: this call reads and writes such a structure.
@@ -88,7 +89,7 @@ impl Worker {
     /// Ends the thread, and waits until the kernel reports `revents`.
     pub fn ended(mut self, revents: PollFlags) -> Fd {
         self.end();
-        until_kernel_reports(&self.fd, PollFlags::IN | PollFlags::HUP, revents);
+        wait_for_revents(&self.fd, PollFlags::IN | PollFlags::HUP, revents);
         let unused = Fd::closed();
         std::mem::replace(&mut self.fd, unused)
     }
@@ -101,7 +102,7 @@ impl Drop for Worker {
 }
 
 /// A thread with its pidfd.
-pub fn thread() -> io::Result<Worker> {
+pub fn pidfd_of_thread() -> io::Result<Worker> {
     Worker::start(|| {
         let pidfd_thread = PidfdFlags::from_bits_retain(libc::O_EXCL as u32);
         Ok(Fd::new(pidfd_open(rustix::thread::gettid(), pidfd_thread)?))
@@ -110,16 +111,16 @@ pub fn thread() -> io::Result<Worker> {
 
 /// A pidfd of a thread that has ended.
 pub fn pidfd_of_ended_thread() -> io::Result<Fd> {
-    Ok(thread()?.ended(PollFlags::IN | PollFlags::HUP))
+    Ok(pidfd_of_thread()?.ended(PollFlags::IN | PollFlags::HUP))
 }
 
 /// A pidfd of a child of this process.
-pub fn child(pid: Pid) -> io::Result<Fd> {
+pub fn pidfd_of_child(pid: Pid) -> io::Result<Fd> {
     Ok(Fd::new(pidfd_open(pid, PidfdFlags::empty())?))
 }
 
 /// A thread with a seccomp filter, and the listener of the filter.
-pub fn supervised_thread() -> io::Result<Worker> {
+pub fn thread_with_seccomp() -> io::Result<Worker> {
     Worker::start(|| {
         let allow = libc::BPF_RET | libc::BPF_K;
         let mut code =
@@ -137,7 +138,7 @@ pub fn supervised_thread() -> io::Result<Worker> {
 
 /// A seccomp listener whose thread has ended: hung up.
 pub fn seccomp_of_ended_thread() -> io::Result<Fd> {
-    Ok(supervised_thread()?.ended(PollFlags::HUP))
+    Ok(thread_with_seccomp()?.ended(PollFlags::HUP))
 }
 
 /// A fanotify descriptor. The number of them for a user is limited.

@@ -44,14 +44,14 @@ fn ioctl(file: &impl AsRawFd, request: libc::Ioctl, interface: &libc::ifreq) -> 
 }
 
 /// Attaches `/dev/net/tun` to a new network interface, which is down.
-pub fn attach_tunnel(tunnel: &Fd) -> io::Result<()> {
+pub fn attach_tun(tunnel: &Fd) -> io::Result<()> {
     let mut interface = interface();
     interface.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as i16;
     ioctl(tunnel, libc::TUNSETIFF, &interface)
 }
 
 /// Sets the addresses of the interface, and brings it up.
-pub fn bring_up_tunnel() -> io::Result<()> {
+pub fn bring_up_tun() -> io::Result<()> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     let mut interface = interface();
     for (request, address) in [(libc::SIOCSIFADDR, ADDRESS), (libc::SIOCSIFDSTADDR, PEER_ADDRESS)] {
@@ -71,7 +71,7 @@ pub fn bring_up_tunnel() -> io::Result<()> {
 }
 
 /// Sends a datagram, which can then be read from `/dev/net/tun`.
-pub fn send_through_tunnel() -> io::Result<()> {
+pub fn send_through_tun() -> io::Result<()> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     socket.send_to(b"data", (PEER_ADDRESS, 9))?;
     Ok(())

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use pollset::PollFlags;
-use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::event::{EventfdFlags, epoll};
 use rustix::fs::OFlags;
 use rustix::fs::inotify;
 use rustix::net::SendFlags;
@@ -18,7 +18,7 @@ use rustix::time::{
 };
 
 use crate::fd::Fd;
-use crate::oracle::until_kernel_reports;
+use crate::oracle::wait_for_revents;
 
 /// The reading end, and the writing end.
 pub fn pipe() -> (Fd, Fd) {
@@ -43,7 +43,7 @@ pub fn tcp_pair() -> (Fd, Fd) {
 pub fn tcp_pair_with_urgent_data() -> (Fd, Fd) {
     let (server, client) = tcp_pair();
     rustix::net::send(&client, b"!", SendFlags::OOB).unwrap();
-    until_kernel_reports(&server, PollFlags::PRI, PollFlags::PRI);
+    wait_for_revents(&server, PollFlags::PRI, PollFlags::PRI);
     (server, client)
 }
 
@@ -83,12 +83,12 @@ pub fn device(path: &str) -> Fd {
 }
 
 /// An eventfd, readable if `count` is not 0.
-pub fn event_counter(count: u32) -> Fd {
-    Fd::new(eventfd(count, EventfdFlags::CLOEXEC).unwrap())
+pub fn eventfd(count: u32) -> Fd {
+    Fd::new(rustix::event::eventfd(count, EventfdFlags::CLOEXEC).unwrap())
 }
 
 /// A timerfd that expires after `delay`, or never if that is zero.
-pub fn timer(delay: Duration) -> Fd {
+pub fn timerfd(delay: Duration) -> Fd {
     let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC).unwrap();
     let at = Itimerspec { it_interval: Timespec::default(), it_value: delay.try_into().unwrap() };
     timerfd_settime(&timer, TimerfdTimerFlags::empty(), &at).unwrap();
@@ -96,8 +96,8 @@ pub fn timer(delay: Duration) -> Fd {
 }
 
 pub fn expired_timerfd() -> Fd {
-    let timer = timer(Duration::from_nanos(1));
-    until_kernel_reports(&timer, PollFlags::IN, PollFlags::IN);
+    let timer = timerfd(Duration::from_nanos(1));
+    wait_for_revents(&timer, PollFlags::IN, PollFlags::IN);
     timer
 }
 
@@ -110,7 +110,7 @@ pub fn epoll_watching(fd: &Fd) -> Fd {
 
 /// An inotify descriptor. The number of them for a user is limited; beyond, this is an eventfd.
 pub fn idle_inotify() -> Fd {
-    inotify::init(inotify::CreateFlags::CLOEXEC).map_or_else(|_| event_counter(0), Fd::new)
+    inotify::init(inotify::CreateFlags::CLOEXEC).map_or_else(|_| eventfd(0), Fd::new)
 }
 
 /// The master and the slave of a pseudoterminal.

@@ -104,7 +104,7 @@ kinds! {
 /// Opens a file of this kind and its peer, if it has one. The first of them is the one that `kind`
 /// describes. If the system doesn't support the kind, this is an idle eventfd instead.
 pub fn make(kind: Kind) -> Vec<Fd> {
-    try_make(kind).unwrap_or_else(|_| vec![event_counter(0)])
+    try_make(kind).unwrap_or_else(|_| vec![eventfd(0)])
 }
 
 /// The kinds that this system doesn't support, with the error.
@@ -151,20 +151,20 @@ fn try_make(kind: Kind) -> io::Result<Vec<Fd>> {
         Kind::Directory => vec![directory()],
         Kind::DevNull => vec![device("/dev/null")],
         Kind::DevZero => vec![device("/dev/zero")],
-        Kind::Eventfd => vec![event_counter(0)],
+        Kind::Eventfd => vec![eventfd(0)],
         Kind::FullEventfd => {
-            let counter = event_counter(0);
+            let counter = eventfd(0);
             counter.write(&(u64::MAX - 1).to_ne_bytes()).unwrap();
             vec![counter]
         }
-        Kind::Timerfd => vec![timer(Duration::ZERO)],
+        Kind::Timerfd => vec![timerfd(Duration::ZERO)],
         Kind::ExpiredTimerfd => vec![expired_timerfd()],
         Kind::EpollOfIdle => {
-            let counter = event_counter(0);
+            let counter = eventfd(0);
             vec![epoll_watching(&counter), counter]
         }
         Kind::EpollOfReady => {
-            let counter = event_counter(1);
+            let counter = eventfd(1);
             vec![epoll_watching(&counter), counter]
         }
         Kind::Inotify => vec![idle_inotify()],
@@ -172,34 +172,34 @@ fn try_make(kind: Kind) -> io::Result<Vec<Fd>> {
         Kind::TerminalWithoutSlave => vec![terminal().0],
         Kind::Closed => vec![Fd::closed()],
         Kind::UnixDatagrams => both(unix_datagram_pair()),
-        Kind::FullUnixDatagrams => both(full_datagram_pair()),
+        Kind::FullUnixDatagrams => both(full_unix_datagram_pair()),
         Kind::UdpWithData => vec![udp_with_data()],
         Kind::Netlink => vec![netlink()?],
         Kind::NetlinkWithData => vec![netlink_with_data()?],
         Kind::PacketSocket => vec![packet_socket()?],
         Kind::Mptcp => both(mptcp_pair()?),
         Kind::DevFull => vec![dev_full()?],
-        Kind::DevRandom => vec![to_read("/dev/random")?],
-        Kind::DevKmsg => vec![to_read("/dev/kmsg")?],
-        Kind::DevTun => vec![tunnel()?],
-        Kind::DevFuse => vec![file_server()?],
-        Kind::ProcFile => vec![to_read("/proc/self/status")?],
-        Kind::SysFile => vec![to_read("/sys/kernel/uevent_seqnum")?],
+        Kind::DevRandom => vec![read_only("/dev/random")?],
+        Kind::DevKmsg => vec![read_only("/dev/kmsg")?],
+        Kind::DevTun => vec![dev_tun()?],
+        Kind::DevFuse => vec![dev_fuse()?],
+        Kind::ProcFile => vec![read_only("/proc/self/status")?],
+        Kind::SysFile => vec![read_only("/sys/kernel/uevent_seqnum")?],
         Kind::OPathFile => vec![o_path_file()?],
         Kind::OPathSocket => vec![o_path_socket()?],
         Kind::InotifyWithEvent => vec![inotify_with_event()?],
         Kind::Fanotify => vec![fanotify()?],
-        Kind::Signalfd => vec![signals()?],
-        Kind::Userfaultfd => vec![page_faults()?],
+        Kind::Signalfd => vec![signalfd()?],
+        Kind::Userfaultfd => vec![userfaultfd()?],
         Kind::Pidfd => vec![pidfd_of_self()?],
         Kind::PidfdOfEndedThread => vec![pidfd_of_ended_thread()?],
         Kind::SeccompOfEndedThread => vec![seccomp_of_ended_thread()?],
         Kind::MessageQueue => vec![message_queue()?],
         Kind::Memfd => vec![memfd()?],
         Kind::LandlockRuleset => vec![landlock_ruleset()?],
-        Kind::IoUring => vec![ring()?],
+        Kind::IoUring => vec![io_uring()?],
         Kind::BpfMap => vec![bpf_map()?],
-        Kind::BpfRingBuffer => vec![kernel_ring()?],
+        Kind::BpfRingBuffer => vec![bpf_ring_buffer()?],
         Kind::UnmappedPerfEvent => vec![unmapped_perf_event()?],
     })
 }

@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags, open};
 use crate::fd::Fd;
 
 /// Opens a file for reading only, because writing to it could do harm.
-pub fn to_read(path: &str) -> io::Result<Fd> {
+pub fn read_only(path: &str) -> io::Result<Fd> {
     Ok(Fd::new(File::open(path)?))
 }
 
@@ -19,12 +19,12 @@ fn try_device(path: &str) -> io::Result<Fd> {
 }
 
 /// `/dev/net/tun`, not yet attached to an interface.
-pub fn tunnel() -> io::Result<Fd> {
+pub fn dev_tun() -> io::Result<Fd> {
     try_device("/dev/net/tun")
 }
 
 /// `/dev/fuse`, not yet attached to a file system.
-pub fn file_server() -> io::Result<Fd> {
+pub fn dev_fuse() -> io::Result<Fd> {
     try_device("/dev/fuse")
 }
 

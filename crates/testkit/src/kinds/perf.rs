@@ -12,7 +12,7 @@ use crate::fd::Fd;
 const PAGE: usize = 4096;
 
 /// A perf event of a thread, with its ring buffer. poll(2) reports its readiness only once.
-pub struct Record {
+pub struct PerfEvent {
     pub fd: Fd,
     _pages: Pages,
 }
@@ -27,15 +27,15 @@ impl Drop for Pages {
 }
 
 /// Records when this thread changes its name.
-pub fn record() -> io::Result<Record> {
+pub fn perf_event() -> io::Result<PerfEvent> {
     let fd = unmapped_perf_event()?;
     let protection = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: a new mapping at an address that the kernel chooses touches no memory in use.
     let pages = unsafe { mmap(ptr::null_mut(), 2 * PAGE, protection, MapFlags::SHARED, &fd, 0)? };
-    Ok(Record { fd, _pages: Pages(pages) })
+    Ok(PerfEvent { fd, _pages: Pages(pages) })
 }
 
-impl Record {
+impl PerfEvent {
     /// Adds a record, which makes the event readable.
     pub fn add(&self) {
         let mut name = [0_u8; 16];
@@ -91,7 +91,7 @@ pub fn unmapped_perf_event() -> io::Result<Fd> {
     Ok(Fd::new(opened(outcome)?))
 }
 
-impl AsRawFd for Record {
+impl AsRawFd for PerfEvent {
     fn as_raw_fd(&self) -> i32 {
         self.fd.number()
     }

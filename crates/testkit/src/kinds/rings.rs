@@ -53,7 +53,7 @@ impl Drop for Page {
 static OFFSETS: OnceLock<(u32, u32)> = OnceLock::new();
 
 /// An io_uring whose submission queue has room for four entries. They report no completion.
-pub fn ring() -> io::Result<Fd> {
+pub fn io_uring() -> io::Result<Fd> {
     const SKIP_COMPLETION: u8 = 1 << 6;
     let mut parameters = io_uring_params::default();
     // SAFETY: the parameters refer to no memory and no other files.
@@ -101,7 +101,7 @@ pub fn bpf_map() -> io::Result<Fd> {
 }
 
 /// A BPF ring buffer.
-pub fn kernel_ring() -> io::Result<Fd> {
+pub fn bpf_ring_buffer() -> io::Result<Fd> {
     const RINGBUF: u32 = 27;
     new_map(&NewMap { kind: RINGBUF, key: 0, value: 0, entries: PAGE as u32 })
 }

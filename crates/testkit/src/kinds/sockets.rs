@@ -13,7 +13,7 @@ use rustix::net::{
 
 use super::udp;
 use crate::fd::Fd;
-use crate::oracle::until_kernel_reports;
+use crate::oracle::wait_for_revents;
 
 fn socket(
     family: AddressFamily,
@@ -29,7 +29,7 @@ pub fn unix_datagram_pair() -> (Fd, Fd) {
 }
 
 /// A Unix datagram socket that has no room to send, and its peer: not connected, with a full queue.
-pub fn full_datagram_pair() -> (Fd, Fd) {
+pub fn full_unix_datagram_pair() -> (Fd, Fd) {
     let [sender, receiver] = [(); 2].map(|()| {
         let socket = socket(AddressFamily::UNIX, SocketType::DGRAM, None).unwrap();
         bind(&socket, &SocketAddrUnix::new_unnamed()).unwrap();
@@ -45,7 +45,7 @@ pub fn udp_with_data() -> Fd {
     let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let to: SocketAddrV4 = getsockname(&receiver).unwrap().try_into().unwrap();
     sender.send_to(b"data", to).unwrap();
-    until_kernel_reports(&receiver, PollFlags::IN, PollFlags::IN);
+    wait_for_revents(&receiver, PollFlags::IN, PollFlags::IN);
     receiver
 }
 
@@ -63,7 +63,7 @@ pub fn netlink_with_data() -> io::Result<Fd> {
     request[4..6].copy_from_slice(&GET_LINKS.to_ne_bytes());
     request[6..8].copy_from_slice(&REQUEST.to_ne_bytes());
     fd.write(&request)?;
-    until_kernel_reports(&fd, PollFlags::IN, PollFlags::IN);
+    wait_for_revents(&fd, PollFlags::IN, PollFlags::IN);
     Ok(fd)
 }
 

@@ -12,8 +12,8 @@ use rustix::event::epoll;
 
 use super::{close_fd, owned_counter, owned_counters, polled_set};
 use crate::helpers::{MILLISECOND, event_counters, thread_cpu_time};
-use crate::util::number::enough_for;
-use crate::util::process::alone;
+use crate::util::number::enough_fds_for;
+use crate::util::process::in_own_process;
 use crate::util::signal::{Alarm, handled};
 use crate::util::wait::while_waiting;
 use crate::util::{LONG, NOW, event};
@@ -96,7 +96,7 @@ fn assert_within_bound(
     run_round: impl Fn(&mut Fixture, usize) -> (Duration, Event),
 ) {
     for &size in sizes {
-        if !enough_for(size.min(16_000)) {
+        if !enough_fds_for(size.min(16_000)) {
             continue;
         }
         let mut fixture = Fixture::new(size);
@@ -136,7 +136,7 @@ fn time_until(mut poll: impl FnMut() -> bool) -> Duration {
 
 #[test]
 fn closed_fd_is_found_by_repeated_polls() {
-    alone(|| {
+    in_own_process(|| {
         assert_within_bound("closed, polling", &SIZES, |fixture, round| {
             fixture.warm_up(|| assert_eq!(fixture.set.poll(NOW).unwrap(), []));
             let expected = fixture.close_or_reuse(round, Change::Close);
@@ -147,7 +147,7 @@ fn closed_fd_is_found_by_repeated_polls() {
 
 #[test]
 fn reused_fd_is_found_by_repeated_polls() {
-    alone(|| {
+    in_own_process(|| {
         assert_within_bound("reused, polling", &SIZES, |fixture, round| {
             fixture.warm_up(|| assert_eq!(fixture.set.poll(NOW).unwrap(), []));
             let expected = fixture.close_or_reuse(round, Change::Reuse);
@@ -158,7 +158,7 @@ fn reused_fd_is_found_by_repeated_polls() {
 
 #[test]
 fn closed_fd_is_found_while_events_flow() {
-    alone(|| {
+    in_own_process(|| {
         let busy = owned_counter(0);
         assert_within_bound("closed, busy", &SIZES, |fixture, round| {
             fixture.set.register(&busy, PollFlags::IN).unwrap();
@@ -181,7 +181,7 @@ fn closed_fd_is_found_while_events_flow() {
 /// The new file is idle, and the old one, which stays open, is ready.
 #[test]
 fn old_file_of_a_reused_fd_stops_being_reported() {
-    alone(|| {
+    in_own_process(|| {
         assert_within_bound("reused, old file ready", &SIZES, |fixture, round| {
             let (ready, idle) = (owned_counter(1), owned_counter(0));
             let number = close_one(&mut fixture.fds, round);
@@ -199,7 +199,7 @@ fn old_file_of_a_reused_fd_stops_being_reported() {
 /// Each wait spends little time on the audit, so this takes a number of them.
 #[test]
 fn closed_fd_is_found_by_polls_far_apart() {
-    alone(|| {
+    in_own_process(|| {
         let mut fixture = Fixture::new(1_000);
         let expected = fixture.close_or_reuse(2, Change::Close);
         let waits = (1..).find(|_| {
@@ -214,7 +214,7 @@ fn closed_fd_is_found_by_polls_far_apart() {
 /// A wait that blocks compares once more at its deadline; one that doesn't block must not.
 #[test]
 fn passed_deadline_compares_no_more_than_zero_timeout() {
-    alone(|| {
+    in_own_process(|| {
         let fds = owned_counters(5_000);
         let set = polled_set(&fds);
         let compared = |mut poll: Box<dyn FnMut()>| {
@@ -236,7 +236,7 @@ fn time_blocked_until(set: &PollSet, expected: Event) -> Duration {
 
 #[test]
 fn fd_closed_before_an_infinite_wait_ends_it() {
-    alone(|| {
+    in_own_process(|| {
         assert_within_bound("closed, blocked", &SIZES, |fixture, round| {
             let expected = fixture.close_or_reuse(round, Change::Close);
             (time_blocked_until(&fixture.set, expected), expected)
@@ -246,7 +246,7 @@ fn fd_closed_before_an_infinite_wait_ends_it() {
 
 #[test]
 fn fd_reused_before_an_infinite_wait_ends_it() {
-    alone(|| {
+    in_own_process(|| {
         assert_within_bound("reused, blocked", &SIZES, |fixture, round| {
             let expected = fixture.close_or_reuse(round, Change::Reuse);
             (time_blocked_until(&fixture.set, expected), expected)
@@ -256,7 +256,7 @@ fn fd_reused_before_an_infinite_wait_ends_it() {
 
 #[test]
 fn fd_closed_by_another_thread_ends_an_infinite_wait() {
-    alone(|| {
+    in_own_process(|| {
         assert_within_bound("closed by a thread", &SIZES, |fixture, round| {
             let Fixture { set, fds } = fixture;
             let mut closed = -1;
@@ -274,7 +274,7 @@ fn fd_closed_by_another_thread_ends_an_infinite_wait() {
 
 #[test]
 fn socket_shut_down_and_closed_by_another_thread_ends_the_wait() {
-    alone(|| {
+    in_own_process(|| {
         assert_within_bound("shut down by a thread", &SIZES[..2], |fixture, round| {
             // The audit is at a different position in each round.
             let time = documented_bound(fixture.fds.len()) * round as u32 / ROUNDS as u32;
@@ -301,7 +301,7 @@ fn socket_shut_down_and_closed_by_another_thread_ends_the_wait() {
 
 #[test]
 fn fd_closed_late_in_an_infinite_wait_ends_it() {
-    alone(|| {
+    in_own_process(|| {
         let mut fds = owned_counters(1_000);
         let set = polled_set(&fds);
         let mut closed = -1;
@@ -317,7 +317,7 @@ fn fd_closed_late_in_an_infinite_wait_ends_it() {
 
 #[test]
 fn blocked_wait_uses_little_cpu_time() {
-    alone(|| {
+    in_own_process(|| {
         let fds = owned_counters(10_000);
         let set = polled_set(&fds);
         let before = thread_cpu_time();
@@ -330,7 +330,7 @@ fn blocked_wait_uses_little_cpu_time() {
 
 #[test]
 fn repeated_polls_audit_at_a_bounded_rate() {
-    alone(|| {
+    in_own_process(|| {
         let fds = owned_counters(10_000);
         let set = polled_set(&fds);
         let before = set.stats().audited;
@@ -362,10 +362,10 @@ fn time_of_a_check() -> Duration {
 
 #[test]
 fn audit_of_a_large_set_takes_a_twentieth_of_the_time() {
-    if !enough_for(16_000) {
+    if !enough_fds_for(16_000) {
         return;
     }
-    alone(|| {
+    in_own_process(|| {
         let fds = owned_counters(19_000);
         let set = polled_set(&fds);
         repeat_for(300 * MILLISECOND, || assert_eq!(set.poll(NOW).unwrap(), []));
@@ -396,7 +396,7 @@ fn signals_do_not_prevent_the_audit_of_a_blocked_wait() {
 
 #[test]
 fn relaxed_audit_is_slower_and_finds_a_closed_fd() {
-    alone(|| {
+    in_own_process(|| {
         let mut fds = owned_counters(10_000);
         let set = Builder::new().engine(Engine::Epoll).audit_at_leisure().build();
         for fd in &fds {

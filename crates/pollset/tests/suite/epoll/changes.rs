@@ -4,7 +4,7 @@ use pollset::{PollFlags, PollSet};
 
 use super::{epoll_set, polled_set};
 use crate::helpers::event_counters;
-use crate::util::oracle::assert_agrees;
+use crate::util::oracle::assert_matches_kernel;
 use crate::util::{NOW, event, kinds};
 
 /// The number of changes that a wait applies.
@@ -16,7 +16,7 @@ fn changes_applied_by_wait(set: &PollSet) -> u64 {
 
 #[test]
 fn many_changes_of_one_fd_are_applied_as_one() {
-    let fd = kinds::event_counter(1);
+    let fd = kinds::eventfd(1);
     let set = epoll_set();
     for _ in 0..100 {
         set.register(&fd, PollFlags::IN).unwrap();
@@ -29,7 +29,7 @@ fn many_changes_of_one_fd_are_applied_as_one() {
     }
     assert_eq!(changes_applied_by_wait(&set), 1);
     assert_eq!(changes_applied_by_wait(&set), 0);
-    assert_eq!(assert_agrees(&set), [event(&fd, PollFlags::IN | PollFlags::OUT)]);
+    assert_eq!(assert_matches_kernel(&set), [event(&fd, PollFlags::IN | PollFlags::OUT)]);
 }
 
 #[test]
@@ -42,15 +42,15 @@ fn modify_back_to_the_installed_mask_is_not_applied() {
         set.modify(fd, PollFlags::IN).unwrap();
     }
     assert_eq!(changes_applied_by_wait(&set), 0);
-    assert_eq!(assert_agrees(&set), []);
+    assert_eq!(assert_matches_kernel(&set), []);
 }
 
 #[test]
 fn reregistering_with_the_same_mask_is_applied() {
-    let mut fd = kinds::event_counter(0);
+    let mut fd = kinds::eventfd(0);
     let set = polled_set([&fd]);
     for _ in 0..20 {
-        fd.open(kinds::event_counter(1).dup_file());
+        fd.open(kinds::eventfd(1).dup_file());
         set.register(&fd, PollFlags::IN).unwrap();
         assert_eq!(set.poll(NOW).unwrap(), [event(&fd, PollFlags::IN)]);
         fd.drain();
@@ -61,9 +61,9 @@ fn reregistering_with_the_same_mask_is_applied() {
 
 #[test]
 fn reregistering_is_applied_even_if_a_modify_follows() {
-    let mut fd = kinds::event_counter(0);
+    let mut fd = kinds::eventfd(0);
     let set = polled_set([&fd]);
-    fd.open(kinds::event_counter(1).dup_file());
+    fd.open(kinds::eventfd(1).dup_file());
     set.register(&fd, PollFlags::OUT).unwrap();
     set.modify(&fd, PollFlags::IN).unwrap();
     assert_eq!(set.poll(NOW).unwrap(), [event(&fd, PollFlags::IN)]);
@@ -71,8 +71,8 @@ fn reregistering_is_applied_even_if_a_modify_follows() {
 
 #[test]
 fn fd_unregistered_before_the_next_wait_is_not_applied() {
-    let fd = kinds::event_counter(1);
-    let other = kinds::event_counter(0);
+    let fd = kinds::eventfd(1);
+    let other = kinds::eventfd(0);
     let set = polled_set([&other]);
     for _ in 0..10 {
         set.register(&fd, PollFlags::IN).unwrap();
@@ -90,7 +90,7 @@ fn unregistering_and_registering_needs_no_change_and_moves_to_the_end() {
         set.unregister(fd).unwrap();
         set.register(fd, PollFlags::IN).unwrap();
     }
-    assert_eq!(assert_agrees(&set).len(), 20);
+    assert_eq!(assert_matches_kernel(&set).len(), 20);
     assert_eq!(changes_applied_by_wait(&set), 0);
 }
 

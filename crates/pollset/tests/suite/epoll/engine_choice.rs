@@ -7,7 +7,7 @@ use pollset::{Builder, Engine, Event, PollFlags, PollSet, Step};
 
 use super::{instance_fds, make_idle, make_ready, owned_counters};
 use crate::helpers::set_with_engine;
-use crate::util::process::alone;
+use crate::util::process::in_own_process;
 use crate::util::{NOW, event, kinds};
 
 /// Polls until the set uses `engine`.
@@ -24,7 +24,7 @@ fn poll_until_on(set: &PollSet, engine: Engine) {
 
 #[test]
 fn small_set_never_creates_an_instance() {
-    alone(|| {
+    in_own_process(|| {
         let fds = owned_counters(8);
         let set = set_with_engine(Engine::Auto, &fds);
         for _ in 0..20_000 {
@@ -38,7 +38,7 @@ fn small_set_never_creates_an_instance() {
 
 #[test]
 fn large_set_creates_an_instance_after_many_waits() {
-    alone(|| {
+    in_own_process(|| {
         let fds = owned_counters(1_000);
         let set = set_with_engine(Engine::Auto, &fds);
         for _ in 0..5 {
@@ -54,7 +54,7 @@ fn large_set_creates_an_instance_after_many_waits() {
 
 #[test]
 fn large_sets_polled_once_never_create_an_instance() {
-    alone(|| {
+    in_own_process(|| {
         let fds = owned_counters(1_000);
         for _ in 0..100 {
             let set = set_with_engine(Engine::Auto, &fds);
@@ -67,7 +67,7 @@ fn large_sets_polled_once_never_create_an_instance() {
 
 #[test]
 fn set_switches_to_poll_when_most_are_ready_and_back_when_idle() {
-    alone(|| {
+    in_own_process(|| {
         let fds = owned_counters(1_000);
         let set = set_with_engine(Engine::Auto, &fds);
         poll_until_on(&set, Engine::Epoll);
@@ -88,7 +88,7 @@ fn set_switches_to_poll_when_most_are_ready_and_back_when_idle() {
 
 #[test]
 fn changes_made_while_on_poll_are_applied_to_epoll() {
-    alone(|| {
+    in_own_process(|| {
         let mut fds = owned_counters(1_000);
         let set = set_with_engine(Engine::Auto, &fds);
         let (socket, _peer) = kinds::socket_pair();
@@ -108,7 +108,7 @@ fn changes_made_while_on_poll_are_applied_to_epoll() {
 
 #[test]
 fn set_that_has_become_small_is_on_poll() {
-    alone(|| {
+    in_own_process(|| {
         let mut fds = owned_counters(100);
         let set = set_with_engine(Engine::Auto, &fds);
         poll_until_on(&set, Engine::Epoll);
@@ -126,7 +126,7 @@ fn set_that_has_become_small_is_on_poll() {
 
 #[test]
 fn instance_created_later_reports_hup_of_an_empty_mask() {
-    alone(|| {
+    in_own_process(|| {
         let fds = owned_counters(100);
         let (reader, writer) = kinds::pipe();
         let set = Builder::new().engine(Engine::Auto).build();
@@ -143,7 +143,7 @@ fn instance_created_later_reports_hup_of_an_empty_mask() {
 
 #[test]
 fn set_of_fallback_descriptors_stays_on_poll() {
-    alone(|| {
+    in_own_process(|| {
         let fds = owned_counters(300);
         let set = Builder::new().engine(Engine::Auto).build();
         for fd in &fds {
@@ -159,7 +159,7 @@ fn set_of_fallback_descriptors_stays_on_poll() {
 
 #[test]
 fn churn_while_on_poll_uses_bounded_memory() {
-    alone(|| {
+    in_own_process(|| {
         let fds = owned_counters(16);
         let set = set_with_engine(Engine::Auto, &fds);
         poll_until_on(&set, Engine::Epoll);
@@ -179,7 +179,7 @@ fn churn_while_on_poll_uses_bounded_memory() {
 
 #[test]
 fn set_on_poll_with_an_instance_reports_the_events_of_poll() {
-    alone(|| {
+    in_own_process(|| {
         let fds = owned_counters(200);
         let set = set_with_engine(Engine::Auto, &fds);
         poll_until_on(&set, Engine::Epoll);

@@ -6,8 +6,8 @@ use pollset::{PollFlags, PollSet, Step};
 use super::{make_idle, make_ready, owned_counters, poll_until, polled_set};
 use crate::helpers::event_counters;
 use crate::util::fd::Fd;
-use crate::util::oracle::assert_agrees;
-use crate::util::process::alone;
+use crate::util::oracle::assert_matches_kernel;
+use crate::util::process::in_own_process;
 use crate::util::{NOW, kinds};
 
 /// The number of steps of one wait, and whether all are short.
@@ -29,7 +29,7 @@ const LARGE_BUFFER: (usize, bool) = (2, false);
 
 #[test]
 fn all_ready_descriptors_are_reported_at_every_count() {
-    alone(|| {
+    in_own_process(|| {
         let sizes = [63, 64, 65, 66, 127, 128, 129, 300];
         let cases = sizes.iter().flat_map(|&all| [62, 63, 64, 65, all].map(|ready| (all, ready)));
         for (registered, ready) in cases.filter(|(all, ready)| ready <= all) {
@@ -37,7 +37,7 @@ fn all_ready_descriptors_are_reported_at_every_count() {
             let set = polled_set(&fds);
             make_ready(&fds[registered - ready..]);
             for _ in 0..3 {
-                assert_eq!(assert_agrees(&set).len(), ready);
+                assert_eq!(assert_matches_kernel(&set).len(), ready);
             }
         }
     });
@@ -45,7 +45,7 @@ fn all_ready_descriptors_are_reported_at_every_count() {
 
 #[test]
 fn event_buffer_grows_at_once_and_shrinks_when_idle() {
-    alone(|| {
+    in_own_process(|| {
         let fds = owned_counters(1_000);
         let set = polled_set(&fds);
         for _ in 0..3 {
@@ -110,7 +110,7 @@ fn reused_fds_found_by_the_audit_do_not_use_the_fallback() {
     let mut fds = event_counters(130, 0);
     let set = polled_set(&fds);
     for fd in &mut fds {
-        fd.open(kinds::event_counter(1).dup_file());
+        fd.open(kinds::eventfd(1).dup_file());
     }
     poll_until(&set, |events| events.len() == fds.len());
     fds.iter().for_each(Fd::drain);

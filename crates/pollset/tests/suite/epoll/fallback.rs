@@ -13,8 +13,8 @@ use super::{
 };
 use crate::helpers::{MILLISECOND, event_counters, run_short_steps, set_descriptor_limit};
 use crate::util::fd::Fd;
-use crate::util::oracle::assert_agrees;
-use crate::util::process::alone;
+use crate::util::oracle::assert_matches_kernel;
+use crate::util::process::in_own_process;
 use crate::util::wait::while_waiting;
 use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds};
 
@@ -53,27 +53,27 @@ fn fallback_events_are_merged_in_registration_order() {
         add(one);
         add(kinds::regular_file());
         add(kinds::directory());
-        add(kinds::event_counter(1));
+        add(kinds::eventfd(1));
         add(Fd::closed());
         add(kinds::device("/dev/null"));
         add(other);
-        add(kinds::event_counter(0));
+        add(kinds::eventfd(0));
         set.register(NEVER_OPENED, PollFlags::IN).unwrap();
     }
     for _ in 0..3 {
-        let events = assert_agrees(&set);
+        let events = assert_matches_kernel(&set);
         assert!(events.len() > 30);
         assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
     }
     for fd in fds.iter().step_by(3) {
         set.modify(fd, PollFlags::IN).unwrap();
-        assert_agrees(&set);
+        assert_matches_kernel(&set);
     }
     for fd in &fds {
         set.unregister(fd).unwrap();
-        assert_agrees(&set);
+        assert_matches_kernel(&set);
     }
-    assert_eq!(assert_agrees(&set), [event(&NEVER_OPENED, PollFlags::NVAL)]);
+    assert_eq!(assert_matches_kernel(&set), [event(&NEVER_OPENED, PollFlags::NVAL)]);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn wait_blocks_on_fallback_and_epoll_descriptors() {
         let events = while_waiting(&set, LONG, || assert_eq!(writer.write(b"data").unwrap(), 4));
         assert_eq!(events.unwrap(), [event(*reader, *revents)]);
         reader.drain();
-        assert_eq!(assert_agrees(&set), []);
+        assert_eq!(assert_matches_kernel(&set), []);
     }
 }
 
@@ -101,12 +101,12 @@ fn terminal_that_becomes_writable_without_wakeup_is_reported() {
         let set = epoll_set();
         register(&set, &master);
         register(&set, &slave);
-        assert_agrees(&set);
+        assert_matches_kernel(&set);
         slave.write_until_full();
-        assert_agrees(&set);
+        assert_matches_kernel(&set);
         master.write(b"text").unwrap();
         for _ in 0..20 {
-            assert_agrees(&set);
+            assert_matches_kernel(&set);
             std::thread::sleep(Duration::from_micros(50));
         }
     }
@@ -116,16 +116,16 @@ fn terminal_that_becomes_writable_without_wakeup_is_reported() {
 /// the mask.
 #[test]
 fn nested_epoll_with_a_mask_without_in_is_reported() {
-    let fd = kinds::event_counter(0);
+    let fd = kinds::eventfd(0);
     let nested = kinds::epoll_watching(&fd);
-    let other = kinds::event_counter(0);
+    let other = kinds::eventfd(0);
     let set = polled_set([&nested, &other]);
-    assert_agrees(&set);
+    assert_matches_kernel(&set);
     for mask in [PollFlags::RDNORM, PollFlags::IN | PollFlags::RDNORM, PollFlags::RDNORM] {
         set.modify(&nested, mask).unwrap();
-        assert_eq!(assert_agrees(&set), []);
+        assert_eq!(assert_matches_kernel(&set), []);
         fd.increment();
-        assert_eq!(assert_agrees(&set), [event(&nested, mask)]);
+        assert_eq!(assert_matches_kernel(&set), [event(&nested, mask)]);
         fd.drain();
     }
     assert_eq!(set.stats().replaced, 0);
@@ -133,12 +133,12 @@ fn nested_epoll_with_a_mask_without_in_is_reported() {
 
 #[test]
 fn mount_changes_are_reported_exactly_once() {
-    alone(|| {
+    in_own_process(|| {
         in_namespaces(libc::CLONE_NEWNS, || {
             let directory = tempfile::tempdir().unwrap();
             let mount = || kinds::Mount::of_memory(directory.path()).unwrap();
             let set = epoll_set();
-            let (mut reused, other) = (kinds::event_counter(0), kinds::event_counter(0));
+            let (mut reused, other) = (kinds::eventfd(0), kinds::eventfd(0));
             set.register(&reused, PollFlags::IN).unwrap();
             set.register(&other, PollFlags::IN).unwrap();
             let mask = PollFlags::IN | PollFlags::PRI;
@@ -169,7 +169,7 @@ fn mount_changes_are_reported_exactly_once() {
 
 #[test]
 fn too_deeply_nested_epoll_agrees_with_kernel() {
-    let fd = kinds::event_counter(0);
+    let fd = kinds::eventfd(0);
     let chain = nested_instances(&fd);
     let set = epoll_set();
     for epoll in &chain {
@@ -177,31 +177,31 @@ fn too_deeply_nested_epoll_agrees_with_kernel() {
     }
     register(&set, &fd);
     for _ in 0..3 {
-        assert_eq!(assert_agrees(&set).len(), 1);
+        assert_eq!(assert_matches_kernel(&set).len(), 1);
         fd.increment();
-        assert_eq!(assert_agrees(&set).len(), chain.len() + 1);
+        assert_eq!(assert_matches_kernel(&set).len(), chain.len() + 1);
         fd.drain();
     }
 }
 
 #[test]
 fn epoll_that_contains_the_instance_agrees_with_kernel() {
-    alone(|| {
+    in_own_process(|| {
         let fd = owned_counter(0);
         let set = epoll_set();
         register(&set, &fd);
-        assert_agrees(&set);
+        assert_matches_kernel(&set);
         let instance = instance_fd();
         let outer = new_epoll();
         // SAFETY: the set, which owns the descriptor, outlives the borrow.
         nest(&outer, unsafe { BorrowedFd::borrow_raw(instance) }).unwrap();
         set.register(&outer, PollFlags::IN).unwrap();
         for _ in 0..3 {
-            assert_agrees(&set);
+            assert_matches_kernel(&set);
             set.modify(&fd, PollFlags::IN).unwrap();
-            assert_eq!(assert_agrees(&set), []);
+            assert_eq!(assert_matches_kernel(&set), []);
             make_ready([&fd]);
-            assert_agrees(&set);
+            assert_matches_kernel(&set);
             make_idle([&fd]);
         }
     });
@@ -210,15 +210,15 @@ fn epoll_that_contains_the_instance_agrees_with_kernel() {
 /// poll(2) takes at most `RLIMIT_NOFILE` entries, so an empty instance must not be one of them.
 #[test]
 fn rlimit_nofile_descriptors_can_be_on_the_fallback() {
-    alone(|| {
+    in_own_process(|| {
         let set = epoll_set();
         for i in 0..65 {
             set.register(NEVER_OPENED + i, PollFlags::IN).unwrap();
         }
-        assert_eq!(assert_agrees(&set).len(), 65);
+        assert_eq!(assert_matches_kernel(&set).len(), 65);
         set.unregister(NEVER_OPENED + 7).unwrap();
         set_descriptor_limit(64);
-        assert_eq!(assert_agrees(&set).len(), 64);
+        assert_eq!(assert_matches_kernel(&set).len(), 64);
         assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
     });
 }
@@ -245,14 +245,14 @@ fn next_fd() -> RawFd {
 
 #[test]
 fn instance_avoids_fds_that_are_registered_but_closed() {
-    alone(|| {
+    in_own_process(|| {
         let fd = owned_counter(1);
         let set = epoll_set();
         let closed = next_fd();
         set.register(closed, PollFlags::IN).unwrap();
         set.register(&fd, PollFlags::IN).unwrap();
         for _ in 0..3 {
-            let events = assert_agrees(&set);
+            let events = assert_matches_kernel(&set);
             assert_eq!(events[0], Event { fd: closed, revents: PollFlags::NVAL });
         }
         assert_ne!(instance_fd(), closed);
@@ -261,7 +261,7 @@ fn instance_avoids_fds_that_are_registered_but_closed() {
 
 #[test]
 fn replacement_instance_avoids_fds_that_are_registered_but_closed() {
-    alone(|| {
+    in_own_process(|| {
         let (fd, other) = (owned_counter(1), owned_counter(0));
         let set = polled_set([&fd, &other]);
         let _duplicate = fd.try_clone().unwrap();
@@ -271,7 +271,7 @@ fn replacement_instance_avoids_fds_that_are_registered_but_closed() {
         assert_eq!(next_fd(), number);
         set.register(number, PollFlags::IN).unwrap();
         for _ in 0..3 {
-            assert_eq!(assert_agrees(&set), [event(&number, PollFlags::NVAL)]);
+            assert_eq!(assert_matches_kernel(&set), [event(&number, PollFlags::NVAL)]);
         }
         assert_eq!((set.stats().replaced, set.stats().refused), (1, 0));
     });
@@ -279,16 +279,16 @@ fn replacement_instance_avoids_fds_that_are_registered_but_closed() {
 
 #[test]
 fn registered_fd_of_the_instance_agrees_with_kernel() {
-    alone(|| {
+    in_own_process(|| {
         let fd = owned_counter(1);
         let set = epoll_set();
         set.register(&fd, PollFlags::IN).unwrap();
-        assert_eq!(assert_agrees(&set).len(), 1);
+        assert_eq!(assert_matches_kernel(&set).len(), 1);
         set.register(instance_fd(), PollFlags::IN).unwrap();
-        assert_eq!(assert_agrees(&set).len(), 2);
+        assert_eq!(assert_matches_kernel(&set).len(), 2);
         make_idle([&fd]);
-        assert_eq!(assert_agrees(&set), []);
+        assert_eq!(assert_matches_kernel(&set), []);
         set.unregister(instance_fd()).unwrap();
-        assert_eq!(assert_agrees(&set), []);
+        assert_eq!(assert_matches_kernel(&set), []);
     });
 }

@@ -10,8 +10,8 @@ use super::{
     poll_until, polled_set, replace_fd,
 };
 use crate::helpers::{MILLISECOND, event_counters};
-use crate::util::oracle::{assert_agrees, kernel_poll};
-use crate::util::process::alone;
+use crate::util::oracle::{assert_matches_kernel, kernel_poll};
+use crate::util::process::in_own_process;
 use crate::util::wait::while_waiting;
 use crate::util::{NOW, event, kinds};
 
@@ -25,19 +25,19 @@ fn is_open(number: RawFd) -> bool {
 fn poll_until_agrees(set: &PollSet) {
     let registered: Vec<_> = set.iter().collect();
     poll_until(set, |events| events == kernel_poll(&registered));
-    assert_agrees(set);
+    assert_matches_kernel(set);
 }
 
 /// Registers, waits and unregisters, and expects the events of poll(2) in the kernel.
 fn exercise(set: &PollSet) {
     for mask in [PollFlags::IN, PollFlags::OUT, PollFlags::IN | PollFlags::OUT] {
-        let new = kinds::event_counter(1);
+        let new = kinds::eventfd(1);
         set.register(&new, mask).unwrap();
-        assert_agrees(set);
+        assert_matches_kernel(set);
         new.drain();
-        assert_agrees(set);
+        assert_matches_kernel(set);
         set.unregister(&new).unwrap();
-        assert_agrees(set);
+        assert_matches_kernel(set);
     }
 }
 
@@ -51,16 +51,16 @@ fn assert_leaves_open(set: PollSet, number: RawFd, name: &str) {
 
 #[test]
 fn set_agrees_with_kernel_after_its_instance_is_closed() {
-    alone(|| {
+    in_own_process(|| {
         let fds = half_ready_counters(20);
         let set = polled_set(&fds);
         for _ in 0..3 {
             close_fd(instance_fd());
             exercise(&set);
             while instance_fds().is_empty() {
-                assert_agrees(&set);
+                assert_matches_kernel(&set);
             }
-            assert_eq!(assert_agrees(&set).len(), 10);
+            assert_eq!(assert_matches_kernel(&set).len(), 10);
         }
         assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
     });
@@ -68,19 +68,19 @@ fn set_agrees_with_kernel_after_its_instance_is_closed() {
 
 #[test]
 fn set_with_fallback_agrees_with_kernel_after_its_instance_is_closed() {
-    alone(|| {
+    in_own_process(|| {
         let fds = half_ready_counters(20);
         let file = kinds::regular_file();
         let set = polled_set(fds.iter().chain([&file]));
         close_fd(instance_fd());
         exercise(&set);
-        assert_eq!(assert_agrees(&set).len(), 11);
+        assert_eq!(assert_matches_kernel(&set).len(), 11);
     });
 }
 
 #[test]
 fn closing_the_instance_during_wait_does_not_lose_events() {
-    alone(|| {
+    in_own_process(|| {
         let fds = event_counters(20, 0);
         let set = polled_set(&fds);
         let events = while_waiting(&set, None, || {
@@ -119,7 +119,7 @@ const FOREIGN_FILES: [Foreign; 7] = [
 
 #[test]
 fn foreign_file_on_the_fd_of_the_instance_is_detected_and_not_closed() {
-    alone(|| {
+    in_own_process(|| {
         for (name, open) in FOREIGN_FILES {
             eprintln!("{name}");
             let fds = half_ready_counters(20);
@@ -136,7 +136,7 @@ fn foreign_file_on_the_fd_of_the_instance_is_detected_and_not_closed() {
 
 #[test]
 fn detected_foreign_instance_is_not_modified() {
-    alone(|| {
+    in_own_process(|| {
         for open in [|| (new_epoll(), vec![]), || ready_instance(5)] {
             let fds = half_ready_counters(20);
             let set = polled_set(&fds);
@@ -155,8 +155,10 @@ fn detected_foreign_instance_is_not_modified() {
 /// The wait continues on poll(2) without polling again the descriptors whose events it has.
 #[test]
 fn one_time_event_is_not_lost_with_the_instance() {
-    alone(|| {
-        let Ok(record) = kinds::record() else { return eprintln!("not tested: no perf events") };
+    in_own_process(|| {
+        let Ok(record) = kinds::perf_event() else {
+            return eprintln!("not tested: no perf events");
+        };
         for open in [|| (owned_counter(1), vec![]), || ready_instance(5)] {
             let fds = event_counters(20, 0);
             let set = polled_set(&fds);
@@ -180,7 +182,7 @@ fn entries_of_a_foreign_instance_are_not_modified() {
         |set, _, other| set.register(other, PollFlags::OUT).unwrap(),
         |set, own, _| set.modify(own, PollFlags::OUT).unwrap(),
     ];
-    alone(|| {
+    in_own_process(|| {
         for change in changes {
             let fds = half_ready_counters(20);
             let set = polled_set(&fds);
@@ -189,7 +191,7 @@ fn entries_of_a_foreign_instance_are_not_modified() {
             let before = entries(foreign.as_raw_fd());
             replace_fd(number, &foreign);
             change(&set, fds[7].number(), others[0].as_raw_fd());
-            assert_agrees(&set);
+            assert_matches_kernel(&set);
             assert_eq!(entries(foreign.as_raw_fd()), before);
             assert_leaves_open(set, number, "instance");
         }
@@ -198,7 +200,7 @@ fn entries_of_a_foreign_instance_are_not_modified() {
 
 #[test]
 fn entries_of_a_foreign_instance_are_not_deleted_after_detection() {
-    alone(|| {
+    in_own_process(|| {
         for waits in [false, true] {
             let fds = half_ready_counters(20);
             let (foreign, others) = ready_instance(5);
@@ -206,16 +208,16 @@ fn entries_of_a_foreign_instance_are_not_deleted_after_detection() {
             let is_own = |number: &RawFd| *number != foreign.as_raw_fd();
             let number = instance_fds().into_iter().find(is_own).unwrap();
             set.register(&others[0], PollFlags::IN).unwrap();
-            assert_agrees(&set);
+            assert_matches_kernel(&set);
             let before = entries(foreign.as_raw_fd());
             replace_fd(number, &foreign);
             set.unregister(&fds[7]).unwrap();
             if waits {
                 set.register(&fds[7], PollFlags::IN).unwrap();
-                assert_agrees(&set);
+                assert_matches_kernel(&set);
             }
             set.unregister(&others[0]).unwrap();
-            assert_agrees(&set);
+            assert_matches_kernel(&set);
             assert_eq!(entries(foreign.as_raw_fd()), before);
             assert_leaves_open(set, number, "instance");
         }
@@ -224,7 +226,7 @@ fn entries_of_a_foreign_instance_are_not_deleted_after_detection() {
 
 #[test]
 fn two_sets_on_one_instance_fd_do_not_report_events_of_each_other() {
-    alone(|| {
+    in_own_process(|| {
         let fds = event_counters(20, 0);
         let others = event_counters(20, 1);
         let set = polled_set(&fds);
@@ -238,13 +240,13 @@ fn two_sets_on_one_instance_fd_do_not_report_events_of_each_other() {
         poll_until_agrees(&other);
         drop(set);
         assert!(is_open(number));
-        assert_eq!(assert_agrees(&other).len(), 20);
+        assert_eq!(assert_matches_kernel(&other).len(), 20);
     });
 }
 
 #[test]
 fn foreign_file_is_detected_and_not_closed_with_fallback() {
-    alone(|| {
+    in_own_process(|| {
         for (name, open) in FOREIGN_FILES {
             eprintln!("{name}");
             let fds = half_ready_counters(20);
@@ -262,7 +264,7 @@ fn foreign_file_is_detected_and_not_closed_with_fallback() {
 
 #[test]
 fn foreign_file_during_wait_does_not_lose_events() {
-    alone(|| {
+    in_own_process(|| {
         for (name, open) in FOREIGN_FILES {
             eprintln!("{name}");
             let fds = event_counters(20, 0);
@@ -286,7 +288,7 @@ fn foreign_file_during_wait_does_not_lose_events() {
 fn foreign_file_with_the_same_owner_tag_is_not_closed_after_detection() {
     const F_SETSIG: i32 = 10;
     const F_GETSIG: i32 = 11;
-    alone(|| {
+    in_own_process(|| {
         // No call fails on an idle instance, so it can't be detected.
         let detectable = FOREIGN_FILES.into_iter().filter(|(name, _)| *name != "idle instance");
         for (name, open) in detectable {
@@ -309,7 +311,7 @@ fn foreign_file_with_the_same_owner_tag_is_not_closed_after_detection() {
 
 #[test]
 fn foreign_file_is_not_closed_by_drop_without_another_wait() {
-    alone(|| {
+    in_own_process(|| {
         for (name, open) in FOREIGN_FILES {
             eprintln!("{name}");
             let fds = event_counters(20, 0);

@@ -10,43 +10,43 @@ use super::{
     owned_counters, polled_set, replace_fd,
 };
 use crate::helpers::{MILLISECOND, event_counters, run_short_steps};
-use crate::util::oracle::assert_agrees;
-use crate::util::process::{Child, Side, alone, end_with};
+use crate::util::oracle::assert_matches_kernel;
+use crate::util::process::{Child, Side, in_own_process, run_and_exit_child};
 use crate::util::signal::Alarm;
 use crate::util::wait::while_waiting;
 use crate::util::{LONG, NOW, event, kinds};
 
 #[test]
 fn changes_in_child_do_not_affect_instance_of_parent() {
-    alone(|| {
+    in_own_process(|| {
         let fds = half_ready_counters(30);
         let set = polled_set(&fds);
-        let before = assert_agrees(&set);
+        let before = assert_matches_kernel(&set);
         Child::run(|| {
-            assert_eq!(assert_agrees(&set), before);
+            assert_eq!(assert_matches_kernel(&set), before);
             for fd in &fds[..20] {
                 set.unregister(fd).unwrap();
             }
             set.modify(&fds[20], PollFlags::OUT).unwrap();
-            let own = kinds::event_counter(1);
+            let own = kinds::eventfd(1);
             set.register(&own, PollFlags::IN).unwrap();
-            assert_eq!(assert_agrees(&set).len(), 7);
+            assert_eq!(assert_matches_kernel(&set).len(), 7);
         })
         .join();
         for _ in 0..3 {
             assert_eq!(set.poll(NOW).unwrap(), before);
         }
-        assert_eq!(assert_agrees(&set), before);
+        assert_eq!(assert_matches_kernel(&set), before);
         assert_eq!(set.stats().replaced, 0);
     });
 }
 
 #[test]
 fn changes_in_parent_do_not_affect_instance_of_child() {
-    alone(|| {
+    in_own_process(|| {
         let fds = half_ready_counters(30);
         let set = polled_set(&fds);
-        let before = assert_agrees(&set);
+        let before = assert_matches_kernel(&set);
         let (changed, signal_change) = kinds::pipe();
         let child = Child::run(|| {
             assert_eq!(set.poll(NOW).unwrap(), before);
@@ -67,7 +67,7 @@ fn changes_in_parent_do_not_affect_instance_of_child() {
 
 #[test]
 fn unregister_in_child_before_its_first_wait_does_not_affect_parent() {
-    alone(|| {
+    in_own_process(|| {
         let fds = event_counters(30, 1);
         let set = polled_set(&fds);
         Child::run(|| fds.iter().for_each(|fd| set.unregister(fd).unwrap())).join();
@@ -79,17 +79,17 @@ fn unregister_in_child_before_its_first_wait_does_not_affect_parent() {
 #[test]
 fn each_generation_of_children_has_its_own_instance() {
     fn descend(set: &PollSet, generations: usize) {
-        let own = kinds::event_counter(1);
+        let own = kinds::eventfd(1);
         set.register(&own, PollFlags::IN).unwrap();
-        let before = assert_agrees(set);
+        let before = assert_matches_kernel(set);
         if generations > 0 {
             Child::run(|| descend(set, generations - 1)).join();
         }
-        assert_eq!(assert_agrees(set), before);
+        assert_eq!(assert_matches_kernel(set), before);
         set.unregister(&own).unwrap();
-        assert_eq!(assert_agrees(set).len(), before.len() - 1);
+        assert_eq!(assert_matches_kernel(set).len(), before.len() - 1);
     }
-    alone(|| descend(&epoll_set(), 10));
+    in_own_process(|| descend(&epoll_set(), 10));
 }
 
 /// As daemons do.
@@ -109,7 +109,7 @@ fn open_up_to(number: RawFd, open: impl Fn() -> OwnedFd) -> Vec<OwnedFd> {
 
 #[test]
 fn daemon_that_closed_and_reused_all_fds_can_continue() {
-    alone(|| {
+    in_own_process(|| {
         let fds = owned_counters(20);
         let set = polled_set(&fds);
         let instance = instance_fd();
@@ -134,7 +134,7 @@ fn daemon_that_closed_and_reused_all_fds_can_continue() {
                 let ready = owned_counter(1);
                 set.register(&ready, PollFlags::IN).unwrap();
                 for _ in 0..3 {
-                    assert_eq!(assert_agrees(set), [event(&ready, PollFlags::IN)]);
+                    assert_eq!(assert_matches_kernel(set), [event(&ready, PollFlags::IN)]);
                 }
                 let last = files.last().unwrap();
                 assert_eq!(last.as_raw_fd(), instance);
@@ -149,7 +149,7 @@ fn daemon_that_closed_and_reused_all_fds_can_continue() {
 
 #[test]
 fn set_dropped_in_daemon_closes_no_reused_fd() {
-    alone(|| {
+    in_own_process(|| {
         let fds = owned_counters(20);
         let mut set = Some(polled_set(&fds));
         let instance = instance_fd();
@@ -170,7 +170,7 @@ fn set_dropped_in_daemon_closes_no_reused_fd() {
 
 #[test]
 fn child_forked_during_wait_has_its_own_instance() {
-    alone(|| {
+    in_own_process(|| {
         let waker = Waker::new().unwrap();
         let fds = event_counters(30, 0);
         let set = polled_set(&fds);
@@ -181,10 +181,10 @@ fn child_forked_during_wait_has_its_own_instance() {
                     set.unregister(fd).unwrap();
                 }
                 assert_eq!(set.poll(NOW).unwrap(), []);
-                let ready = kinds::event_counter(1);
+                let ready = kinds::eventfd(1);
                 set.register(&ready, PollFlags::IN).unwrap();
                 for _ in 0..20 {
-                    assert_eq!(assert_agrees(&set), [event(&ready, PollFlags::IN)]);
+                    assert_eq!(assert_matches_kernel(&set), [event(&ready, PollFlags::IN)]);
                 }
             })
             .join();
@@ -193,14 +193,14 @@ fn child_forked_during_wait_has_its_own_instance() {
         assert_eq!(events.unwrap(), [event(&waker, PollFlags::IN)]);
         waker.clear().unwrap();
         fds[3].increment();
-        assert_eq!(assert_agrees(&set), [event(&fds[3], PollFlags::IN)]);
+        assert_eq!(assert_matches_kernel(&set), [event(&fds[3], PollFlags::IN)]);
         assert_eq!(set.stats().replaced, 0);
     });
 }
 
 #[test]
 fn epoll_wait_continues_in_child_forked_in_its_callback() {
-    alone(|| {
+    in_own_process(|| {
         let fds = event_counters(30, 0);
         let set = polled_set(&fds);
         let alarm = Alarm::every(5 * MILLISECOND);
@@ -224,23 +224,23 @@ fn epoll_wait_continues_in_child_forked_in_its_callback() {
             ControlFlow::Continue(())
         });
         if is_child {
-            end_with(|| {
+            run_and_exit_child(|| {
                 assert!(outcome.unwrap() >= 1);
-                assert_eq!(assert_agrees(&set), [event(&fds[20], PollFlags::IN)]);
+                assert_eq!(assert_matches_kernel(&set), [event(&fds[20], PollFlags::IN)]);
             });
         }
         assert!(outcome.unwrap() >= 1);
         child.unwrap().join();
         let expected = [event(&fds[5], PollFlags::IN), event(&fds[20], PollFlags::IN)];
         assert_eq!(set.poll(NOW).unwrap(), expected);
-        assert_eq!(assert_agrees(&set), expected);
+        assert_eq!(assert_matches_kernel(&set), expected);
         drop(alarm);
     });
 }
 
 #[test]
 fn child_forked_between_steps_does_not_change_instance_of_parent() {
-    alone(|| {
+    in_own_process(|| {
         let fds = event_counters(20, 0);
         let set = polled_set(&fds);
         let parent_instance = instance_fd();
@@ -248,7 +248,7 @@ fn child_forked_between_steps_does_not_change_instance_of_parent() {
         run_short_steps(&mut waiting);
         Child::run(|| {
             let before = entries(parent_instance);
-            let own = kinds::event_counter(1);
+            let own = kinds::eventfd(1);
             replace_fd(fds[3].number(), &own);
             while waiting.step().unwrap() == Step::Unfinished {}
             assert_eq!(waiting.take_event(), Some(event(&fds[3], PollFlags::IN)));
@@ -256,14 +256,14 @@ fn child_forked_between_steps_does_not_change_instance_of_parent() {
         })
         .join();
         drop(waiting);
-        assert_eq!(assert_agrees(&set), []);
+        assert_eq!(assert_matches_kernel(&set), []);
         assert_eq!((set.stats().refused, set.stats().replaced), (0, 0));
     });
 }
 
 #[test]
 fn child_has_the_events_of_a_finished_wait() {
-    alone(|| {
+    in_own_process(|| {
         let fds = half_ready_counters(20);
         let set = polled_set(&fds);
         let mut waiting = set.start(NOW).unwrap();
@@ -272,7 +272,7 @@ fn child_has_the_events_of_a_finished_wait() {
             assert_eq!(waiting.step().unwrap(), Step::Ready(10));
             assert_eq!(std::iter::from_fn(|| waiting.take_event()).count(), 10);
             drop(waiting);
-            assert_eq!(assert_agrees(&set).len(), 10);
+            assert_eq!(assert_matches_kernel(&set).len(), 10);
         })
         .join();
     });
@@ -280,7 +280,7 @@ fn child_has_the_events_of_a_finished_wait() {
 
 #[test]
 fn audit_in_child_forked_in_callback_does_not_change_instance_of_parent() {
-    alone(|| {
+    in_own_process(|| {
         let fds = event_counters(20, 0);
         let set = polled_set(&fds);
         let parent_instance = instance_fd();
@@ -298,7 +298,7 @@ fn audit_in_child_forked_in_callback_does_not_change_instance_of_parent() {
                     }
                     Side::Child => {
                         is_child = true;
-                        replace_fd(fds[3].number(), &kinds::event_counter(1));
+                        replace_fd(fds[3].number(), &kinds::eventfd(1));
                         // By now the audit of all entries is due.
                         std::thread::sleep(50 * MILLISECOND);
                     }
@@ -308,7 +308,7 @@ fn audit_in_child_forked_in_callback_does_not_change_instance_of_parent() {
         });
         drop(alarm);
         if is_child {
-            end_with(|| {
+            run_and_exit_child(|| {
                 assert_eq!(outcome.unwrap(), 1);
                 assert_eq!(events, [event(&fds[3], PollFlags::IN)]);
                 assert_eq!(entries(parent_instance), before);

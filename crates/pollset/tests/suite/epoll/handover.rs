@@ -8,8 +8,8 @@ use pollset::{PollFlags, PollSet};
 
 use super::{owned_counters, polled_set};
 use crate::helpers::MILLISECOND;
-use crate::util::number::enough_for;
-use crate::util::process::{Child, alone};
+use crate::util::number::enough_fds_for;
+use crate::util::process::{Child, in_own_process};
 use crate::util::{LONG, NOW};
 
 const CHILDREN: usize = 10;
@@ -32,8 +32,8 @@ fn assert_all_readable(set: &PollSet, connections: &[(OwnedFd, OwnedFd)]) {
 
 #[test]
 fn thousand_connections_passed_to_children_leave_no_stale_entries() {
-    alone(|| {
-        let idle = owned_counters(if enough_for(9_000) { 5_000 } else { 500 });
+    in_own_process(|| {
+        let idle = owned_counters(if enough_fds_for(9_000) { 5_000 } else { 500 });
         let set = polled_set(&idle);
         let (wait, mut end) = std::io::pipe().unwrap();
         let mut children = Vec::new();

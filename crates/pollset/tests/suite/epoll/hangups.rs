@@ -8,7 +8,7 @@ use pollset::PollFlags;
 use super::polled_set;
 use crate::util::fd::Fd;
 use crate::util::kinds::{self, shut_down_writing};
-use crate::util::oracle::assert_agrees;
+use crate::util::oracle::assert_matches_kernel;
 use crate::util::{NOW, event};
 
 fn pairs(count: usize) -> Vec<(Fd, Fd)> {
@@ -84,7 +84,7 @@ fn fd_that_stays_open_after_shutdown_has_priority_a_few_times() {
     }
     let start = Instant::now();
     for _ in 0..100 {
-        assert_eq!(assert_agrees(&set).len(), 20);
+        assert_eq!(assert_matches_kernel(&set).len(), 20);
     }
     // Four checks with priority, and those of the regular passes.
     let passes = 4 + 2 + start.elapsed().as_millis() as u64 / 10;
@@ -100,9 +100,9 @@ fn reused_key_does_not_inherit_priority_check() {
         shut_down_writing(far);
         assert_eq!(set.poll(NOW).unwrap().len(), 1);
         set.unregister(near).unwrap();
-        let idle = kinds::event_counter(0);
+        let idle = kinds::eventfd(0);
         set.register(&idle, PollFlags::IN).unwrap();
-        assert_eq!(assert_agrees(&set), []);
+        assert_eq!(assert_matches_kernel(&set), []);
         set.unregister(&idle).unwrap();
     }
 }

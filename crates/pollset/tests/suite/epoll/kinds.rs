@@ -15,9 +15,9 @@ use super::{entries, instance_fd, polled_set};
 use crate::helpers::{MILLISECOND, event_counters, set_descriptor_limit};
 use crate::util::fd::Fd;
 use crate::util::kinds::{self, Kind};
-use crate::util::oracle::{assert_agrees, kernel_poll, until_kernel_reports};
-use crate::util::process::{Child, alone};
-use crate::util::twist::twist;
+use crate::util::oracle::{assert_matches_kernel, kernel_poll, wait_for_revents};
+use crate::util::process::{Child, in_own_process};
+use crate::util::toggle::toggle;
 use crate::util::{LONG, NOW, event};
 
 /// The set in which a file is registered.
@@ -137,11 +137,11 @@ fn every_kind_agrees_with_kernel_in_every_context() {
                     set.register(fd, PollFlags::DEFAULT).unwrap();
                 }
             });
-            assert_agrees(&fixture.set);
+            assert_matches_kernel(&fixture.set);
             for fd in fds.iter().filter(|fd| fd.is_open() && !is_socket(fd)) {
                 for _ in 0..2 {
-                    twist(fd, []);
-                    assert_agrees(&fixture.set);
+                    toggle(fd, []);
+                    assert_matches_kernel(&fixture.set);
                 }
             }
         };
@@ -161,9 +161,9 @@ fn urgent_data_made_inline_is_found() {
         let fixture = context.set_of(&server, PollFlags::IN);
         fixture.assert_reports(&[]);
         for _ in 0..2 {
-            twist(&server, []);
+            toggle(&server, []);
             fixture.assert_finds(&[event(&server, PollFlags::IN)]);
-            twist(&server, []);
+            toggle(&server, []);
             fixture.assert_reports(&[]);
         }
     });
@@ -179,7 +179,7 @@ fn readiness_without_wakeup_is_reported_at_the_deadline() {
         thread::scope(|scope| {
             scope.spawn(|| {
                 thread::sleep(100 * MILLISECOND);
-                twist(&server, []);
+                toggle(&server, []);
             });
             let found = fixture.set.poll(150 * MILLISECOND).unwrap();
             assert_eq!(found, [event(&server, PollFlags::IN)]);
@@ -190,13 +190,13 @@ fn readiness_without_wakeup_is_reported_at_the_deadline() {
 /// poll(2) takes fewer entries than the set compares at a time.
 #[test]
 fn readiness_without_wakeup_is_found_under_a_low_descriptor_limit() {
-    alone(|| {
+    in_own_process(|| {
         let (server, _client) = kinds::tcp_pair_with_urgent_data();
         let fds = event_counters(20, 0);
         let set = polled_set(fds.iter().chain([&server]));
         let limit = getrlimit(Resource::Nofile).current.unwrap();
         set_descriptor_limit(4);
-        twist(&server, []);
+        toggle(&server, []);
         let found = set.poll(300 * MILLISECOND).unwrap();
         assert_eq!(found, [event(&server, PollFlags::IN)]);
         // The entry on the fallback counts toward the limit, but doesn't exceed it.
@@ -208,27 +208,27 @@ fn readiness_without_wakeup_is_found_under_a_low_descriptor_limit() {
 
 #[test]
 fn descriptor_that_epoll_misses_twice_is_moved_to_the_fallback() {
-    alone(|| {
+    in_own_process(|| {
         let (server, _client) = kinds::tcp_pair_with_urgent_data();
-        let other = kinds::event_counter(0);
+        let other = kinds::eventfd(0);
         let set = polled_set([&server, &other]);
         let ready = [event(&server, PollFlags::IN)];
         assert_eq!(entries(instance_fd()).len(), 2);
-        twist(&server, []);
+        toggle(&server, []);
         assert_eq!(set.poll(300 * MILLISECOND).unwrap(), ready);
         assert_eq!(entries(instance_fd()).len(), 2);
         assert_eq!(set.poll(NOW).unwrap(), ready);
         assert_eq!(entries(instance_fd()).len(), 1);
         for mask in [PollFlags::IN | PollFlags::RDHUP, PollFlags::IN] {
-            twist(&server, []);
+            toggle(&server, []);
             assert_eq!(set.poll(NOW).unwrap(), []);
             set.modify(&server, mask).unwrap();
-            twist(&server, []);
+            toggle(&server, []);
             assert_eq!(set.poll(NOW).unwrap(), ready);
         }
         // Registered again, it may be another file, so epoll is tried again.
         set.register(&server, PollFlags::IN).unwrap();
-        assert_agrees(&set);
+        assert_matches_kernel(&set);
         assert_eq!(entries(instance_fd()).len(), 2);
     });
 }
@@ -236,10 +236,10 @@ fn descriptor_that_epoll_misses_twice_is_moved_to_the_fallback() {
 #[test]
 fn datagram_socket_made_writable_by_its_peer_connecting_is_found() {
     in_every_context(|context| {
-        let (sender, receiver) = kinds::full_datagram_pair();
+        let (sender, receiver) = kinds::full_unix_datagram_pair();
         let fixture = context.set_of(&sender, PollFlags::OUT);
         fixture.assert_reports(&[]);
-        twist(&receiver, [sender.as_fd()]);
+        toggle(&receiver, [sender.as_fd()]);
         fixture.assert_finds(&[event(&sender, PollFlags::OUT)]);
     });
 }
@@ -247,14 +247,14 @@ fn datagram_socket_made_writable_by_its_peer_connecting_is_found() {
 #[test]
 fn io_uring_with_submitted_entries_is_ready_at_once() {
     in_every_context(|context| {
-        let Ok(ring) = kinds::ring() else { return eprintln!("not tested: no io_uring") };
-        twist(&ring, []);
+        let Ok(ring) = kinds::io_uring() else { return eprintln!("not tested: no io_uring") };
+        toggle(&ring, []);
         let fixture = context.set_of(&ring, PollFlags::OUT);
         for _ in 0..2 {
             fixture.assert_reports(&[]);
-            twist(&ring, []);
+            toggle(&ring, []);
             fixture.assert_reports(&[event(&ring, PollFlags::OUT)]);
-            twist(&ring, []);
+            toggle(&ring, []);
         }
     });
 }
@@ -262,13 +262,13 @@ fn io_uring_with_submitted_entries_is_ready_at_once() {
 #[test]
 fn data_in_a_bpf_ring_is_reported_at_once() {
     in_every_context(|context| {
-        let Ok(ring) = kinds::kernel_ring() else { return eprintln!("not tested: no BPF") };
+        let Ok(ring) = kinds::bpf_ring_buffer() else { return eprintln!("not tested: no BPF") };
         let fixture = context.set_of(&ring, PollFlags::IN);
         for _ in 0..2 {
             fixture.assert_reports(&[]);
-            twist(&ring, []);
+            toggle(&ring, []);
             fixture.assert_reports(&[event(&ring, PollFlags::IN)]);
-            twist(&ring, []);
+            toggle(&ring, []);
         }
     });
 }
@@ -276,15 +276,15 @@ fn data_in_a_bpf_ring_is_reported_at_once() {
 #[test]
 fn blocking_userfaultfd_is_err_at_once() {
     in_every_context(|context| {
-        let Ok(faults) = kinds::page_faults() else {
+        let Ok(faults) = kinds::userfaultfd() else {
             return eprintln!("not tested: no userfaultfd");
         };
         let fixture = context.set_of(&faults, PollFlags::IN);
         for _ in 0..2 {
             fixture.assert_reports(&[]);
-            twist(&faults, []);
+            toggle(&faults, []);
             fixture.assert_reports(&[event(&faults, PollFlags::ERR)]);
-            twist(&faults, []);
+            toggle(&faults, []);
         }
     });
 }
@@ -292,12 +292,12 @@ fn blocking_userfaultfd_is_err_at_once() {
 #[test]
 fn signalfd_reports_a_thread_signal_after_another_thread_has_polled() {
     in_every_context(|context| {
-        let signals = kinds::signals().unwrap();
+        let signals = kinds::signalfd().unwrap();
         signals.drain();
         let fixture = context.set_of(&signals, PollFlags::IN);
         for _ in 0..2 {
             fixture.assert_reports(&[]);
-            twist(&signals, []);
+            toggle(&signals, []);
             thread::scope(|scope| {
                 scope.spawn(|| assert_eq!(fixture.set.poll(NOW).unwrap(), [])).join().unwrap();
             });
@@ -310,7 +310,9 @@ fn signalfd_reports_a_thread_signal_after_another_thread_has_polled() {
 #[test]
 fn perf_record_is_reported_once() {
     in_every_context(|context| {
-        let Ok(record) = kinds::record() else { return eprintln!("not tested: no perf events") };
+        let Ok(record) = kinds::perf_event() else {
+            return eprintln!("not tested: no perf events");
+        };
         // Registered early, its event is cleared before the set is on its engine.
         record.add();
         let fixture = context.set_of(&record.fd, PollFlags::IN);
@@ -338,7 +340,7 @@ fn perf_records_are_reported_once_among_many_ready() {
         if context.is_small() {
             return;
         }
-        let records = [kinds::record(), kinds::record()];
+        let records = [kinds::perf_event(), kinds::perf_event()];
         let [Ok(one), Ok(other)] = &records else {
             return eprintln!("not tested: no perf events");
         };
@@ -362,25 +364,27 @@ fn perf_records_are_reported_once_among_many_ready() {
 
 #[test]
 fn pidfd_of_an_ended_thread_or_process_is_ready() {
-    alone(|| {
+    in_own_process(|| {
         in_every_context(|context| {
-            let Ok(mut thread) = kinds::thread() else { return eprintln!("not tested: no pidfd") };
+            let Ok(mut thread) = kinds::pidfd_of_thread() else {
+                return eprintln!("not tested: no pidfd");
+            };
             let fixture = context.set_of(&thread.fd, PollFlags::IN);
             fixture.assert_reports(&[]);
             thread.end();
             let ended = PollFlags::IN | PollFlags::HUP;
-            until_kernel_reports(&thread.fd, ended, ended);
+            wait_for_revents(&thread.fd, ended, ended);
             fixture.assert_reports(&[event(&thread.fd, ended)]);
         });
         in_every_context(|context| {
             let (mut reader, mut writer) = std::io::pipe().unwrap();
             let child = Child::run(|| reader.read_exact(&mut [0]).unwrap());
-            let process = kinds::child(child.pid()).unwrap();
+            let process = kinds::pidfd_of_child(child.pid()).unwrap();
             let fixture = context.set_of(&process, PollFlags::IN);
             fixture.assert_reports(&[]);
             writer.write_all(&[0]).unwrap();
             child.join();
-            assert_eq!(assert_agrees(&fixture.set).len(), 1);
+            assert_eq!(assert_matches_kernel(&fixture.set).len(), 1);
         });
     });
 }
@@ -388,13 +392,13 @@ fn pidfd_of_an_ended_thread_or_process_is_ready() {
 #[test]
 fn seccomp_listener_of_an_ended_thread_is_hup() {
     in_every_context(|context| {
-        let Ok(mut thread) = kinds::supervised_thread() else {
+        let Ok(mut thread) = kinds::thread_with_seccomp() else {
             return eprintln!("not tested: no seccomp");
         };
         let fixture = context.set_of(&thread.fd, PollFlags::IN);
         fixture.assert_reports(&[]);
         thread.end();
-        until_kernel_reports(&thread.fd, PollFlags::HUP, PollFlags::HUP);
+        wait_for_revents(&thread.fd, PollFlags::HUP, PollFlags::HUP);
         fixture.assert_reports(&[event(&thread.fd, PollFlags::HUP)]);
     });
 }

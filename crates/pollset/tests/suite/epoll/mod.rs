@@ -25,7 +25,7 @@ use rustix::event::{EventfdFlags, epoll, eventfd};
 
 use crate::helpers::{open_fds, set_with_engine};
 use crate::util::fd::Fd;
-use crate::util::{LONG, NOW, kinds::event_counter};
+use crate::util::{self, LONG, NOW};
 
 /// A set that uses epoll from its first wait on.
 fn epoll_set() -> PollSet {
@@ -56,7 +56,7 @@ fn poll_until(set: &PollSet, is_expected: impl Fn(&[Event]) -> bool) {
 
 /// Event counters that are idle and ready in turn.
 fn half_ready_counters(count: u32) -> Vec<Fd> {
-    (0..count).map(|i| event_counter(i % 2)).collect()
+    (0..count).map(|i| util::kinds::eventfd(i % 2)).collect()
 }
 
 /// An event counter on the lowest free descriptor, for tests that run alone.

@@ -7,8 +7,8 @@ use pollset::PollFlags;
 
 use super::kinds::{in_every_context, make_many_ready};
 use crate::util::fd::Fd;
-use crate::util::oracle::{assert_agrees, until_kernel_reports};
-use crate::util::process::{Child, alone};
+use crate::util::oracle::{assert_matches_kernel, wait_for_revents};
+use crate::util::process::{Child, in_own_process};
 use crate::util::{NOW, event, kinds};
 
 /// Runs a test in a child with new namespaces of the types in `flags`.
@@ -22,12 +22,12 @@ pub(super) fn in_namespaces(flags: i32, test: impl FnOnce()) {
 
 /// Its `PRI` and `ERR`, which report a change, are cleared by polling.
 pub(super) fn mounts() -> Fd {
-    kinds::to_read("/proc/thread-self/mounts").unwrap()
+    kinds::read_only("/proc/thread-self/mounts").unwrap()
 }
 
 #[test]
 fn mount_changes_are_reported_once_among_many_ready() {
-    alone(|| {
+    in_own_process(|| {
         in_namespaces(libc::CLONE_NEWNS, || {
             in_every_context(|context| {
                 if context.is_small() {
@@ -54,18 +54,20 @@ fn mount_changes_are_reported_once_among_many_ready() {
 
 #[test]
 fn tun_device_attached_after_registration_is_reported_at_once() {
-    alone(|| {
+    in_own_process(|| {
         in_namespaces(libc::CLONE_NEWNET, || {
             in_every_context(|context| {
-                let Ok(tunnel) = kinds::tunnel() else { return eprintln!("not tested: no tunnel") };
+                let Ok(tunnel) = kinds::dev_tun() else {
+                    return eprintln!("not tested: no tunnel");
+                };
                 let fixture = context.set_of(&tunnel, PollFlags::IN | PollFlags::OUT);
                 fixture.assert_reports(&[event(&tunnel, PollFlags::ERR)]);
-                kinds::attach_tunnel(&tunnel).unwrap();
+                kinds::attach_tun(&tunnel).unwrap();
                 fixture.assert_reports(&[]);
-                kinds::bring_up_tunnel().unwrap();
-                assert_agrees(&fixture.set);
-                kinds::send_through_tunnel().unwrap();
-                until_kernel_reports(&tunnel, PollFlags::IN, PollFlags::IN);
+                kinds::bring_up_tun().unwrap();
+                assert_matches_kernel(&fixture.set);
+                kinds::send_through_tun().unwrap();
+                wait_for_revents(&tunnel, PollFlags::IN, PollFlags::IN);
                 fixture.assert_reports(&[event(&tunnel, PollFlags::IN | PollFlags::OUT)]);
             });
         });
@@ -74,17 +76,17 @@ fn tun_device_attached_after_registration_is_reported_at_once() {
 
 #[test]
 fn fuse_device_mounted_after_registration_is_reported_at_once() {
-    alone(|| {
+    in_own_process(|| {
         in_namespaces(libc::CLONE_NEWNS, || {
             in_every_context(|context| {
-                let Ok(server) = kinds::file_server() else {
+                let Ok(server) = kinds::dev_fuse() else {
                     return eprintln!("not tested: no FUSE");
                 };
                 let fixture = context.set_of(&server, PollFlags::IN);
                 fixture.assert_reports(&[event(&server, PollFlags::ERR)]);
                 let directory = tempfile::tempdir().unwrap();
                 let mount = kinds::Mount::of_server(directory.path(), server.as_fd()).unwrap();
-                until_kernel_reports(&server, PollFlags::IN, PollFlags::IN);
+                wait_for_revents(&server, PollFlags::IN, PollFlags::IN);
                 fixture.assert_reports(&[event(&server, PollFlags::IN)]);
                 server.drain();
                 fixture.assert_reports(&[]);

@@ -8,14 +8,14 @@ use pollset::{Engine, PollFlags};
 
 use super::{entries, instance_fd, owned_counters, polled_set};
 use crate::helpers::{event_counters, set_with_engine};
-use crate::util::oracle::assert_agrees;
-use crate::util::process::alone;
+use crate::util::oracle::assert_matches_kernel;
+use crate::util::process::in_own_process;
 use crate::util::wait::while_waiting;
 use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds};
 
 #[test]
 fn entries_unregistered_during_wait_are_removed_right_after_it() {
-    let end = kinds::event_counter(0);
+    let end = kinds::eventfd(0);
     let mut fds = event_counters(20, 0);
     let set = polled_set(fds.iter().chain([&end]));
     let events = while_waiting(&set, LONG, || {
@@ -31,7 +31,7 @@ fn entries_unregistered_during_wait_are_removed_right_after_it() {
         fd.close();
     }
     for _ in 0..3 {
-        assert_eq!(assert_agrees(&set), [event(&end, PollFlags::IN)]);
+        assert_eq!(assert_matches_kernel(&set), [event(&end, PollFlags::IN)]);
     }
     assert_eq!(set.stats().replaced, 0);
     drop(duplicates);
@@ -39,7 +39,7 @@ fn entries_unregistered_during_wait_are_removed_right_after_it() {
 
 #[test]
 fn fds_unregistered_and_registered_during_wait_are_polled() {
-    let end = kinds::event_counter(0);
+    let end = kinds::eventfd(0);
     let fds = event_counters(20, 0);
     let set = polled_set(fds.iter().chain([&end]));
     for _ in 0..20 {
@@ -53,26 +53,26 @@ fn fds_unregistered_and_registered_during_wait_are_polled() {
         assert_eq!(events.unwrap(), [event(&end, PollFlags::IN)]);
         end.drain();
         fds.iter().for_each(|fd| fd.increment());
-        assert_eq!(assert_agrees(&set).len(), 20);
+        assert_eq!(assert_matches_kernel(&set).len(), 20);
         fds.iter().for_each(|fd| fd.drain());
     }
 }
 
 #[test]
 fn fd_reused_during_wait_is_polled_at_next_wait() {
-    let end = kinds::event_counter(0);
-    let mut fd = kinds::event_counter(0);
+    let end = kinds::eventfd(0);
+    let mut fd = kinds::eventfd(0);
     let set = polled_set([&fd, &end]);
     for _ in 0..20 {
         let events = while_waiting(&set, LONG, || {
             set.unregister(&fd).unwrap();
-            fd.open(kinds::event_counter(1).dup_file());
+            fd.open(kinds::eventfd(1).dup_file());
             set.register(&fd, PollFlags::IN).unwrap();
             end.increment();
         });
         assert!(!events.unwrap().is_empty());
         end.drain();
-        assert_eq!(assert_agrees(&set), [event(&fd, PollFlags::IN)]);
+        assert_eq!(assert_matches_kernel(&set), [event(&fd, PollFlags::IN)]);
         fd.drain();
     }
 }
@@ -80,7 +80,7 @@ fn fd_reused_during_wait_is_polled_at_next_wait() {
 #[test]
 fn reregistering_at_any_moment_of_a_wait_keeps_it_polled() {
     const ROUNDS: u64 = 30_000;
-    let fd = kinds::event_counter(1);
+    let fd = kinds::eventfd(1);
     let idle = event_counters(12, 0);
     let set = polled_set(idle.iter().chain([&fd]));
     let waits = AtomicU64::new(0);
@@ -120,7 +120,7 @@ fn reregistering_at_any_moment_of_a_wait_keeps_it_polled() {
 #[test]
 fn concurrent_unregisters_remove_their_entries() {
     const ROUNDS: u32 = 6_000;
-    alone(|| {
+    in_own_process(|| {
         let fds = owned_counters(40);
         let set = polled_set(&fds);
         let instance = instance_fd();
@@ -150,7 +150,7 @@ fn concurrent_unregisters_remove_their_entries() {
 /// The first wait copies the registrations and fills an instance from the copy.
 #[test]
 fn changes_while_an_instance_is_filled_are_not_lost() {
-    let (idle, ready) = (kinds::event_counter(0), kinds::event_counter(1));
+    let (idle, ready) = (kinds::eventfd(0), kinds::eventfd(1));
     for round in 0..5_000_u32 {
         let set = set_with_engine(Engine::Epoll, [&idle, &ready]);
         let started = AtomicBool::new(false);

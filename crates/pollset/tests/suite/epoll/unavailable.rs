@@ -14,21 +14,21 @@ use crate::helpers::{
     MILLISECOND, event_counters, set_descriptor_limit, set_with_engine, use_up_descriptors,
 };
 use crate::util::fd::Fd;
-use crate::util::oracle::assert_agrees;
-use crate::util::process::{Child, alone};
+use crate::util::oracle::assert_matches_kernel;
+use crate::util::process::{Child, in_own_process};
 use crate::util::signal::Alarm;
 use crate::util::{LONG, NOW, event, kinds};
 
 #[test]
 fn set_without_fd_for_an_instance_uses_poll_and_retries() {
-    alone(|| {
+    in_own_process(|| {
         let fds = half_ready_counters(20);
         let high = fds.iter().map(Fd::number).max().unwrap() as u64;
         set_descriptor_limit(64);
         let files = use_up_descriptors();
         let set = set_with_engine(Engine::Epoll, &fds);
         for _ in 0..20 {
-            assert_eq!(assert_agrees(&set).len(), 10);
+            assert_eq!(assert_matches_kernel(&set).len(), 10);
         }
         assert_eq!(set.stats().last_engine, Some(Engine::Poll));
         assert!(set.stats().refused > 0);
@@ -41,7 +41,7 @@ fn set_without_fd_for_an_instance_uses_poll_and_retries() {
             }
         }
         assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
-        assert_eq!(assert_agrees(&set).len(), 10);
+        assert_eq!(assert_matches_kernel(&set).len(), 10);
         drop(files);
         assert_eq!(instance_fds().len(), 1);
     });
@@ -49,9 +49,9 @@ fn set_without_fd_for_an_instance_uses_poll_and_retries() {
 
 #[test]
 fn stale_events_are_not_reported_without_fd_for_a_new_instance() {
-    alone(|| {
-        let mut fd = kinds::event_counter(1);
-        let other = kinds::event_counter(0);
+    in_own_process(|| {
+        let mut fd = kinds::eventfd(1);
+        let other = kinds::eventfd(0);
         let set = polled_set([&fd, &other]);
         let _duplicate = fd.dup();
         set_descriptor_limit(64);
@@ -64,7 +64,7 @@ fn stale_events_are_not_reported_without_fd_for_a_new_instance() {
         }
         assert!(set.stats().refused > 0);
         other.increment();
-        assert_eq!(assert_agrees(&set), [event(&other, PollFlags::IN)]);
+        assert_eq!(assert_matches_kernel(&set), [event(&other, PollFlags::IN)]);
     });
 }
 
@@ -75,20 +75,20 @@ fn exercise(set: &PollSet, fds: &[Fd]) {
             let mask = if index % 2 == 0 { PollFlags::IN } else { PollFlags::OUT };
             fd.increment();
             set.modify(fd, mask).unwrap();
-            assert_agrees(set);
+            assert_matches_kernel(set);
         }
-        let new = kinds::event_counter(1);
+        let new = kinds::eventfd(1);
         set.register(&new, PollFlags::IN).unwrap();
-        assert_agrees(set);
+        assert_matches_kernel(set);
         let _duplicate = new.dup();
         set.unregister(&new).unwrap();
         drop(new);
-        assert_agrees(set);
+        assert_matches_kernel(set);
         let again = &fds[round];
         set.unregister(again).unwrap();
-        assert_agrees(set);
+        assert_matches_kernel(set);
         set.register(again, PollFlags::IN).unwrap();
-        assert_agrees(set);
+        assert_matches_kernel(set);
         for fd in fds {
             fd.drain();
             set.modify(fd, PollFlags::IN).unwrap();
@@ -124,7 +124,7 @@ fn in_each_sandbox(test: impl Fn(&dyn Fn())) {
 
 #[test]
 fn set_created_in_sandbox_agrees_with_kernel() {
-    alone(|| {
+    in_own_process(|| {
         in_each_sandbox(|enter| {
             enter();
             let fds = event_counters(20, 0);
@@ -135,7 +135,7 @@ fn set_created_in_sandbox_agrees_with_kernel() {
 
 #[test]
 fn set_agrees_with_kernel_after_entering_sandbox() {
-    alone(|| {
+    in_own_process(|| {
         in_each_sandbox(|enter| {
             let fds = event_counters(20, 0);
             let set = set_with_engine(Engine::Epoll, &fds);
@@ -151,13 +151,13 @@ fn set_agrees_with_kernel_after_entering_sandbox() {
 
 #[test]
 fn set_works_in_sandbox_without_getrandom() {
-    alone(|| {
+    in_own_process(|| {
         let fds = event_counters(20, 0);
         let set = set_with_engine(Engine::Epoll, &fds);
         forbid(&[libc::SYS_getrandom], EPERM);
         // A new thread, whose hash maps need random keys of their own.
         std::thread::scope(|scope| {
-            scope.spawn(|| assert_eq!(assert_agrees(&set), []));
+            scope.spawn(|| assert_eq!(assert_matches_kernel(&set), []));
         });
         assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
     });
@@ -165,7 +165,7 @@ fn set_works_in_sandbox_without_getrandom() {
 
 #[test]
 fn automatic_set_agrees_with_kernel_after_entering_sandbox() {
-    alone(|| {
+    in_own_process(|| {
         in_each_sandbox(|enter| {
             let fds = event_counters(300, 0);
             let set = set_with_engine(Engine::Auto, &fds);
@@ -176,11 +176,11 @@ fn automatic_set_agrees_with_kernel_after_entering_sandbox() {
             enter();
             for fd in &fds[..30] {
                 fd.increment();
-                assert_agrees(&set);
+                assert_matches_kernel(&set);
                 set.modify(fd, PollFlags::OUT).unwrap();
-                assert_agrees(&set);
+                assert_matches_kernel(&set);
                 set.unregister(fd).unwrap();
-                assert_agrees(&set);
+                assert_matches_kernel(&set);
             }
         });
     });
@@ -188,7 +188,7 @@ fn automatic_set_agrees_with_kernel_after_entering_sandbox() {
 
 #[test]
 fn entering_sandbox_during_wait_does_not_lose_events() {
-    alone(|| {
+    in_own_process(|| {
         in_each_sandbox(|enter| {
             let fds = event_counters(20, 0);
             let set = set_with_engine(Engine::Epoll, &fds);
@@ -215,7 +215,7 @@ fn entering_sandbox_during_wait_does_not_lose_events() {
 
 #[test]
 fn set_works_when_no_watch_can_be_added() {
-    alone(|| {
+    in_own_process(|| {
         for errno in [ENOSPC, ENOMEM] {
             Child::run(|| {
                 forbid_adding_from(0, errno);
@@ -232,7 +232,7 @@ fn set_works_when_no_watch_can_be_added() {
 
 #[test]
 fn set_works_when_some_watches_cannot_be_added() {
-    alone(|| {
+    in_own_process(|| {
         for errno in [ENOSPC, ENOMEM] {
             Child::run(|| {
                 let fds = event_counters(20, 0);
@@ -250,7 +250,7 @@ fn set_works_when_some_watches_cannot_be_added() {
 
 #[test]
 fn set_falls_back_when_watches_run_out_and_retries() {
-    alone(|| {
+    in_own_process(|| {
         for errno in [ENOSPC, ENOMEM] {
             Child::run(|| {
                 let low = owned_counters(20);
@@ -258,12 +258,12 @@ fn set_falls_back_when_watches_run_out_and_retries() {
                 assert_eq!(set.poll(NOW).unwrap(), []);
                 assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
                 // `Fd` uses higher numbers.
-                let high = kinds::event_counter(1);
+                let high = kinds::eventfd(1);
                 assert!(low.iter().all(|fd| fd.as_raw_fd() < high.number()));
                 forbid_adding_from(high.number(), errno);
                 set.register(&high, PollFlags::IN).unwrap();
                 for _ in 0..20 {
-                    assert_eq!(assert_agrees(&set), [event(&high, PollFlags::IN)]);
+                    assert_eq!(assert_matches_kernel(&set), [event(&high, PollFlags::IN)]);
                 }
                 assert_eq!(set.stats().last_engine, Some(Engine::Poll));
                 set.unregister(&high).unwrap();

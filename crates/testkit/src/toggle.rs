@@ -16,7 +16,7 @@ use crate::kinds;
 use crate::open_fds::link_target;
 use crate::signal;
 
-/// The files that epoll may report wrongly after [`twist`], because it expects a wake-up.
+/// The files that epoll may report wrongly after [`toggle`], because it expects a wake-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Affected {
     None,
@@ -37,7 +37,7 @@ pub enum Affected {
 /// | userfaultfd | toggles `O_NONBLOCK`: poll(2) reports an error if reads may block |
 /// | signalfd | sends a signal to this thread, pending until it is read |
 /// | message queue | sends a message, or receives it |
-pub fn twist<'a>(file: impl AsFd, others: impl IntoIterator<Item = BorrowedFd<'a>>) -> Affected {
+pub fn toggle<'a>(file: impl AsFd, others: impl IntoIterator<Item = BorrowedFd<'a>>) -> Affected {
     let file = file.as_fd();
     if is_tcp(file) {
         let _ = socket_oobinline(file).and_then(|is| set_socket_oobinline(file, !is));
@@ -52,7 +52,7 @@ pub fn twist<'a>(file: impl AsFd, others: impl IntoIterator<Item = BorrowedFd<'a
         "anon_inode:[io_uring]" => kinds::toggle_io_uring(file),
         "anon_inode:bpf-map" => kinds::toggle_bpf_ring_buffer(file),
         "anon_inode:[userfaultfd]" => toggle_blocking(file),
-        "anon_inode:[signalfd]" => signal::raise_blocked(),
+        "anon_inode:[signalfd]" => signal::raise_sigusr2(),
         _ if is_message_queue(file) => toggle_queue(file),
         _ => Ok(()),
     };
