@@ -1,13 +1,13 @@
 //! No descriptor leaks: when a process that runs tests ends, the same descriptors are open as when
 //! it began.
 
+use std::collections::BTreeMap;
 use std::os::fd::RawFd;
-use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use crate::helpers::open_fds;
+use crate::util::open_fds::open_fds;
 
-static OPEN_BEFORE: OnceLock<Vec<(RawFd, PathBuf)>> = OnceLock::new();
+static OPEN_BEFORE: OnceLock<BTreeMap<RawFd, String>> = OnceLock::new();
 
 #[ctor::ctor(unsafe)]
 fn record_open_fds() {
@@ -16,7 +16,7 @@ fn record_open_fds() {
 
 #[dtor::dtor(unsafe)]
 fn compare_open_fds() {
-    let (before, after) = (&OPEN_BEFORE.get().unwrap()[..], &open_fds()[..]);
+    let (before, after) = (OPEN_BEFORE.get().unwrap(), &open_fds());
     if before != after {
         eprintln!("open before the tests: {before:#?}\nand after them: {after:#?}");
         // SAFETY: it takes a number, and ends the process, which is ending anyway.

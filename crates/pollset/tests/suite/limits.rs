@@ -4,7 +4,8 @@ use std::io::ErrorKind;
 
 use pollset::{Event, PollFlags, PollSet, Step, Waker};
 
-use crate::helpers::{set_descriptor_limit, use_up_descriptors};
+use crate::helpers::use_up_descriptors;
+use crate::util::limit::set_fd_limit;
 use crate::util::oracle::assert_matches_kernel;
 use crate::util::process::in_own_process;
 use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds, set_of, set_of_never_opened};
@@ -23,7 +24,7 @@ fn assert_too_many(set: &PollSet) {
 #[test]
 fn rlimit_nofile_descriptors_can_be_polled() {
     in_own_process(|| {
-        set_descriptor_limit(64);
+        set_fd_limit(64);
         assert_eq!(assert_matches_kernel(&set_of_never_opened(64)).len(), 64);
     });
 }
@@ -31,7 +32,7 @@ fn rlimit_nofile_descriptors_can_be_polled() {
 #[test]
 fn more_descriptors_than_the_limit_is_einval_and_set_stays_usable() {
     in_own_process(|| {
-        set_descriptor_limit(64);
+        set_fd_limit(64);
         let set = set_of_never_opened(65);
         assert_too_many(&set);
         assert_eq!(set.len(), 65);
@@ -46,9 +47,9 @@ fn more_descriptors_than_the_limit_is_einval_and_set_stays_usable() {
 fn raised_limit_takes_effect_at_next_wait() {
     in_own_process(|| {
         let set = set_of_never_opened(100);
-        set_descriptor_limit(64);
+        set_fd_limit(64);
         assert_too_many(&set);
-        set_descriptor_limit(100);
+        set_fd_limit(100);
         assert_eq!(assert_matches_kernel(&set).len(), 100);
     });
 }
@@ -62,14 +63,14 @@ fn unregistered_descriptors_do_not_count_against_the_limit() {
             for i in (0..100).step_by(stride) {
                 set.unregister(NEVER_OPENED + i).unwrap();
             }
-            set_descriptor_limit(set.len() as u64);
+            set_fd_limit(set.len() as u64);
             assert_eq!(assert_matches_kernel(&set).len(), set.len());
             // The order is kept, and changes still work. The last two may be unregistered already.
             set.register(NEVER_OPENED, PollFlags::IN).unwrap();
             let _ = set.unregister(NEVER_OPENED + 1);
             let _ = set.unregister(NEVER_OPENED + 99);
             assert_eq!(assert_matches_kernel(&set).len(), set.len());
-            set_descriptor_limit(200);
+            set_fd_limit(200);
         }
     });
 }
@@ -78,7 +79,7 @@ fn unregistered_descriptors_do_not_count_against_the_limit() {
 fn set_works_when_no_descriptors_are_left() {
     in_own_process(|| {
         let counter = kinds::eventfd(1);
-        set_descriptor_limit(128);
+        set_fd_limit(128);
         let files = use_up_descriptors();
         let set = set_of([&counter], PollFlags::IN);
         for file in &files {
@@ -93,10 +94,10 @@ fn set_works_when_no_descriptors_are_left() {
 #[test]
 fn new_waker_is_emfile_when_no_descriptors_are_left() {
     in_own_process(|| {
-        set_descriptor_limit(0);
+        set_fd_limit(0);
         let error = Waker::new().unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
-        set_descriptor_limit(64);
+        set_fd_limit(64);
         Waker::new().unwrap().wake().unwrap();
     });
 }
@@ -105,7 +106,7 @@ fn new_waker_is_emfile_when_no_descriptors_are_left() {
 fn descriptors_unregistered_during_wait_do_not_count_against_the_limit() {
     in_own_process(|| {
         let set = set_of_never_opened(200);
-        set_descriptor_limit(150);
+        set_fd_limit(150);
         let mut waiting = set.start(NOW).unwrap();
         assert_eq!(waiting.step().unwrap(), Step::Unfinished);
         // The last registrations leave no gaps.

@@ -4,7 +4,8 @@ use pollset::PollFlags;
 #[cfg(not(pollset_portable))]
 use pollset::{Builder, Engine};
 
-use crate::helpers::{event_counters, open_fds};
+use crate::helpers::event_counters;
+use crate::util::open_fds::open_fds;
 use crate::util::process::in_own_process;
 use crate::util::{NOW, is_epoll_forced, kinds, new_set, set_of};
 

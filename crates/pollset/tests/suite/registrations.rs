@@ -1,16 +1,17 @@
 //! `register`, `modify`, `unregister`, and the queries about registrations.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, RawFd};
 
 use allocation_counter::measure;
-use pollset::{NotRegistered, PollFlags, PollSet, Stats};
+use pollset::{Descriptor, NotRegistered, PollFlags, PollSet, Stats};
 use proptest::prelude::*;
 
 use crate::helpers::event_counters;
 use crate::util::fd::Fd;
 use crate::util::kinds;
 use crate::util::oracle::{assert_matches_kernel, assert_matches_kernel_for, kernel_poll};
+use crate::util::process::in_own_process;
 use crate::util::{NEVER_OPENED, NOW, cases, masks, new_set, set_of, set_of_never_opened};
 
 const HUGE_FDS: [i32; 5] = [i32::MAX, i32::MAX - 1, i32::MAX / 2, 1 << 30, 1 << 24];
@@ -64,6 +65,35 @@ fn contains_and_interest_query_registrations() {
     assert!(!set.contains(NEVER_OPENED + 1));
     assert_eq!(set.interest(NEVER_OPENED), Some(PollFlags::IN));
     assert_eq!(set.interest(NEVER_OPENED + 1), None);
+}
+
+/// A descriptor whose `number()` uses the set.
+struct RegistersItself<'a> {
+    set: &'a PollSet,
+    fd: RawFd,
+}
+
+impl Descriptor for &RegistersItself<'_> {
+    fn number(self) -> RawFd {
+        self.set.register(self.fd, PollFlags::OUT).unwrap();
+        assert!(self.set.contains(self.fd));
+        self.fd
+    }
+}
+
+/// `number()` is called without a lock: it would wait for the lock that its caller holds.
+#[test]
+fn number_of_a_descriptor_may_use_the_set() {
+    in_own_process(|| {
+        let set = &new_set();
+        let [one, two, three, four] = [7, 8, 9, 10].map(|fd| RegistersItself { set, fd });
+        assert_eq!(set.interest(&one), Some(PollFlags::OUT));
+        assert!(set.contains(&two));
+        set.register(&three, PollFlags::IN).unwrap();
+        set.modify(&two, PollFlags::PRI).unwrap();
+        set.unregister(&four).unwrap();
+        assert_registered(set, &[(7, PollFlags::OUT), (8, PollFlags::PRI), (9, PollFlags::IN)]);
+    });
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::os::fd::AsRawFd;
 use allocation_counter::measure;
 use pollset::{Builder, Engine, Event, PollFlags, PollSet, Step};
 
-use super::{instance_fds, make_idle, make_ready, owned_counters};
+use super::{make_idle, make_ready, owned_counters};
 use crate::helpers::set_with_engine;
+use crate::util::open_fds::epoll_instances;
 use crate::util::process::in_own_process;
 use crate::util::{NOW, event, kinds};
 
@@ -30,7 +31,7 @@ fn small_set_never_creates_an_instance() {
         for _ in 0..20_000 {
             set.poll(NOW).unwrap();
         }
-        assert_eq!(instance_fds(), []);
+        assert_eq!(epoll_instances(), []);
         assert_eq!(set.stats().epoll_waits, 0);
         assert_eq!(set.stats().poll_waits, 20_000);
     });
@@ -44,11 +45,11 @@ fn large_set_creates_an_instance_after_many_waits() {
         for _ in 0..5 {
             set.poll(NOW).unwrap();
         }
-        assert_eq!(instance_fds(), []);
+        assert_eq!(epoll_instances(), []);
         poll_until_on(&set, Engine::Epoll);
-        assert_eq!(instance_fds().len(), 1);
+        assert_eq!(epoll_instances().len(), 1);
         drop(set);
-        assert_eq!(instance_fds(), []);
+        assert_eq!(epoll_instances(), []);
     });
 }
 
@@ -60,7 +61,7 @@ fn large_sets_polled_once_never_create_an_instance() {
             let set = set_with_engine(Engine::Auto, &fds);
             set.poll(NOW).unwrap();
             assert_eq!(set.stats().epoll_waits, 0);
-            assert_eq!(instance_fds(), []);
+            assert_eq!(epoll_instances(), []);
         }
     });
 }
@@ -82,7 +83,7 @@ fn set_switches_to_poll_when_most_are_ready_and_back_when_idle() {
             poll_until_on(&set, Engine::Epoll);
             assert_eq!(set.poll(NOW).unwrap(), []);
         }
-        assert_eq!(instance_fds().len(), 1);
+        assert_eq!(epoll_instances().len(), 1);
     });
 }
 

@@ -11,8 +11,9 @@ use super::namespaces::{in_namespaces, mounts};
 use super::{
     epoll_set, instance_fd, make_idle, make_ready, new_epoll, owned_counter, poll_until, polled_set,
 };
-use crate::helpers::{MILLISECOND, event_counters, run_short_steps, set_descriptor_limit};
+use crate::helpers::{MILLISECOND, event_counters, run_short_steps};
 use crate::util::fd::Fd;
+use crate::util::limit::set_fd_limit;
 use crate::util::oracle::assert_matches_kernel;
 use crate::util::process::in_own_process;
 use crate::util::wait::while_waiting;
@@ -217,7 +218,7 @@ fn rlimit_nofile_descriptors_can_be_on_the_fallback() {
         }
         assert_eq!(assert_matches_kernel(&set).len(), 65);
         set.unregister(NEVER_OPENED + 7).unwrap();
-        set_descriptor_limit(64);
+        set_fd_limit(64);
         assert_eq!(assert_matches_kernel(&set).len(), 64);
         assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
     });

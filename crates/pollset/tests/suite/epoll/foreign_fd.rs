@@ -6,10 +6,11 @@ use pollset::{Engine, PollFlags, PollSet};
 use rustix::event::epoll;
 
 use super::{
-    close_fd, entries, half_ready_counters, instance_fd, instance_fds, new_epoll, owned_counter,
-    poll_until, polled_set, replace_fd,
+    close_fd, entries, half_ready_counters, instance_fd, new_epoll, owned_counter, poll_until,
+    polled_set, replace_fd,
 };
 use crate::helpers::{MILLISECOND, event_counters};
+use crate::util::open_fds::epoll_instances;
 use crate::util::oracle::{assert_matches_kernel, kernel_poll};
 use crate::util::process::in_own_process;
 use crate::util::wait::while_waiting;
@@ -57,7 +58,7 @@ fn set_agrees_with_kernel_after_its_instance_is_closed() {
         for _ in 0..3 {
             close_fd(instance_fd());
             exercise(&set);
-            while instance_fds().is_empty() {
+            while epoll_instances().is_empty() {
                 assert_matches_kernel(&set);
             }
             assert_eq!(assert_matches_kernel(&set).len(), 10);
@@ -206,7 +207,7 @@ fn entries_of_a_foreign_instance_are_not_deleted_after_detection() {
             let (foreign, others) = ready_instance(5);
             let set = polled_set(&fds);
             let is_own = |number: &RawFd| *number != foreign.as_raw_fd();
-            let number = instance_fds().into_iter().find(is_own).unwrap();
+            let number = epoll_instances().into_iter().find(is_own).unwrap();
             set.register(&others[0], PollFlags::IN).unwrap();
             assert_matches_kernel(&set);
             let before = entries(foreign.as_raw_fd());

@@ -6,10 +6,11 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use pollset::{PollFlags, PollSet, Step, Waker};
 
 use super::{
-    entries, epoll_set, half_ready_counters, instance_fd, instance_fds, new_epoll, owned_counter,
-    owned_counters, polled_set, replace_fd,
+    entries, epoll_set, half_ready_counters, instance_fd, new_epoll, owned_counter, owned_counters,
+    polled_set, replace_fd,
 };
 use crate::helpers::{MILLISECOND, event_counters, run_short_steps};
+use crate::util::open_fds::epoll_instances;
 use crate::util::oracle::assert_matches_kernel;
 use crate::util::process::{Child, Side, in_own_process, run_and_exit_child};
 use crate::util::signal::Alarm;
@@ -160,7 +161,7 @@ fn set_dropped_in_daemon_closes_no_reused_fd() {
             for file in &files {
                 rustix::io::fcntl_getfd(file).unwrap();
             }
-            assert_eq!(instance_fds().len(), files.len());
+            assert_eq!(epoll_instances().len(), files.len());
             std::mem::forget(files);
         })
         .join();

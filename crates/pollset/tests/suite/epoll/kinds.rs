@@ -9,12 +9,12 @@ use std::thread;
 use std::time::Duration;
 
 use pollset::{Builder, Engine, Event, PollFlags, PollSet};
-use rustix::process::{Resource, getrlimit};
 
 use super::{entries, instance_fd, polled_set};
-use crate::helpers::{MILLISECOND, event_counters, set_descriptor_limit};
+use crate::helpers::{MILLISECOND, event_counters};
 use crate::util::fd::Fd;
 use crate::util::kinds::{self, Kind};
+use crate::util::limit::{fd_limit, set_fd_limit};
 use crate::util::oracle::{assert_matches_kernel, kernel_poll, wait_for_revents};
 use crate::util::process::{Child, in_own_process};
 use crate::util::toggle::toggle;
@@ -194,15 +194,15 @@ fn readiness_without_wakeup_is_found_under_a_low_descriptor_limit() {
         let (server, _client) = kinds::tcp_pair_with_urgent_data();
         let fds = event_counters(20, 0);
         let set = polled_set(fds.iter().chain([&server]));
-        let limit = getrlimit(Resource::Nofile).current.unwrap();
-        set_descriptor_limit(4);
+        let limit = fd_limit();
+        set_fd_limit(4);
         toggle(&server, []);
         let found = set.poll(300 * MILLISECOND).unwrap();
         assert_eq!(found, [event(&server, PollFlags::IN)]);
         // The entry on the fallback counts toward the limit, but doesn't exceed it.
         assert_eq!(set.poll(NOW).unwrap(), found);
         assert!(set.stats().audited < 21, "the audit would have found it as well");
-        set_descriptor_limit(limit);
+        set_fd_limit(limit);
     });
 }
 

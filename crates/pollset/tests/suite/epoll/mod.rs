@@ -17,14 +17,14 @@ mod threads;
 mod unavailable;
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::path::Path;
 use std::time::Instant;
 
 use pollset::{Engine, Event, PollSet};
 use rustix::event::{EventfdFlags, epoll, eventfd};
 
-use crate::helpers::{open_fds, set_with_engine};
+use crate::helpers::set_with_engine;
 use crate::util::fd::Fd;
+use crate::util::open_fds::epoll_instances;
 use crate::util::{self, LONG, NOW};
 
 /// A set that uses epoll from its first wait on.
@@ -81,17 +81,10 @@ fn make_idle<'a>(counters: impl IntoIterator<Item = &'a OwnedFd>) {
     }
 }
 
-/// The descriptors of all epoll instances of this process.
-fn instance_fds() -> Vec<RawFd> {
-    let is_epoll = |target: &Path| target == Path::new("anon_inode:[eventpoll]");
-    let open = open_fds().into_iter();
-    open.filter(|(_, target)| is_epoll(target)).map(|(number, _)| number).collect()
-}
-
 /// The descriptor of the only epoll instance of this process.
 #[track_caller]
 fn instance_fd() -> RawFd {
-    let instances = instance_fds();
+    let instances = epoll_instances();
     assert_eq!(instances.len(), 1, "{instances:?}");
     instances[0]
 }
@@ -104,6 +97,14 @@ fn new_epoll() -> OwnedFd {
 fn entries(instance: RawFd) -> Vec<String> {
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{instance}")).unwrap();
     info.lines().filter(|line| line.starts_with("tfd:")).map(str::to_owned).collect()
+}
+
+/// The descriptors of the entries of an epoll instance, in ascending order.
+fn installed_fds(instance: RawFd) -> Vec<RawFd> {
+    let fd = |entry: &String| entry.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let mut fds: Vec<_> = entries(instance).iter().map(fd).collect();
+    fds.sort();
+    fds
 }
 
 /// Puts `file` on `number`, which has no owner afterwards, and closes the file that was there.

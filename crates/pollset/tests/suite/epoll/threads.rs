@@ -6,15 +6,41 @@ use std::thread;
 
 use pollset::{Engine, PollFlags};
 
-use super::{entries, instance_fd, owned_counters, polled_set};
+use super::{entries, installed_fds, instance_fd, owned_counters, polled_set};
 use crate::helpers::{event_counters, set_with_engine};
+use crate::util::number::enough_fds_for;
 use crate::util::oracle::assert_matches_kernel;
 use crate::util::process::in_own_process;
 use crate::util::wait::while_waiting;
 use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds};
 
+/// The entries are gone while the wait still blocks, so it reports nothing when the descriptors
+/// become ready.
 #[test]
-fn entries_unregistered_during_wait_are_removed_right_after_it() {
+fn unregister_during_wait_removes_the_entry_at_once() {
+    in_own_process(|| {
+        let end = kinds::eventfd(0);
+        let fds = event_counters(20, 0);
+        let set = polled_set(fds.iter().chain([&end]));
+        let instance = instance_fd();
+        let events = while_waiting(&set, LONG, || {
+            for fd in &fds {
+                assert!(installed_fds(instance).contains(&fd.number()));
+                set.unregister(fd).unwrap();
+                assert!(!installed_fds(instance).contains(&fd.number()));
+                fd.increment();
+            }
+            assert_eq!(installed_fds(instance), [end.number()]);
+            end.increment();
+        });
+        assert_eq!(events.unwrap(), [event(&end, PollFlags::IN)]);
+        assert_eq!(assert_matches_kernel(&set), [event(&end, PollFlags::IN)]);
+    });
+}
+
+/// A duplicate keeps the file open, so an entry that was left would report events.
+#[test]
+fn fds_unregistered_during_wait_and_closed_after_it_leave_no_entries() {
     let end = kinds::eventfd(0);
     let mut fds = event_counters(20, 0);
     let set = polled_set(fds.iter().chain([&end]));
@@ -116,7 +142,6 @@ fn reregistering_at_any_moment_of_a_wait_keeps_it_polled() {
     assert_eq!(missed.load(Ordering::SeqCst), 0, "waits that missed a ready descriptor");
 }
 
-/// A thread that unregisters while another removes epoll entries leaves its entries to that thread.
 #[test]
 fn concurrent_unregisters_remove_their_entries() {
     const ROUNDS: u32 = 6_000;
@@ -124,7 +149,7 @@ fn concurrent_unregisters_remove_their_entries() {
         let fds = owned_counters(40);
         let set = polled_set(&fds);
         let instance = instance_fd();
-        let mut late = 0;
+        let mut late = 0; // rounds after which entries were left
         for _ in 0..ROUNDS {
             let start = Barrier::new(2);
             thread::scope(|scope| {
@@ -140,10 +165,40 @@ fn concurrent_unregisters_remove_their_entries() {
             fds.iter().for_each(|fd| set.register(fd, PollFlags::IN).unwrap());
             set.poll(NOW).unwrap();
         }
-        eprintln!("entries remained after {late} of {ROUNDS} rounds");
-        // If the two threads finish within nanoseconds of each other, entries may remain until the
-        // next call.
-        assert!(late <= 2, "{late}");
+        assert_eq!(late, 0, "of {ROUNDS} rounds");
+    });
+}
+
+/// The first wait installs the entries in batches, and other threads may unregister descriptors
+/// between two of them: those that have an entry, and those that would have got one.
+#[test]
+fn fds_unregistered_while_an_instance_is_filled_leave_no_entries() {
+    const COUNT: usize = 3_000;
+    const ROUNDS: u64 = 100;
+    if !enough_fds_for(COUNT) {
+        return;
+    }
+    in_own_process(|| {
+        let fds = event_counters(COUNT, 0);
+        for round in 0..ROUNDS {
+            let set = set_with_engine(Engine::Epoll, &fds);
+            let start = Barrier::new(2);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    let mut random = fastrand::Rng::with_seed(round);
+                    start.wait();
+                    for _ in 0..COUNT / 3 {
+                        // Fails if it has chosen the same one before.
+                        let _ = set.unregister(&fds[random.usize(..COUNT)]);
+                    }
+                });
+                start.wait();
+                assert_eq!(set.poll(NOW).unwrap(), []);
+            });
+            let mut registered: Vec<_> = set.iter().map(|(fd, _)| fd).collect();
+            registered.sort();
+            assert_eq!(installed_fds(instance_fd()), registered, "round {round}");
+        }
     });
 }
 

@@ -9,11 +9,11 @@ use libc::{ENOMEM, ENOSPC, ENOSYS, EPERM, c_long};
 use pollset::{Engine, PollFlags, PollSet};
 
 use super::seccomp::{CONTROL, CREATE, WAIT, forbid, forbid_adding_from};
-use super::{half_ready_counters, instance_fds, owned_counters, polled_set};
-use crate::helpers::{
-    MILLISECOND, event_counters, set_descriptor_limit, set_with_engine, use_up_descriptors,
-};
+use super::{half_ready_counters, owned_counters, polled_set};
+use crate::helpers::{MILLISECOND, event_counters, set_with_engine, use_up_descriptors};
 use crate::util::fd::Fd;
+use crate::util::limit::set_fd_limit;
+use crate::util::open_fds::epoll_instances;
 use crate::util::oracle::assert_matches_kernel;
 use crate::util::process::{Child, in_own_process};
 use crate::util::signal::Alarm;
@@ -24,7 +24,7 @@ fn set_without_fd_for_an_instance_uses_poll_and_retries() {
     in_own_process(|| {
         let fds = half_ready_counters(20);
         let high = fds.iter().map(Fd::number).max().unwrap() as u64;
-        set_descriptor_limit(64);
+        set_fd_limit(64);
         let files = use_up_descriptors();
         let set = set_with_engine(Engine::Epoll, &fds);
         for _ in 0..20 {
@@ -33,7 +33,7 @@ fn set_without_fd_for_an_instance_uses_poll_and_retries() {
         assert_eq!(set.stats().last_engine, Some(Engine::Poll));
         assert!(set.stats().refused > 0);
 
-        set_descriptor_limit(high + 1);
+        set_fd_limit(high + 1);
         for _ in 0..10_000 {
             assert_eq!(set.poll(NOW).unwrap().len(), 10);
             if set.stats().last_engine == Some(Engine::Epoll) {
@@ -43,7 +43,7 @@ fn set_without_fd_for_an_instance_uses_poll_and_retries() {
         assert_eq!(set.stats().last_engine, Some(Engine::Epoll));
         assert_eq!(assert_matches_kernel(&set).len(), 10);
         drop(files);
-        assert_eq!(instance_fds().len(), 1);
+        assert_eq!(epoll_instances().len(), 1);
     });
 }
 
@@ -54,7 +54,7 @@ fn stale_events_are_not_reported_without_fd_for_a_new_instance() {
         let other = kinds::eventfd(0);
         let set = polled_set([&fd, &other]);
         let _duplicate = fd.dup();
-        set_descriptor_limit(64);
+        set_fd_limit(64);
         let _files = use_up_descriptors();
         fd.close();
         set.unregister(&fd).unwrap();
@@ -144,7 +144,7 @@ fn set_agrees_with_kernel_after_entering_sandbox() {
             enter();
             exercise(&set, &fds);
             drop(set);
-            assert_eq!(instance_fds(), []);
+            assert_eq!(epoll_instances(), []);
         });
     });
 }
@@ -241,7 +241,7 @@ fn set_works_when_some_watches_cannot_be_added() {
                 let set = set_with_engine(Engine::Epoll, &fds);
                 exercise(&set, &fds);
                 assert!(set.stats().refused > 0);
-                assert_eq!(instance_fds(), []);
+                assert_eq!(epoll_instances(), []);
             })
             .join();
         }
