@@ -1,7 +1,7 @@
 #!/bin/sh
-# The library's tests under the sanitizers that come with a nightly Rust: its memory, what it leaks,
-# and what orders its threads; and under Miri, what makes no system calls. What is not at hand is
-# left out, and said to be.
+# The library's tests under the sanitizers of a nightly Rust: for memory errors, leaks and data races;
+# and under Miri, those that make no system calls. Sanitizers that are not available are skipped with
+# a message.
 set -eu
 cd "$(dirname "$0")"
 
@@ -12,7 +12,7 @@ if ! host=$(rustc +nightly --print host-tuple 2>/dev/null); then
     exit 0
 fi
 
-# Each needs all of the code to be compiled anew.
+# Each needs a build of all code.
 with() {
     sanitizer=$1
     flags=$2
@@ -25,21 +25,21 @@ with() {
         cargo +nightly test --package pollset --target "$host" --locked "$@"
 }
 
-# Two tests stand for a forked child, which leaves to itself what its parent's threads were changing.
-# And the bounds of the audit don't hold here, where its code is slower.
+# Two tests simulate a forked child, which leaks values that threads of its parent were changing. The
+# bounds of the audit are for its code without a sanitizer.
 say "AddressSanitizer and LeakSanitizer"
-with address "" --lib -- --skip taken_by_half --skip engines_that_start_over
+with address "" --lib -- --skip child_takes_all_changes --skip after_a_fork
 with address "" --test suite -- --skip epoll::audit
 
-# The standard library is not built for it, hence the second flag; and only one test avoids those
-# parts of it that this makes look like races.
+# The second flag: the standard library is not built for it. Parts of that look like races therefore,
+# and only one test avoids them.
 say "ThreadSanitizer"
 with thread "-Cunsafe-allow-abi-mismatch=sanitizer" --test stress
 
 if cargo +nightly miri --version >/dev/null 2>&1; then
     say "Miri"
     CARGO_TARGET_DIR=target/miri cargo +nightly miri test --package pollset --locked --lib -- \
-        choice engine registrations timeout wait
+        policy probing engine registrations --skip after_a_fork
 else
     say "Miri: SKIPPED, this nightly Rust comes without it"
 fi
