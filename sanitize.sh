@@ -41,5 +41,5 @@ if cargo +nightly miri --version >/dev/null 2>&1; then
     CARGO_TARGET_DIR=target/miri cargo +nightly miri test --package pollset --locked --lib -- \
         policy probing engine registrations --skip after_a_fork
 else
-    say "Miri: SKIPPED, this nightly Rust comes without it"
+    say "Miri: SKIPPED, this nightly Rust has no Miri"
 fi

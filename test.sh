@@ -1,15 +1,15 @@
 #!/bin/sh
-# Everything that must hold: format, lints, documentation, and the tests; those of the library with
-# each engine, on each set of system calls, and under sanitizers where they are at hand; how many
-# instructions its hot paths take; and the tests of the Python package as python/test.sh says.
+# The gate for a change: format, lints, documentation, and all tests. The tests of the library run on
+# each engine, on the portable system calls, and under the sanitizers that are available. Then the
+# instruction counts of the hot paths, and the tests of the Python package (python/test.sh).
 # Needs Rust, a C compiler, and Python with pip.
 set -eu
 cd "$(dirname "$0")"
 
 say() { printf '\n== %s\n' "$*"; }
 
-# No test can hang: cargo-nextest ends each after its own time (.config/nextest.toml), and `timeout`
-# every program that it doesn't run, such as the examples in the documentation.
+# No test can hang: cargo-nextest ends each test after its time limit (.config/nextest.toml), and
+# `timeout` ends the programs that it doesn't run, such as the examples in the documentation.
 if ! cargo nextest --version >/dev/null 2>&1; then
     PATH=$PWD/target/tools/bin:$PATH
     if ! cargo nextest --version >/dev/null 2>&1; then
@@ -28,7 +28,7 @@ if cargo fmt --version >/dev/null 2>&1; then
     say "format"
     cargo fmt --all --check
 else
-    say "format: SKIPPED, this Rust comes without rustfmt"
+    say "format: SKIPPED, this Rust has no rustfmt"
 fi
 
 if cargo clippy --version >/dev/null 2>&1; then
@@ -37,7 +37,7 @@ if cargo clippy --version >/dev/null 2>&1; then
     RUSTFLAGS="--cfg pollset_portable" CARGO_TARGET_DIR=target/portable \
         cargo clippy --package pollset --package pollset-fuzz --all-targets --locked -- -D warnings
 else
-    say "lints: SKIPPED, this Rust comes without clippy"
+    say "lints: SKIPPED, this Rust has no clippy"
 fi
 
 say "documentation"
@@ -69,4 +69,4 @@ fi
 ./sanitize.sh
 python/test.sh
 
-say "all is well"
+say "all passed"

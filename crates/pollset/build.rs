@@ -1,4 +1,4 @@
-//! Tells the library what the target system has.
+//! Sets `cfg`s for the interfaces of the target system.
 //!
 //! `RUSTFLAGS="--cfg pollset_portable"` makes it use only what every Unix has.
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
 
-# The largest number that can be registered. No process can have so many open files.
+# The largest number that can be registered. Linux allows no process that many open files.
 NOT_OPEN = 2**31 - 1
 
 

@@ -61,7 +61,7 @@ def test_streams(run):
             await writer.drain()
         writer.close()
 
-    async def talk(port, number):
+    async def exchange(port, number):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for message in range(10):
             line = b"%d-%d\n" % (number, message)
@@ -75,7 +75,7 @@ def test_streams(run):
     async def main():
         server = await asyncio.start_server(echo, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        await asyncio.gather(*(talk(port, number) for number in range(100)))
+        await asyncio.gather(*(exchange(port, number) for number in range(100)))
         server.close()
         await server.wait_closed()
 

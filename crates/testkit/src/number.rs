@@ -1,8 +1,8 @@
 //! Descriptor numbers that belong to one test.
 //!
-//! The kernel allocates the lowest free number. These are high, and each has one owner at a time,
-//! so none is opened by chance. A test knows which file is on its numbers, also while they are
-//! closed and other tests open and close theirs.
+//! The kernel allocates the lowest free number. These numbers are high, and each has one owner at
+//! a time, so no other code opens a file on them by chance. A test can close and reuse its own while other
+//! tests open and close files.
 
 use std::io::Write;
 use std::os::fd::RawFd;

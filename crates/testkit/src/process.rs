@@ -1,8 +1,8 @@
 //! Tests in a process of their own, and forked children.
 //!
-//! A child holds a copy of every descriptor. If a test could be copied at any time, a pipe whose
-//! writer it closes would hang up only when that child ends. So only processes that run a single
-//! test fork, and while such a process is started, no test closes a descriptor.
+//! A child has a copy of every open descriptor. If tests forked while others run, a pipe whose writer
+//! another test closes would hang up only when that child ends. So only processes that run a single
+//! test fork, and no test closes a descriptor while such a process is started.
 
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};

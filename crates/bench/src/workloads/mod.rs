@@ -41,8 +41,8 @@ pub enum Workload {
     /// array on the stack, popol reserves its capacity beforehand. pollset registers all sockets in
     /// one call (`register_all`); with an engine forced, one after the other.
     Transient,
-    /// One of n Unix sockets is ready. Before each wait it is modified: in turn to be watched for
-    /// writing, too, and for reading alone.
+    /// One of n Unix sockets is ready. Before each wait its registration is modified: in turn to
+    /// reading and writing, and to reading alone.
     Modify,
     /// A TCP server with 100 active and n idle clients: each active one sends 32 bytes, and sends
     /// again when they come back. Server and clients are two processes. The servers of all subjects

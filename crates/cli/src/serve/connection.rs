@@ -7,9 +7,9 @@ use pollset::PollFlags;
 
 use super::transfer::{receive, send};
 
-/// The maximum of bytes per read. Nothing more is read from a client until all that it sent has
-/// been sent back. So this bounds the memory for a client that never reads; one that keeps up costs
-/// no memory between two turns.
+/// The maximum of bytes per read. The server reads from a client again only after it has sent back
+/// all bytes of the last read. So this bounds the memory for a client that never reads; a client
+/// that reads its echoes at once takes no memory between two turns.
 pub const CHUNK: usize = 64 * 1024;
 
 pub struct Connection {

@@ -1,6 +1,6 @@
 //! The load generator: a process with many simulated clients, most of which are idle.
 //!
-//! At the end there is a final check: every client, active or idle, sends one more message.
+//! After that, there is a final check: every client, active or idle, sends one more message.
 
 use std::collections::HashMap;
 use std::io;
@@ -33,10 +33,10 @@ pub struct Args {
 pub struct Workload {
     #[arg(long)]
     pub clients: usize,
-    /// How many of the clients send messages.
+    /// The number of clients that send messages.
     #[arg(long)]
     pub active: usize,
-    /// How long they do so.
+    /// The time for which they send messages.
     #[arg(long, value_parser = duration::parse)]
     pub duration: Duration,
     /// The size of a message in bytes.
@@ -50,13 +50,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let start = Instant::now();
     let active: Vec<_> = evenly_spaced(active, clients).collect();
     load.exchange_messages(&active, Some(start + duration))?;
-    let talked_for = start.elapsed();
+    let exchange_time = start.elapsed();
     let (messages, round_trip) = (load.messages, RoundTrip::from(&load.round_trips));
     let all: Vec<_> = (0..clients).collect();
     load.exchange_messages(&all, None)?;
 
     print(&Report::Done(Totals {
-        talked_for,
+        exchange_time,
         messages,
         round_trip,
         corrupted: load.corrupted,
@@ -207,7 +207,7 @@ impl Interval {
     fn report(&self, connected: usize) -> Report {
         let messages_per_second =
             self.round_trips.len() as f64 / self.start.elapsed().as_secs_f64();
-        Report::Talking {
+        Report::Exchanging {
             connected,
             messages_per_second,
             round_trip: RoundTrip::from(&self.round_trips),

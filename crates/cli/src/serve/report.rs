@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Report {
     Connecting { connected: usize },
-    Talking { connected: usize, messages_per_second: f64, round_trip: RoundTrip },
+    Exchanging { connected: usize, messages_per_second: f64, round_trip: RoundTrip },
     Done(Totals),
 }
 
@@ -16,7 +16,7 @@ pub enum Report {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Totals {
     /// The time in which the active clients sent messages.
-    pub talked_for: Duration,
+    pub exchange_time: Duration,
     /// Messages of the active clients that came back intact.
     pub messages: u64,
     pub round_trip: RoundTrip,

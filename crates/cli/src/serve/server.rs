@@ -1,9 +1,9 @@
 //! The echo server: one thread, which waits for the listener and all connections in one set.
 //!
-//! Counts bound how long a client can wait for the others. Between two checks of a connection there
-//! is one [`turn`](Server::turn). It accepts at most 64 connections, and for each ready client it
-//! reads at most once, 64 KiB, and writes at most twice, 64 KiB each time. A message that arrives
-//! just after a check also waits for the rest of that turn.
+//! The others can delay a client by a limited number of operations. Between two checks of
+//! a connection there is one [`turn`](Server::turn). It accepts at most 64 connections, and for each
+//! ready client it reads at most once, 64 KiB, and writes at most twice, 64 KiB each time. A message
+//! that arrives just after a check waits for the rest of that turn, too.
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};

@@ -29,7 +29,7 @@ impl StatusLine {
             Report::Connecting { connected } => {
                 format!("{} of {} clients", count(*connected), count(clients))
             }
-            Report::Talking { connected, messages_per_second, round_trip } => format!(
+            Report::Exchanging { connected, messages_per_second, round_trip } => format!(
                 "{} clients, {} messages/s, round trip: median {:.1?}, 99th percentile {:.1?}",
                 count(*connected),
                 HumanCount(messages_per_second.round() as u64),

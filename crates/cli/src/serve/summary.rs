@@ -7,12 +7,12 @@ use super::report::Totals;
 use super::server::Counts;
 
 pub fn of_clients(totals: &Totals, clients: usize, active: usize) -> String {
-    let Totals { talked_for, messages, round_trip, first_failure, .. } = totals;
-    let rate = *messages as f64 / talked_for.as_secs_f64();
+    let Totals { exchange_time, messages, round_trip, first_failure, .. } = totals;
+    let rate = *messages as f64 / exchange_time.as_secs_f64();
     let reason = first_failure.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
     format!(
         "clients     {}, of which {} active\n\
-         messages    {} in {talked_for:.1?}, {} per second\n\
+         messages    {} in {exchange_time:.1?}, {} per second\n\
          round trip  median {:.1?}, 99th percentile {:.1?}, longest {:.1?}\n\
          failures    {} lost, {} changed, {} clients dropped{reason}\n",
         HumanCount(clients as u64),

@@ -91,7 +91,7 @@ impl Follower<'_> {
         Ok(fds.map(|fd| (fd, now(fd))).filter(|(fd, now)| self.last_events[fd] != *now).collect())
     }
 
-    /// Whether no target can have other events any more.
+    /// Whether the events of every target are final.
     fn has_ended(&self) -> bool {
         !self.watch.has_pending_targets()
             && self.watch.open_fds().all(|fd| {
@@ -101,7 +101,7 @@ impl Follower<'_> {
     }
 }
 
-/// The events after which a target can have no others.
+/// The events after which the events of a target don't change any more.
 fn final_events(target: &Target) -> PollFlags {
     match target.source {
         // Other processes may open it again.

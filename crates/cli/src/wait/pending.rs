@@ -95,7 +95,7 @@ impl PendingTargets {
         self.last_errors.iter().map(|(&index, error)| (index, error.as_ref()))
     }
 
-    /// The deadline, moved back while a first attempt is in progress and within its time.
+    /// The deadline, or while a first attempt is in progress, the end of its time if that is later.
     pub fn extend(&self, deadline: Instant) -> Instant {
         if self.last_errors.values().all(Option::is_some) {
             deadline

@@ -141,14 +141,14 @@ pub fn seccomp_of_ended_thread() -> io::Result<Fd> {
     Ok(thread_with_seccomp()?.ended(PollFlags::HUP))
 }
 
-/// A fanotify descriptor. The number of them for a user is limited.
+/// A fanotify descriptor. The kernel limits their number per user.
 pub fn fanotify() -> io::Result<Fd> {
     // SAFETY: it takes flags.
     let outcome = unsafe { libc::fanotify_init(libc::FAN_CLASS_NOTIF | libc::FAN_CLOEXEC, 0) };
     Ok(Fd::new(opened(outcome.into())?))
 }
 
-/// An inotify descriptor with an event to read. The number of them for a user is limited.
+/// An inotify descriptor with an event to read. The kernel limits their number per user.
 pub fn inotify_with_event() -> io::Result<Fd> {
     let directory = tempfile::tempdir()?;
     let watch = Fd::new(inotify::init(inotify::CreateFlags::CLOEXEC)?);

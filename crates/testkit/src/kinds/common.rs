@@ -108,7 +108,8 @@ pub fn epoll_watching(fd: &Fd) -> Fd {
     Fd::new(epoll)
 }
 
-/// An inotify descriptor. The number of them for a user is limited; beyond, this is an eventfd.
+/// An inotify descriptor. The kernel limits their number per user;
+/// beyond the limit, this is an eventfd.
 pub fn idle_inotify() -> Fd {
     inotify::init(inotify::CreateFlags::CLOEXEC).map_or_else(|_| eventfd(0), Fd::new)
 }
