@@ -6,8 +6,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::audit::Made;
-use super::interest::is;
-use super::{EpollEngine, State, pollfd};
+use super::{EpollEngine, State, Trust, is, pollfd};
 use crate::registrations::VACANT;
 use crate::sys::clock::now;
 use crate::sys::epoll::parts;
@@ -29,17 +28,6 @@ pub struct Comparison {
     /// What poll(2) is called with, and the keys.
     array: Vec<libc::pollfd>,
     keys: Vec<u32>,
-}
-
-/// Whether the events of an entry can be trusted.
-#[derive(Clone, Copy, PartialEq)]
-pub enum Trust {
-    Full,
-    /// poll(2) has reported it, and epoll, called later, has not. That also happens if another
-    /// thread reads from it in between.
-    Doubted,
-    /// That happened twice in a row. The descriptor stays a fallback.
-    None,
 }
 
 /// Events at the end of a connection. The descriptor is likely to be closed soon.

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::EpollEngine;
 use super::compare::ENDS;
-use super::interest::is;
+use super::{EpollEngine, is};
 use crate::engine::{Failure, Polled};
 use crate::sys::epoll::parts;
 use crate::{PollFlags, sys};
