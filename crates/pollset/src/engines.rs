@@ -179,10 +179,7 @@ impl Engines {
     #[inline]
     pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<Polled> {
         match &mut self.epoll {
-            Some(epoll) if self.is_on_epoll => {
-                let slots = self.poll.len();
-                epoll.poll(timeout, slots, self.poll.revents())
-            }
+            Some(epoll) if self.is_on_epoll => epoll.poll(timeout, self.poll.results()),
             _ => self.poll.poll(timeout).map(Polled::Ready),
         }
     }

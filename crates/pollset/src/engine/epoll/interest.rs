@@ -168,6 +168,7 @@ impl EpollEngine {
         Ok(())
     }
 
+    #[inline]
     fn modify(&mut self, key: u32) -> Result<(), Failure> {
         let Entry { fd, interest, .. } = self.entries[key as usize];
         let serial = self.targets[key as usize].serial;
