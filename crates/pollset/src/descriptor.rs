@@ -1,6 +1,8 @@
+//! The types that stand for a descriptor.
+
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
-/// What names a descriptor: a number, or a reference to anything that has one.
+/// A descriptor: its number, or a reference to an object that has one.
 ///
 /// This is the Rust form of "an integer, or an object with a `fileno()` method". It is
 /// implemented for [`RawFd`], for [`BorrowedFd`], and for `&T` where `T` is [`AsRawFd`], as

@@ -8,8 +8,9 @@ use crate::engine::{EpollEngine, Failure, PollEngine, Polled};
 use crate::policy::Policy;
 use crate::probing::Probing;
 use crate::registrations::Registrations;
+use crate::settings::Settings;
 use crate::stats::Counters;
-use crate::{Builder, Event, PollFlags};
+use crate::{Event, PollFlags};
 
 /// One wait at a time uses it. It is kept between the waits.
 ///
@@ -28,7 +29,7 @@ pub struct Engines {
 }
 
 impl Engines {
-    pub const fn new(settings: Builder) -> Self {
+    pub const fn new(settings: Settings) -> Self {
         Self {
             poll: PollEngine::new(),
             epoll: None,
@@ -178,10 +179,7 @@ impl Engines {
     #[inline]
     pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<Polled> {
         match &mut self.epoll {
-            Some(epoll) if self.is_on_epoll => {
-                let slots = self.poll.len();
-                epoll.poll(timeout, slots, self.poll.revents())
-            }
+            Some(epoll) if self.is_on_epoll => epoll.poll(timeout, self.poll.results()),
             _ => self.poll.poll(timeout).map(Polled::Ready),
         }
     }

@@ -1,9 +1,11 @@
+//! The errors that are not the system's.
+
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
 
-/// The descriptor that was to be unregistered is not registered.
+/// The descriptor to unregister is not registered.
 ///
 /// Returned by [`PollSet::unregister`](crate::PollSet::unregister). It becomes an
 /// [`io::Error`] of kind [`NotFound`](io::ErrorKind::NotFound) under `?`.
@@ -36,8 +38,8 @@ impl From<NotRegistered> for io::Error {
 
 /// Another wait on the same set is in progress.
 ///
-/// Found inside the [`io::Error`] of kind [`ResourceBusy`](io::ErrorKind::ResourceBusy) that the
-/// second of two concurrent [`poll`](crate::PollSet::poll) calls returns.
+/// It is inside the [`io::Error`] of kind [`ResourceBusy`](io::ErrorKind::ResourceBusy) that the
+/// second of two concurrent calls of [`poll`](crate::PollSet::poll) returns.
 ///
 /// ```
 /// use std::{thread, time::Duration};

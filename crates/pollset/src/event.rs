@@ -1,8 +1,10 @@
+//! The events of a wait.
+
 use std::os::fd::{AsRawFd, RawFd};
 
 use crate::PollFlags;
 
-/// One descriptor that has something to report, and what.
+/// A ready descriptor and its events.
 ///
 /// ```
 /// use std::io::Write;
@@ -22,9 +24,9 @@ use crate::PollFlags;
 pub struct Event {
     /// The number that was registered.
     pub fd: RawFd,
-    /// What it has to report: some of what it is watched for, and
+    /// The events that have occurred, of those that the descriptor is watched for, and of
     /// [`ERR`](PollFlags::ERR), [`HUP`](PollFlags::HUP) and [`NVAL`](PollFlags::NVAL), which are
-    /// always watched for. Never empty.
+    /// always reported. Never empty.
     pub revents: PollFlags,
 }
 

@@ -1,15 +1,17 @@
+//! Events as bits.
+
 use std::fmt;
 
 use bitflags::bitflags;
 
 bitflags! {
-    /// A set of events: what a descriptor is watched for, or what it has to report.
+    /// A set of events: those that a descriptor is watched for, or those that have occurred.
     ///
-    /// These are the `POLL*` bits of `poll(2)` with the values that the system gives them. Bits
-    /// without a name are kept as they are, so any 16-bit mask goes in and comes out unchanged;
-    /// the kernel is asked only for those that have one.
+    /// These are the `POLL*` bits of `poll(2)` with the system's values. Bits without a name are kept
+    /// as they are, so any 16-bit mask goes in and comes out unchanged; the kernel gets only those
+    /// with a name.
     ///
-    /// What Linux reports, by kind of descriptor:
+    /// Linux reports, by kind of descriptor:
     ///
     /// | | pipe or FIFO | socket | regular file, `/dev/null` |
     /// |---|---|---|---|
@@ -21,8 +23,8 @@ bitflags! {
     /// | [`ERR`](Self::ERR) | writing end: no reader is left | an error is pending | never |
     ///
     /// [`ERR`](Self::ERR), [`HUP`](Self::HUP) and [`NVAL`](Self::NVAL) are reported whether
-    /// asked for or not. A few regular files of `/proc` and `/sys` are different: they report
-    /// [`PRI`](Self::PRI) and [`ERR`](Self::ERR) when their text has changed.
+    /// they are requested or not. A few regular files of `/proc` and `/sys` are different: they
+    /// report [`PRI`](Self::PRI) and [`ERR`](Self::ERR) when their text has changed.
     ///
     /// Both [`Display`](fmt::Display) and [`Debug`](fmt::Debug) write the names:
     ///
@@ -41,11 +43,11 @@ bitflags! {
         const PRI = libc::POLLPRI as u16;
         /// Writing will not block.
         const OUT = libc::POLLOUT as u16;
-        /// An error of some sort. Always reported, never needs to be asked for.
+        /// An error is pending. Reported whether it is requested or not.
         const ERR = libc::POLLERR as u16;
-        /// Hung up. Always reported, never needs to be asked for.
+        /// The peer has hung up. Reported whether it is requested or not.
         const HUP = libc::POLLHUP as u16;
-        /// The descriptor is not open. Always reported, never needs to be asked for.
+        /// The descriptor is not open. Reported whether it is requested or not.
         const NVAL = libc::POLLNVAL as u16;
         /// Data of normal priority can be read.
         const RDNORM = libc::POLLRDNORM as u16;
@@ -55,7 +57,7 @@ bitflags! {
         const WRNORM = libc::POLLWRNORM as u16;
         /// Data of a priority band can be written.
         const WRBAND = libc::POLLWRBAND as u16;
-        /// A message is there (Linux knows the bit and never reports it).
+        /// A message has come (Linux defines the bit and never reports it).
         #[cfg(any(target_os = "linux", target_os = "android"))]
         const MSG = if cfg!(any(target_arch = "sparc", target_arch = "sparc64")) { 0x200 } else { 0x400 };
         /// The peer of a stream socket closed it, or shut down its writing half.
@@ -70,7 +72,7 @@ bitflags! {
 }
 
 impl PollFlags {
-    /// `IN | PRI | OUT`: the mask of `select.poll` where none is given. Also that of
+    /// `IN | PRI | OUT`: the mask that `select.poll` uses if the caller gives none. The same as
     /// [`PollFlags::default`].
     ///
     /// ```

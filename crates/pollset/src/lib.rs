@@ -1,10 +1,10 @@
-//! Polling objects: ask a set of file descriptors which of them are ready.
+//! Polling objects: sets of file descriptors that report which of them are ready.
 //!
 //! A [`PollSet`] does what Python's [`select.poll`] documents: [`register`](PollSet::register)
-//! descriptors with the events that each is watched for, [`modify`](PollSet::modify) and
+//! descriptors, each with the events that it is watched for, [`modify`](PollSet::modify) and
 //! [`unregister`](PollSet::unregister) them, and [`poll`](PollSet::poll) for those that have
-//! events or errors to report. It is made for network servers that serve many clients at the
-//! same time, and for programs that ask about three descriptors once.
+//! events or errors to report. It is made for network servers with many clients, and for programs
+//! that poll three descriptors once.
 //!
 //! [`select.poll`]: https://docs.python.org/3/library/select.html#polling-objects
 //!
@@ -52,36 +52,36 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! # What is here
+//! # Contents
 //!
 //! | | |
 //! |---|---|
 //! | [`PollSet`] | the polling object |
-//! | [`PollFlags`] | events: what to watch for, and what is reported |
-//! | [`Event`] | one ready descriptor |
-//! | [`Descriptor`] | what can be registered: numbers, and whatever has one |
+//! | [`PollFlags`] | events: requested in a mask, and reported |
+//! | [`Event`] | a ready descriptor and its events |
+//! | [`Descriptor`] | descriptor numbers, and references to sockets, files and the like |
 //! | [`Timeout`] | none, a duration, or a deadline |
 //! | [`Waker`] | ends a wait from another thread |
 //! | [`Waiting`], [`Step`] | a wait made step by step, for bindings to other languages |
-//! | [`Builder`], [`Engine`], [`Stats`] | force poll(2) or epoll(7), and see what was used |
+//! | [`Builder`], [`Engine`], [`Stats`] | force poll(2) or epoll(7), and see which one was used |
 //! | [`NotRegistered`], [`ConcurrentPoll`] | the errors that are not the system's |
 //!
-//! # What is guaranteed, and what isn't
+//! # Guarantees
 //!
-//! - **Every ready descriptor, in registration order, at every wait.** Level-triggered: what stays
-//!   ready is reported again, and nothing needs to be re-armed.
-//! - **Whatever `poll(2)` accepts**: sockets, pipes, terminals, regular files, directories,
-//!   devices, other polling descriptors, numbers that are not open.
-//! - **Never early**: a wait with nothing to report takes at least as long as asked. How late it
-//!   is, is up to the system.
-//! - **Signals** don't shorten a wait, unless the caller
-//!   [asks for that](PollSet::poll_interruptible).
-//! - *Not* guaranteed: that a descriptor is still ready when you get to it. Another thread or
-//!   process may have read it empty, and Linux may drop a datagram with a wrong checksum after it
+//! - **Each wait reports every ready descriptor, in registration order.** Level-triggered: a
+//!   descriptor that stays ready is reported again, and needs no re-arming.
+//! - **All descriptors that `poll(2)` accepts**: sockets, pipes, terminals, regular files,
+//!   directories, devices, other polling descriptors, numbers that are not open.
+//! - **Never early**: a wait without events takes at least as long as its timeout. The system decides
+//!   how much longer.
+//! - **Signals** don't end a wait, unless the caller
+//!   [requests that](PollSet::poll_interruptible).
+//! - *Not* guaranteed: that a descriptor is still ready when the program uses it. Another thread or
+//!   process may have read from it, and Linux may drop a datagram with a wrong checksum after it
 //!   was reported. Use non-blocking descriptors.
-//! - *Not* guaranteed: that closing a descriptor in another thread ends a wait, or that a number
-//!   closed *without being unregistered* is noticed at once; [`PollSet`] says how long it may take.
-//! - *Not* done: reading, writing, closing or changing any descriptor.
+//! - *Not* guaranteed: that a wait ends when another thread closes a descriptor, or that a number
+//!   that is closed *without being unregistered* is noticed at once: see [`PollSet`].
+//! - The library never reads from a registered descriptor, writes to it, closes or changes it.
 //!
 //! # Portability
 //!
@@ -104,6 +104,7 @@ mod policy;
 mod probing;
 mod registrations;
 mod set;
+mod settings;
 mod shared;
 mod stats;
 mod sync;
@@ -112,12 +113,13 @@ mod timeout;
 mod waiting;
 mod waker;
 
-pub use builder::{Builder, Engine};
+pub use builder::Builder;
 pub use descriptor::Descriptor;
 pub use error::{ConcurrentPoll, NotRegistered};
 pub use event::Event;
 pub use flags::PollFlags;
 pub use set::PollSet;
+pub use settings::Engine;
 pub use stats::Stats;
 pub use timeout::Timeout;
 pub use waiting::{Step, Waiting};

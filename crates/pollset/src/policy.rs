@@ -8,8 +8,8 @@
 //! instance*. So it never costs more than twice as much as the best choice in hindsight, and a set
 //! that polls a few times and is dropped never creates one.
 
-use crate::Engine;
 use crate::registrations::SMALL;
+use crate::settings::Engine;
 
 /// Nanoseconds of a poll(2) with a timeout of 0, by the number of descriptors.
 const POLL: &[(usize, u64)] =

@@ -9,53 +9,52 @@ use std::vec;
 
 use rustix::io::Errno;
 
+use crate::settings::Settings;
 use crate::shared::Shared;
-use crate::{Builder, Descriptor, Event, NotRegistered, PollFlags, Stats, Step, Timeout, Waiting};
+use crate::{Descriptor, Event, NotRegistered, PollFlags, Stats, Step, Timeout, Waiting};
 
-/// A polling object: a set of file descriptors, each with the events that it is watched for, that
-/// can be asked which of them are ready.
+/// A polling object: a set of file descriptors, each with the events that it is watched for. It
+/// reports which of them are ready.
 ///
-/// Readiness is *level-triggered*: a descriptor is reported by every wait for as long as it stays
-/// ready. One wait reports every ready descriptor, in the order of registration.
+/// Readiness is *level-triggered*: each wait reports a descriptor for as long as it stays ready. A
+/// wait reports all ready descriptors, in registration order.
 ///
 /// # Changing the set
 ///
 /// [`register`](Self::register), [`modify`](Self::modify) and [`unregister`](Self::unregister)
-/// take `&self`, and take constant time on average at any size. They may be called at any time:
-/// inside the loop over the results, and from other threads while one waits. What is changed during
-/// a wait counts from the next wait on; the wait in progress is neither woken nor altered, and may
-/// still report a descriptor that was unregistered meanwhile.
-/// Use a [`Waker`](crate::Waker) to end it.
+/// take `&self`, and constant time on average at any size. They may be called at any time: inside
+/// the loop over the events, and by other threads during a wait. A change during a wait counts
+/// from the next wait on. It neither wakes the wait in progress nor alters it, so that wait may still
+/// report a descriptor that was unregistered meanwhile. Use a [`Waker`](crate::Waker) to end it.
 ///
 /// # Numbers, not handles
 ///
-/// A set stores descriptor numbers. It neither owns nor borrows what is behind them, so a
-/// connection can be dropped while the set lives; unregister it first. A number that is not open
-/// can be registered, and is reported as [`NVAL`](PollFlags::NVAL); one that was closed and opened
-/// again stands for the new file.
+/// A set stores descriptor numbers. It neither owns nor borrows the files, so a connection can be
+/// dropped while the set exists; unregister it first. A number that is not open can be registered,
+/// and is reported as [`NVAL`](PollFlags::NVAL). One that was closed and opened again stands for
+/// the new file.
 ///
-/// # What it costs
+/// # Cost
 ///
-/// A new set holds no descriptor and makes no system call. A wait is a poll(2), or an epoll(7) once
-/// that has become cheaper: for large sets of which few are ready (see
-/// [`Engine`](crate::Engine)). Then a number that was closed *without being unregistered* may go
-/// unnoticed for a while: 50 ms at 10,000 descriptors and 100 ms at 19,000 while waits follow each
-/// other, about a second in a wait that stays blocked; no time at all after the end of its connection
-/// was reported. Until then it may be missing from the answers, or be reported with its old file's
-/// events. The same holds for sockets that a system call makes ready without waking their waiters
-/// (`SO_OOBINLINE`, when the urgent byte has come already). Up to 8 descriptors are always on
-/// poll(2), and right at the next wait.
+/// A new set has no descriptor of its own and makes no system call. A wait calls poll(2), or
+/// epoll(7) once that has become cheaper: for large sets of which few descriptors are ready (see
+/// [`Engine`](crate::Engine)). On epoll, a number that is closed *without being unregistered* may
+/// go unnoticed for a while: milliseconds while waits follow each other, up to about a second in a
+/// wait that stays blocked. (`docs/guarantees.md` in the source has the bounds.) Until then it may be
+/// missing from the events, or be reported with its old file's events. The same holds for sockets
+/// that a system call makes ready without waking their waiters (`SO_OOBINLINE`, after the urgent
+/// byte has come). Sets of up to 8 descriptors never use epoll.
 ///
-/// Only sockets, pipes and a few more kinds of files are ever on epoll: those that it is known to be
-/// right about. What is of another kind is asked by poll(2) in the same wait, so a large set is
-/// cheaper without them.
+/// Only sockets, pipes and a few other kinds of files get an entry in epoll: those for which epoll
+/// is known to be reliable. poll(2) polls the others in the same wait, so a large set is cheaper
+/// without them.
 ///
-/// # Forking
+/// # Forks
 ///
 /// A forked child has its own copy of the set, which works even if another thread was waiting on
-/// it at the time of the fork; neither process sees the other's changes. (As everything in a
-/// child of a process with several threads, this holds unless another thread was in the middle of
-/// *changing* the set.)
+/// it at the time of the fork. Neither process sees the other's changes. If another thread was in
+/// the middle of *changing* the set, the child can't use it, as with any lock that such a thread
+/// held.
 ///
 /// # Examples
 ///
@@ -95,16 +94,16 @@ impl PollSet {
     /// ```
     #[must_use]
     pub const fn new() -> Self {
-        Self::with(Builder::new())
+        Self::with(Settings::new())
     }
 
-    pub(crate) const fn with(settings: Builder) -> Self {
+    pub(crate) const fn with(settings: Settings) -> Self {
         Self(Shared::new(settings))
     }
 
-    /// Watches `fd` for `events`. If it is registered, replaces its mask, and it keeps its place.
+    /// Watches `fd` for `events`. If it is registered, only its mask changes, not its place.
     ///
-    /// The kernel isn't asked, so a number that is not open is no error. An empty mask is allowed:
+    /// This makes no system call, so a number that is not open is no error. An empty mask is allowed:
     /// errors and hang-ups are still reported.
     ///
     /// # Errors
@@ -134,8 +133,8 @@ impl PollSet {
         Ok(())
     }
 
-    /// Registers many, as [`register`](Self::register) does each. Faster than that, because the set
-    /// is not shared meanwhile: for sets that are made, asked once and dropped.
+    /// Registers several descriptors, as [`register`](Self::register) does one. It is faster, because
+    /// the set is not shared meanwhile: for sets that poll once and are dropped.
     ///
     /// # Errors
     ///
@@ -168,7 +167,7 @@ impl PollSet {
         Ok(())
     }
 
-    /// Watches the registered `fd` for `events` instead.
+    /// Replaces the mask of the registered `fd`.
     ///
     /// # Errors
     ///
@@ -218,14 +217,14 @@ impl PollSet {
     /// Waits until a descriptor is ready or the time is up, and returns every ready one, in
     /// registration order. An empty list means that the time was up.
     ///
-    /// Signals don't end the wait: it goes on with what is left of the timeout. With nothing
-    /// registered it sleeps, and without a timeout that is for ever.
+    /// Signals don't end the wait: it goes on with the rest of the timeout. An empty set sleeps until
+    /// the time is up, and without a timeout it doesn't return.
     ///
     /// # Errors
     ///
     /// The set stays usable after each of them.
     ///
-    /// - [`ResourceBusy`](io::ErrorKind::ResourceBusy), with [`ConcurrentPoll`] inside: another
+    /// - [`ResourceBusy`](io::ErrorKind::ResourceBusy), with [`ConcurrentPoll`](crate::ConcurrentPoll) inside: another
     ///   thread is waiting on this set.
     /// - [`InvalidInput`](io::ErrorKind::InvalidInput) (`EINVAL`): more descriptors are registered
     ///   than the process may open (`RLIMIT_NOFILE`).
@@ -245,7 +244,7 @@ impl PollSet {
     ///
     /// # Examples
     ///
-    /// See [`PollSet`] for a loop over the results and [`Timeout`] for all that can be given.
+    /// See [`PollSet`] for a loop over the events and [`Timeout`] for the types of timeouts.
     ///
     /// ```
     /// use std::time::Duration;
@@ -263,10 +262,10 @@ impl PollSet {
         Ok(events)
     }
 
-    /// Like [`poll`](Self::poll), into a list that the caller keeps: it is cleared first, and once
-    /// it has room for the events of one wait, waits allocate nothing.
+    /// Like [`poll`](Self::poll), but writes the events to a list of the caller, which it clears first.
+    /// Waits allocate nothing once the list has room for their events.
     ///
-    /// Returns how many events there are. After an error the list is empty.
+    /// Returns the number of events. After an error the list is empty.
     ///
     /// # Errors
     ///
@@ -317,15 +316,16 @@ impl PollSet {
         self.poll_interruptible(events, timeout, || ControlFlow::Continue(()))
     }
 
-    /// Like [`poll_into`](Self::poll_into), but each time that a signal interrupts the wait,
-    /// `on_interrupt` decides whether it goes on.
+    /// Like [`poll_into`](Self::poll_into), but when a signal interrupts the wait, `on_interrupt`
+    /// decides whether it goes on.
     ///
-    /// It is called on the waiting thread, outside the signal handler, so it may do anything,
-    /// changing this set included; but a wait on this set inside it is a [`ConcurrentPoll`].
+    /// The waiting thread calls it, outside the signal handler. So it may do anything, and change
+    /// this set as well; but a wait on this set inside it fails with
+    /// [`ConcurrentPoll`](crate::ConcurrentPoll).
     ///
-    /// A signal that comes just before the wait begins doesn't interrupt it. A program that must
-    /// not miss one has its handler write to a descriptor that is registered, such as a
-    /// [`Waker`](crate::Waker)'s.
+    /// A signal that comes just before the wait begins doesn't interrupt it. In a program that must
+    /// not miss a signal, the handler writes to a registered descriptor, such as that of a
+    /// [`Waker`](crate::Waker).
     ///
     /// # Errors
     ///
@@ -360,7 +360,7 @@ impl PollSet {
         self.wait_interruptible(events, timeout.into(), &mut on_interrupt)
     }
 
-    /// One for all types of timeouts and callbacks.
+    /// Compiled once, for all types of timeouts and callbacks.
     fn wait_interruptible(
         &self,
         events: &mut Vec<Event>,
@@ -387,7 +387,7 @@ impl PollSet {
     ///
     /// # Errors
     ///
-    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy), with [`ConcurrentPoll`] inside: another
+    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy), with [`ConcurrentPoll`](crate::ConcurrentPoll) inside: another
     /// thread is waiting on this set.
     ///
     /// # Examples
@@ -407,14 +407,13 @@ impl PollSet {
         Ok(Waiting::new(&self.0, self.0.lease_engines()?, timeout.into()))
     }
 
-    /// The engine of the last wait, and a few counters, for people who debug. At no cost worth
-    /// naming; see [`Stats`].
+    /// The engine of the last wait, and a few counters, for debugging. See [`Stats`].
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.0.counters.snapshot()
     }
 
-    /// How many descriptors are registered.
+    /// The number of registered descriptors.
     ///
     /// ```
     /// # use pollset::{PollFlags, PollSet};
@@ -429,7 +428,7 @@ impl PollSet {
         self.0.read().len()
     }
 
-    /// Whether nothing is registered.
+    /// Whether no descriptor is registered.
     ///
     /// ```
     /// assert!(pollset::PollSet::new().is_empty());
@@ -453,7 +452,7 @@ impl PollSet {
         self.interest(fd).is_some()
     }
 
-    /// The events that `fd` is watched for, as given; `None` if it is not registered.
+    /// The mask of `fd`, as it was given; `None` if it is not registered.
     ///
     /// ```
     /// # use pollset::{PollFlags, PollSet};
@@ -508,7 +507,7 @@ impl IntoIterator for &PollSet {
     }
 }
 
-/// A panic in a callback leaves a set as it was.
+/// A panic in a callback leaves the set in a valid state.
 impl UnwindSafe for PollSet {}
 impl RefUnwindSafe for PollSet {}
 

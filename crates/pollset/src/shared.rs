@@ -14,8 +14,9 @@ use crate::engine::Failure;
 use crate::engines::Engines;
 use crate::lock::{ForkLock, Guard, Lease, Purpose};
 use crate::registrations::Registrations;
+use crate::settings::Settings;
 use crate::stats::Counters;
-use crate::{Builder, ConcurrentPoll, PollFlags};
+use crate::{ConcurrentPoll, PollFlags};
 
 pub struct Shared {
     registrations: ForkLock<Registrations>,
@@ -23,13 +24,13 @@ pub struct Shared {
     /// with the registrations locked. A wait reads it to know whether it has to lock them.
     changes: AtomicUsize,
     engines: ForkLock<Engines>,
-    settings: Builder,
+    settings: Settings,
     pub counters: Counters,
 }
 
 impl Shared {
     #[inline(always)] // the result is large, and would be copied
-    pub const fn new(settings: Builder) -> Self {
+    pub const fn new(settings: Settings) -> Self {
         Self {
             registrations: ForkLock::new(Registrations::new()),
             changes: AtomicUsize::new(0),

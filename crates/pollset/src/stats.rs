@@ -1,8 +1,10 @@
+//! Counters of a set.
+
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::Engine;
+use crate::settings::Engine;
 
-/// What a set has done so far. Kept at the cost of a memory write per wait.
+/// What a set has done so far. To keep it costs a wait one or two memory writes.
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,19 +25,19 @@ pub struct Stats {
     pub poll_waits: u64,
     /// Waits on epoll(7).
     pub epoll_waits: u64,
-    /// Registrations and modifications that epoll was told of.
+    /// Entries that were added to epoll or modified.
     pub changes_applied: u64,
-    /// Registrations on epoll that were re-checked for numbers that mean another file.
+    /// Entries that were re-checked, because their numbers may mean another file.
     pub audited: u64,
-    /// Registrations on epoll that were compared with what poll(2) answers.
+    /// Entries whose events were compared with those of poll(2).
     pub compared: u64,
-    /// epoll instances that were replaced because they reported what isn't registered.
+    /// epoll instances that were replaced, because they reported entries that can't be removed.
     pub replaced: u64,
-    /// Times that epoll was wanted and couldn't be had.
+    /// Failures to create or to fill an epoll instance, or to go on using it.
     pub refused: u64,
 }
 
-/// The same, while it is counted: by one thread at a time, and read by any.
+/// The counters: one thread at a time writes them, any thread reads them.
 pub struct Counters {
     pub poll_waits: Counter,
     pub epoll_waits: Counter,
@@ -87,7 +89,7 @@ impl Counters {
     }
 }
 
-/// Written by whoever has the wait on loan, so that no atomic addition is needed.
+/// Only the thread that has leased the engines writes it, so it needs no atomic addition.
 pub struct Counter(AtomicU64);
 
 impl Counter {

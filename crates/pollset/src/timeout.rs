@@ -1,14 +1,16 @@
+//! Timeouts and deadlines.
+
 use std::time::{Duration, Instant};
 
-/// How long a wait may take.
+/// The longest time that a wait may take.
 ///
 /// Every method that waits takes `impl Into<Timeout>`, so `None`, a [`Duration`], an
 /// `Option<Duration>` and an [`Instant`] can be given as they are.
 ///
-/// A wait is **never early**: with nothing to report it returns when the time is up or later, to
-/// the nanosecond on systems that have `ppoll(2)`, rounded up to a millisecond elsewhere. How
-/// much later is up to the system's timers and scheduler, and to how long asking every
-/// descriptor once takes.
+/// A wait is **never early**: without events it returns when the time is up or later. The resolution
+/// is a nanosecond on systems with `ppoll(2)`, elsewhere times are rounded up to a millisecond. How
+/// much later it returns depends on the system's timers and scheduler, and on the number of
+/// descriptors.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -23,17 +25,17 @@ use std::time::{Duration, Instant};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Timeout {
-    /// Wait until there is something to report, however long that takes.
+    /// Wait without a limit.
     Never,
-    /// Wait for this long at most. Zero: ask, and don't wait.
+    /// Wait for at most this time. Zero: don't block.
     After(Duration),
-    /// Wait until this moment at the latest. One that has passed: ask, and don't wait.
+    /// Wait until this time at the latest. If it has passed: don't block.
     At(Instant),
 }
 
 impl Timeout {
-    /// Counts from now, if it doesn't yet, and returns how long is left. What is later than the
-    /// clock can tell is never.
+    /// Starts to count, unless it has started, and returns the time that is left. A deadline that the
+    /// clock can't represent is none.
     pub(crate) fn start(&mut self) -> Option<Duration> {
         match *self {
             Timeout::Never => None,

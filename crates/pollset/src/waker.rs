@@ -1,3 +1,5 @@
+//! Wakes a wait from another thread.
+
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -7,12 +9,12 @@ use crate::sys::Wake;
 /// Wakes a wait from another thread.
 ///
 /// A waker is a descriptor like any other: register it for [`IN`](crate::PollFlags::IN), and it
-/// is reported once somebody has called [`wake`](Self::wake), by every wait until
-/// [`clear`](Self::clear) is called. So a wake given before the wait is not lost, and any number
-/// of wakes before a `clear` count as one.
+/// every wait reports it from a call of [`wake`](Self::wake) on, until a call of
+/// [`clear`](Self::clear). So a wake before the wait is not lost, and any number of wakes before a
+/// `clear` count as one.
 ///
-/// Clear first, then look for what the wake was about: in this order a wake that comes in between
-/// causes one look too many, never one too few.
+/// Clear it first, and then look for the reason of the wake, such as a message in a queue. A wake
+/// that comes in between then causes one look too many, never one too few.
 ///
 /// ```
 /// use std::sync::mpsc;
@@ -42,11 +44,11 @@ use crate::sys::Wake;
 /// # Portability
 ///
 /// An `eventfd(2)` on Linux, a non-blocking pipe elsewhere; closed on `exec`. A forked child
-/// shares it with its parent: a wake in either is seen by both.
+/// shares it with its parent: a wake in one of them makes it ready in both.
 pub struct Waker(Wake);
 
 impl Waker {
-    /// Makes one, with nothing to report yet.
+    /// Makes a waker that is not ready.
     ///
     /// # Errors
     ///
@@ -59,11 +61,11 @@ impl Waker {
         Wake::new().map(Self)
     }
 
-    /// Makes it ready, until it is cleared. Never blocks.
+    /// Makes it ready until it is cleared. Never blocks.
     ///
     /// # Errors
     ///
-    /// None that a program in order can see: only those of `write(2)` on an open descriptor.
+    /// Those of `write(2)` on an open descriptor. A correct program gets none.
     ///
     /// # Examples
     ///
@@ -80,11 +82,11 @@ impl Waker {
         self.0.set()
     }
 
-    /// Takes all wakes so far. No error, and no blocking, if there was none.
+    /// Makes it not ready, whether it was ready or not. Never blocks.
     ///
     /// # Errors
     ///
-    /// None that a program in order can see: only those of `read(2)` on an open descriptor.
+    /// Those of `read(2)` on an open descriptor. A correct program gets none.
     ///
     /// # Examples
     ///

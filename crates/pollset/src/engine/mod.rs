@@ -6,7 +6,7 @@ mod poll;
 mod epoll;
 
 pub use epoll::EpollEngine;
-pub use poll::PollEngine;
+pub use poll::{PollEngine, Results};
 
 /// What a call of an engine has come to. Only the epoll engine has other outcomes than `Ready`.
 #[cfg_attr(not(has_epoll), allow(dead_code))]

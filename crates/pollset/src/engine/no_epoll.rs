@@ -6,7 +6,7 @@ use std::iter::Empty;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use super::{Failure, Polled};
+use super::{Failure, Polled, Results};
 use crate::PollFlags;
 use crate::registrations::{Registrations, Slot};
 use crate::stats::Counters;
@@ -66,8 +66,7 @@ impl EpollEngine {
     pub fn poll(
         &mut self,
         _timeout: Option<Duration>,
-        _slots: usize,
-        _set_revents: impl FnMut(usize, PollFlags),
+        _results: Results<'_>,
     ) -> io::Result<Polled> {
         match self.0 {}
     }

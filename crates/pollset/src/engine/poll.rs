@@ -107,11 +107,10 @@ impl PollEngine {
         Ok(self.left)
     }
 
-    /// Writes the result of a slot, for an engine that has none of this array's results.
+    /// Where another engine writes its results.
     #[inline]
-    pub fn revents(&mut self) -> impl FnMut(usize, PollFlags) {
-        let entries = self.entries.as_mut_slice();
-        |slot, revents| entries[slot].revents = revents.bits() as i16
+    pub fn results(&mut self) -> Results<'_> {
+        Results(&mut self.entries)
     }
 
     /// The event of a slot that has a result.
@@ -137,6 +136,25 @@ impl PollEngine {
         let slot = self.next + rest.iter().position(|entry| entry.revents != 0)?;
         self.next = slot + 1;
         Some(slot)
+    }
+}
+
+/// The results of a wait, by slot.
+pub struct Results<'a>(&'a mut [libc::pollfd]);
+
+impl Results<'_> {
+    pub fn slots(&self) -> usize {
+        self.0.len()
+    }
+
+    #[inline]
+    pub fn set(&mut self, slot: usize, revents: PollFlags) {
+        self.0[slot].revents = revents.bits() as i16;
+    }
+
+    #[inline]
+    pub fn reborrow(&mut self) -> Results<'_> {
+        Results(self.0)
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::audit::Made;
-use super::interest::is;
-use super::{EpollEngine, State, pollfd};
+use super::{EpollEngine, State, Trust, is, pollfd};
+use crate::engine::Results;
 use crate::registrations::VACANT;
 use crate::sys::clock::now;
 use crate::sys::epoll::parts;
@@ -29,17 +29,6 @@ pub struct Comparison {
     /// What poll(2) is called with, and the keys.
     array: Vec<libc::pollfd>,
     keys: Vec<u32>,
-}
-
-/// Whether the events of an entry can be trusted.
-#[derive(Clone, Copy, PartialEq)]
-pub enum Trust {
-    Full,
-    /// poll(2) has reported it, and epoll, called later, has not. That also happens if another
-    /// thread reads from it in between.
-    Doubted,
-    /// That happened twice in a row. The descriptor stays a fallback.
-    None,
 }
 
 /// Events at the end of a connection. The descriptor is likely to be closed soon.
@@ -203,11 +192,7 @@ impl EpollEngine {
 
     /// Has the next wait compare those of the first `ready` events that are of an ended connection.
     #[cold]
-    pub fn compare_ended_next(
-        &mut self,
-        ready: usize,
-        set_revents: &mut impl FnMut(usize, PollFlags),
-    ) {
+    pub fn compare_ended_next(&mut self, ready: usize, mut results: Results<'_>) {
         for place in 0..ready {
             let (revents, token) = parts(&self.buffer[place]);
             let key = token as u32;
@@ -217,7 +202,7 @@ impl EpollEngine {
             let entry = &mut self.entries[key as usize];
             if !entry.installed.contains(PollFlags::RDHUP) {
                 let slot = self.targets[key as usize].slot;
-                set_revents(slot as usize, revents - PollFlags::RDHUP);
+                results.set(slot as usize, revents - PollFlags::RDHUP);
             }
             if entry.ends < MAX_ENDS {
                 entry.ends += 1;
@@ -239,7 +224,7 @@ impl EpollEngine {
     /// Adds the results of poll(2) to the first `ready` events of epoll, and compares the two. epoll
     /// was called after poll(2), and has reported all of its events.
     #[cold]
-    pub fn merge(&mut self, ready: usize, mut set_revents: impl FnMut(usize, PollFlags)) {
+    pub fn merge(&mut self, ready: usize, mut results: Results<'_>) {
         let compared = self.comparison.start..self.comparison.next;
         self.forget_compared();
         for place in 0..ready {
@@ -250,15 +235,15 @@ impl EpollEngine {
                 self.recheck_entry(key);
             }
         }
-        let mut results = take(&mut self.comparison.results);
-        for (key, revents) in results.drain(..) {
+        let mut polled = take(&mut self.comparison.results);
+        for (key, revents) in polled.drain(..) {
             let slot = self.targets[key as usize].slot;
             let entry = &mut self.entries[key as usize];
             let is_fallback = entry.state != State::Installed;
             let is_missed = take(&mut entry.has_result);
             let is_closed = revents == PollFlags::NVAL;
             if is_fallback || is_missed || is_closed {
-                set_revents(slot as usize, revents);
+                results.set(slot as usize, revents);
             }
             if is_fallback || is_missed {
                 self.ready.push(slot);
@@ -274,7 +259,7 @@ impl EpollEngine {
                 entry.trust = Trust::Full;
             }
         }
-        self.comparison.results = results;
+        self.comparison.results = polled;
     }
 
     /// poll(2) has reported an entry, and epoll has not. The second time in a row it becomes a

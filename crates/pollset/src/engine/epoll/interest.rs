@@ -1,14 +1,12 @@
 //! Keeps the kernel's interest list in step with the registrations.
 
-use std::io;
 use std::mem::take;
 use std::os::fd::RawFd;
 
 use rustix::io::Errno;
 
-use super::compare::Trust;
 use super::serials::Serials;
-use super::{Entry, EpollEngine, State, Target, pollfd};
+use super::{Entry, EpollEngine, State, Target, Trust, is, pollfd};
 use crate::PollFlags;
 use crate::engine::Failure;
 use crate::registrations::{NO_KEY, Registrations, Slot, VACANT};
@@ -170,6 +168,7 @@ impl EpollEngine {
         Ok(())
     }
 
+    #[inline]
     fn modify(&mut self, key: u32) -> Result<(), Failure> {
         let Entry { fd, interest, .. } = self.entries[key as usize];
         let serial = self.targets[key as usize].serial;
@@ -274,12 +273,9 @@ fn token(key: u32, serial: u32) -> Token {
     u64::from(serial) << 32 | u64::from(key)
 }
 
-pub fn is(error: &io::Error, errno: Errno) -> bool {
-    Errno::from_io_error(error) == Some(errno)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::os::fd::AsRawFd;
 
     use super::*;

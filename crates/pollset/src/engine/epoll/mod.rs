@@ -53,8 +53,10 @@ mod wait;
 use std::io;
 use std::os::fd::RawFd;
 
+use rustix::io::Errno;
+
 use audit::Audit;
-use compare::{Comparison, Trust};
+use compare::Comparison;
 use ready::ReadySlots;
 use serials::Serials;
 use wait::{BUFFER_LENGTH, NO_EVENT};
@@ -129,6 +131,17 @@ enum State {
     Fallback(u32),
 }
 
+/// Whether the events of an entry can be trusted.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Trust {
+    Full,
+    /// poll(2) has reported it, and epoll, called later, has not. That also happens if another
+    /// thread reads from it in between.
+    Doubted,
+    /// That happened twice in a row. The descriptor stays a fallback.
+    None,
+}
+
 impl EpollEngine {
     /// The number of the instance is none that is `taken`.
     pub fn new(taken: impl Fn(RawFd) -> bool, relaxed_audit: bool) -> io::Result<Self> {
@@ -184,6 +197,10 @@ impl Drop for EpollEngine {
             self.epoll.close();
         }
     }
+}
+
+fn is(error: &io::Error, errno: Errno) -> bool {
+    Errno::from_io_error(error) == Some(errno)
 }
 
 fn pollfd(fd: RawFd, events: PollFlags) -> libc::pollfd {

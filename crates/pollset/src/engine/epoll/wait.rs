@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::EpollEngine;
 use super::compare::ENDS;
-use super::interest::is;
-use crate::engine::{Failure, Polled};
+use super::{EpollEngine, is};
+use crate::engine::{Failure, Polled, Results};
 use crate::sys::epoll::parts;
 use crate::{PollFlags, sys};
 
@@ -18,32 +17,22 @@ pub const NO_EVENT: libc::epoll_event = libc::epoll_event { events: 0, u64: 0 };
 pub const BUFFER_LENGTH: usize = 64;
 
 impl EpollEngine {
-    /// Waits until a descriptor is ready or the time is up (`None`: no timeout). Passes each ready
-    /// slot, of the `slots` that there are, to `set_revents`.
+    /// Waits until a descriptor is ready or the time is up (`None`: no timeout). Writes the events of
+    /// the ready slots to `results`.
     #[inline]
-    pub fn poll(
-        &mut self,
-        timeout: Option<Duration>,
-        slots: usize,
-        set_revents: impl FnMut(usize, PollFlags),
-    ) -> io::Result<Polled> {
+    pub fn poll(&mut self, timeout: Option<Duration>, results: Results<'_>) -> io::Result<Polled> {
         self.ready.clear();
         if self.fallback_keys.is_empty()
             && !self.has_compared()
             && let Some(ms) = whole_milliseconds(timeout)
         {
-            return self.poll_epoll::<false>(ms, slots, set_revents);
+            return self.poll_epoll::<false>(ms, results);
         }
-        self.poll_both(timeout, slots, set_revents)
+        self.poll_both(timeout, results)
     }
 
     /// poll(2) polls the fallbacks and the instance, and then epoll its entries.
-    fn poll_both(
-        &mut self,
-        timeout: Option<Duration>,
-        slots: usize,
-        set_revents: impl FnMut(usize, PollFlags),
-    ) -> io::Result<Polled> {
+    fn poll_both(&mut self, timeout: Option<Duration>, results: Results<'_>) -> io::Result<Polled> {
         let has_results = self.has_results();
         let timeout = if has_results { Some(Duration::ZERO) } else { timeout };
         if timeout != Some(Duration::ZERO) {
@@ -53,7 +42,7 @@ impl EpollEngine {
         if self.fallback_keys.is_empty()
             && let Some(ms) = whole_milliseconds(timeout)
         {
-            return self.poll_epoll::<true>(ms, slots, set_revents);
+            return self.poll_epoll::<true>(ms, results);
         }
         // The kernel accepts as many entries as the process may have descriptors. With the entry of
         // an instance that is empty there may be one too many.
@@ -74,9 +63,10 @@ impl EpollEngine {
             }
         }
         match PollFlags::from_bits_retain(self.fallbacks[0].revents as u16) {
-            PollFlags::IN => self.poll_epoll::<true>(0, slots, set_revents),
+            PollFlags::IN => self.poll_epoll::<true>(0, results),
             revents if revents.is_empty() => {
-                self.merge(0, set_revents);
+                let slots = results.slots();
+                self.merge(0, results);
                 self.ready.sort(slots);
                 Ok(Polled::Ready(self.ready.len()))
             }
@@ -89,8 +79,7 @@ impl EpollEngine {
     fn poll_epoll<const HAS_COMPARED: bool>(
         &mut self,
         ms: i32,
-        slots: usize,
-        mut set_revents: impl FnMut(usize, PollFlags),
+        mut results: Results<'_>,
     ) -> io::Result<Polled> {
         let ready = match self.epoll.wait(&mut self.buffer, ms) {
             Ok(ready) => ready,
@@ -108,7 +97,7 @@ impl EpollEngine {
             let (key, serial) = (token as u32, (token >> 32) as u32);
             match self.targets.get(key as usize) {
                 Some(target) if target.serial == serial && serial != 0 => {
-                    set_revents(target.slot as usize, revents);
+                    results.set(target.slot as usize, revents);
                     *place = target.slot;
                     all |= revents;
                 }
@@ -116,10 +105,11 @@ impl EpollEngine {
             }
         }
         if all.intersects(ENDS) {
-            self.compare_ended_next(ready, &mut set_revents);
+            self.compare_ended_next(ready, results.reborrow());
         }
+        let slots = results.slots();
         if HAS_COMPARED {
-            self.merge(ready, set_revents);
+            self.merge(ready, results);
         }
         if ready < room / 4 && room > BUFFER_LENGTH {
             self.buffer.truncate((room / 2).max(BUFFER_LENGTH));

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use pollset::PollFlags;
+use pollset::{Builder, Engine, PollFlags};
 
 use super::polled_set;
 use crate::util::fd::Fd;
@@ -63,14 +63,18 @@ fn fd_closed_after_hup_is_nval_at_next_wait() {
 #[test]
 fn many_simultaneous_shutdowns_are_checked_in_a_few_waits() {
     let mut pairs = pairs(200);
-    let set = polled_set(pairs.iter().map(|(near, _)| near));
+    // Of a regular audit, more checks are due the longer the test takes.
+    let set = Builder::new().engine(Engine::Epoll).audit_at_leisure().build();
+    for (near, _) in &pairs {
+        set.register(near, PollFlags::IN).unwrap();
+    }
     for (_, far) in &pairs {
         shut_down_writing(far);
     }
     assert_eq!(set.poll(NOW).unwrap().len(), 200);
     pairs.iter_mut().for_each(|(near, _)| near.close());
     let found = set.poll(NOW).unwrap().len();
-    assert!((32..150).contains(&found), "{found} in the next wait");
+    assert!((32..100).contains(&found), "{found} in the next wait");
     let waits = (1..).find(|_| set.poll(NOW).unwrap().len() == 200);
     assert!(waits <= Some(7), "{waits:?}");
 }
