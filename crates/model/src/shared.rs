@@ -1,6 +1,7 @@
 //! The protocol of the module of this name in the library, on lists in the place of registrations
 //! and engines.
 
+use std::mem::forget;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
 use loom::sync::atomic::AtomicUsize;
@@ -76,6 +77,11 @@ impl Shared {
         }
     }
 
+    /// The number of registrations.
+    pub fn count(&self) -> usize {
+        self.lock(Purpose::Reading).slots.iter().flatten().count()
+    }
+
     pub fn register(&self, fd: Fd) {
         self.change(|registrations| {
             registrations.register(fd);
@@ -130,14 +136,12 @@ impl Shared {
         Some(engines.fds())
     }
 
-    /// The first part of [`prepare`](Self::prepare), in a thread of the parent that doesn't exist
-    /// in a child: it has taken some of the changes.
-    pub fn prepare_in_part(&self, engines: &mut Engines) {
+    /// The first part of [`prepare`](Self::prepare), on a thread of the parent: it has taken a change
+    /// off the list, the engines don't have it yet, and it still owns the lock.
+    pub fn prepare_in_part(&self) {
         let mut registrations = self.lock(Purpose::Syncing);
         self.changes.store(0, Release);
         registrations.dirty.pop();
-        registrations.synced = registrations.slots.len();
-        engines.slots.clear();
-        std::mem::forget(registrations);
+        forget(registrations);
     }
 }
