@@ -238,7 +238,7 @@ impl<T> Drop for Lease<'_, T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 impl<T> ForkLock<T> {
     /// Makes another thread of the parent process the owner, as in a forked child.
     pub fn set_owner_in_parent(&self, purpose: Purpose) -> u32 {
