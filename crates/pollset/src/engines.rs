@@ -10,6 +10,7 @@ use crate::probing::Probing;
 use crate::registrations::Registrations;
 use crate::settings::Settings;
 use crate::stats::Counters;
+use crate::sys::epoll::Epoll;
 use crate::{Event, PollFlags};
 
 /// One wait at a time uses it. It is kept between the waits.
@@ -52,13 +53,16 @@ impl Engines {
 
     /// Takes the changes of the registrations, and creates an epoll instance if that pays by now.
     pub fn take_changes(&mut self, registrations: &mut Registrations, counters: &Counters) {
-        if self.epoll.is_some() {
-            if registrations.has_lost_epoll() {
-                self.fall_back(Failure::Lost, registrations, counters);
-            }
-            self.free_removed(registrations);
+        while registrations.has_undeleted() {
+            registrations.delete_removed();
+        }
+        if !registrations.has_epoll() && self.epoll.is_some() {
+            self.fall_back(Failure::Lost, counters);
         }
         let Self { poll, epoll, .. } = self;
+        if let Some(epoll) = epoll {
+            epoll.free_deleted(registrations);
+        }
         let kept = poll.keep(registrations.synced(), registrations.slots());
         self.registered = registrations.len();
         registrations.take_changes(kept, |number, slot| {
@@ -69,14 +73,6 @@ impl Engines {
         });
         if self.should_create_epoll() {
             self.create_epoll(registrations, counters);
-        }
-    }
-
-    /// Frees what the epoll engine has of the descriptors that were unregistered.
-    #[inline]
-    pub fn free_removed(&mut self, registrations: &mut Registrations) {
-        if let Some(epoll) = &mut self.epoll {
-            epoll.free_removed(registrations);
         }
     }
 
@@ -91,10 +87,10 @@ impl Engines {
         let is_taken = |fd| registrations.interest(fd).is_some();
         match EpollEngine::new(is_taken, self.relaxed_audit) {
             Ok(mut epoll) => {
-                registrations.attach_epoll(epoll.epoll(), |number, slot| epoll.set(number, slot));
+                epoll.take_all(registrations);
                 self.epoll = Some(Box::new(epoll));
             }
-            Err(_) => self.fall_back(Failure::Refused, registrations, counters),
+            Err(_) => self.fall_back(Failure::Refused, counters),
         }
     }
 
@@ -110,41 +106,42 @@ impl Engines {
         self.is_on_epoll && epoll.has_pending()
     }
 
-    /// Installs some entries in the kernel's interest list. Returns whether none is left. No descriptor
-    /// was unregistered since [`free_removed`](Self::free_removed).
-    pub fn install(&mut self, registrations: &mut Registrations, counters: &Counters) -> bool {
-        let Some(epoll) = self.epoll_in_use() else { return true };
-        epoll.install(registrations, counters).unwrap_or_else(|failure| {
-            self.fall_back(failure, registrations, counters);
-            true
-        })
+    pub fn has_epoll(&self) -> bool {
+        self.epoll.is_some()
     }
 
-    /// Puts another instance in the place of one with stale entries. They are all to be installed.
-    #[cold]
-    pub fn replace_epoll(&mut self, registrations: &mut Registrations, counters: &Counters) {
-        if let Some(epoll) = self.epoll_in_use()
-            && let Err(failure) = epoll.replace(registrations, counters)
-        {
-            self.fall_back(failure, registrations, counters);
-        }
+    /// Installs the pending entries in the kernel's interest list.
+    pub fn install(&mut self, counters: &Counters) -> Result<(), Failure> {
+        self.epoll_in_use().map_or(Ok(()), |epoll| epoll.install(counters))
+    }
+
+    /// Whether the instance is to be replaced before entries are installed.
+    pub fn has_exhausted_serials(&mut self) -> bool {
+        self.epoll_in_use().is_some_and(|epoll| epoll.has_exhausted_serials())
+    }
+
+    /// Opens an instance for [`replace_epoll`](Self::replace_epoll).
+    pub fn open_epoll(&self, registrations: &mut Registrations) -> Result<Epoll, Failure> {
+        let is_taken = |fd| registrations.interest(fd).is_some();
+        let epoll = Epoll::new(is_taken).map_err(|_| Failure::Refused)?;
+        registrations.replace_epoll(epoll);
+        Ok(epoll)
+    }
+
+    /// Moves all entries to the `new` instance, and closes the old one.
+    pub fn replace_epoll(&mut self, new: Epoll, counters: &Counters) -> Result<(), Failure> {
+        self.epoll_in_use().map_or(Ok(()), |epoll| epoll.replace(new, counters))
     }
 
     /// Goes on with poll(2), without an epoll instance.
     #[cold]
-    pub fn fall_back(
-        &mut self,
-        failure: Failure,
-        registrations: &mut Registrations,
-        counters: &Counters,
-    ) {
-        registrations.detach_epoll();
+    pub fn fall_back(&mut self, failure: Failure, counters: &Counters) {
+        self.is_on_epoll = false;
         if let Some(mut epoll) = self.epoll.take()
             && failure == Failure::Lost
         {
             epoll.abandon();
         }
-        self.is_on_epoll = false;
         self.policy.refused();
         counters.refused.add(1);
     }
@@ -184,14 +181,16 @@ impl Engines {
         }
     }
 
-    /// The results that poll(2) has had in this wait on epoll. It must not poll these descriptors
-    /// again, which might consume their events.
+    /// The results that poll(2) has had in this wait on epoll, by slot.
+    #[cold]
     pub fn kept_results(&self) -> Vec<(usize, PollFlags)> {
         self.epoll.iter().flat_map(|epoll| epoll.kept_results()).collect()
     }
 
-    /// Polls the other descriptors by poll(2), without blocking. Returns the number of ready ones.
-    pub fn poll_rest(&mut self, results: Vec<(usize, PollFlags)>) -> io::Result<usize> {
+    /// Polls the other descriptors by poll(2), without blocking: to poll those with `results` again
+    /// might consume their events. Returns the number of ready ones, with results or new.
+    #[cold]
+    pub fn poll_rest(&mut self, results: &[(usize, PollFlags)]) -> io::Result<usize> {
         self.poll.poll_rest(results)
     }
 
@@ -223,6 +222,11 @@ impl Engines {
     /// Returns whether there is an event after all.
     pub fn compare_last(&mut self, blocked: Duration, counters: &Counters) -> bool {
         self.epoll_in_use().is_some_and(|epoll| epoll.compare_last(blocked, counters))
+    }
+
+    /// The number of entries to [`install`](Self::install) if a wait is on epoll.
+    pub fn pending(&self) -> usize {
+        self.epoll.as_ref().map_or(0, |epoll| epoll.pending())
     }
 
     /// Whether entries are left to [`install`](Self::install) before the wait goes on.

@@ -4,9 +4,9 @@
 //! arrays of their own by slot number, and take the changes at the start of a wait
 //! ([`Registrations::take_changes`]).
 //!
-//! Only a removal takes effect at once, in the kernel's epoll instance if the set has one. Later,
-//! the descriptor may be closed while its file lives on in a forked child, and then the kernel
-//! can't remove the entry.
+//! Only a removal can't always wait for that: after it, the descriptor may be closed while its file
+//! lives on in a forked child, and then the kernel can't remove its epoll entry any more. So it is
+//! deleted at once, or at the end of the wait in progress ([`Registrations::delete_removed`]).
 
 use std::os::fd::RawFd;
 
@@ -22,6 +22,9 @@ pub const SMALL: usize = 8;
 
 /// The number in a slot whose descriptor was unregistered. poll(2) ignores it.
 pub const VACANT: RawFd = -1;
+
+/// How many entries are deleted before other threads get the lock.
+const BATCH: usize = 64;
 
 /// The key of a slot without an entry in the epoll engine.
 pub const NO_KEY: u32 = u32::MAX;
@@ -48,29 +51,25 @@ pub struct Registrations {
     synced: usize,
     /// The slots below `synced` that have changed since.
     dirty: Vec<u32>,
-    /// `None` as well if the instance was found to be lost.
-    installed: Option<Box<Installed>>,
+    /// The epoll instance that has entries for registrations. `None`: there is none, or it was found
+    /// to be lost.
+    instance: Option<Box<Instance>>,
 }
 
-/// The registrations in an epoll instance: those of the slots with a key.
-struct Installed {
+#[cfg_attr(not(has_epoll), allow(dead_code))]
+struct Instance {
     epoll: Epoll,
-    /// The keys of unregistered slots, whose entries the epoll engine has not freed yet.
-    removed: Vec<u32>,
+    /// The unregistered descriptors that the epoll engine has not freed yet.
+    removed: Vec<Removed>,
+    /// The entries of the first ones were deleted from the instance.
+    deleted: usize,
 }
 
-impl Installed {
-    /// Removes the entry of an unregistered descriptor. False: the number of the instance means
-    /// another file.
-    fn remove(&mut self, key: u32, fd: RawFd) -> bool {
-        if !self.epoll.is_owned_by(process_generation()) {
-            return true; // It is the parent's.
-        }
-        self.removed.push(key);
-        // The call fails if the descriptor is a fallback, or closed. If its file lives on, the events
-        // of the entry will show that.
-        self.epoll.delete(fd).is_ok() || self.epoll.has_mark()
-    }
+#[derive(Clone, Copy)]
+#[cfg_attr(not(has_epoll), allow(dead_code))]
+struct Removed {
+    key: u32,
+    fd: RawFd,
 }
 
 impl Registrations {
@@ -81,7 +80,7 @@ impl Registrations {
             vacant: 0,
             synced: 0,
             dirty: Vec::new(),
-            installed: None,
+            instance: None,
         }
     }
 
@@ -139,18 +138,19 @@ impl Registrations {
         };
         let key = self.slots[slot].key;
         if key != NO_KEY
-            && let Some(installed) = &mut self.installed
-            && !installed.remove(key, fd)
+            && let Some(instance) = &mut self.instance
+            && instance.epoll.is_owned_by(process_generation())
         {
-            self.installed = None;
+            instance.removed.push(Removed { key, fd });
         }
         self.remove(slot);
         true
     }
 
     /// Shows every slot to `visit`, without a key, for an engine with a new instance.
+    #[cfg(has_epoll)]
     pub fn attach_epoll(&mut self, epoll: Epoll, mut visit: impl FnMut(usize, &mut Slot)) {
-        self.installed = Some(Box::new(Installed { epoll, removed: Vec::new() }));
+        self.instance = Some(Box::new(Instance { epoll, removed: Vec::new(), deleted: 0 }));
         for (number, slot) in self.slots.iter_mut().enumerate() {
             slot.key = NO_KEY;
             visit(number, slot);
@@ -159,25 +159,48 @@ impl Registrations {
 
     /// Puts another instance in the place of the one that there is. The keys stay.
     pub fn replace_epoll(&mut self, epoll: Epoll) {
-        if let Some(installed) = &mut self.installed {
-            installed.epoll = epoll;
+        if let Some(instance) = &mut self.instance {
+            instance.epoll = epoll;
         }
     }
 
     /// Forgets the epoll instance. The keys become void.
     pub fn detach_epoll(&mut self) {
-        self.installed = None;
+        self.instance = None;
     }
 
-    /// Whether unregistering a descriptor has shown that the instance is lost.
-    pub fn has_lost_epoll(&self) -> bool {
-        self.installed.is_none()
+    /// Whether there is an epoll instance, as far as it is known.
+    pub fn has_epoll(&self) -> bool {
+        self.instance.is_some()
     }
 
-    /// The next key of an unregistered slot whose entry is to be freed.
+    /// Whether entries of unregistered descriptors are to be deleted from the instance.
+    pub fn has_undeleted(&self) -> bool {
+        self.instance.as_ref().is_some_and(|instance| instance.deleted < instance.removed.len())
+    }
+
+    /// Deletes the entries of some unregistered descriptors from the instance.
+    pub fn delete_removed(&mut self) {
+        let Some(instance) = &mut self.instance else { return };
+        for _ in 0..BATCH {
+            let Some(removed) = instance.removed.get(instance.deleted) else { return };
+            instance.deleted += 1;
+            // The call fails if the descriptor has no entry, or is closed. If its file lives on, the
+            // events of the entry will show that.
+            if instance.epoll.delete(removed.fd).is_err() && !instance.epoll.has_mark() {
+                self.instance = None;
+                return;
+            }
+        }
+    }
+
+    /// The key of an unregistered slot whose entry was deleted, and can be freed.
+    #[cfg(has_epoll)]
     #[inline]
-    pub fn pop_removed(&mut self) -> Option<u32> {
-        self.installed.as_mut()?.removed.pop()
+    pub fn pop_deleted(&mut self) -> Option<u32> {
+        let instance = self.instance.as_mut()?;
+        instance.deleted = instance.deleted.checked_sub(1)?;
+        Some(instance.removed.swap_remove(instance.deleted).key)
     }
 
     /// In a forked child, resets what a thread of the parent may have left half done in
@@ -186,7 +209,7 @@ impl Registrations {
         self.synced = 0;
         // They may be in the middle of a change, and can't be freed.
         std::mem::forget(std::mem::take(&mut self.dirty));
-        std::mem::forget(self.installed.take());
+        std::mem::forget(self.instance.take());
         for slot in &mut self.slots {
             slot.is_dirty = false;
             slot.key = NO_KEY;
@@ -391,20 +414,22 @@ mod tests {
         let mut registrations = registered();
         take(&mut registrations);
         registrations.unregister(6);
-        assert_eq!(registrations.pop_removed(), None, "there is no instance");
+        assert!(!registrations.has_undeleted(), "there is no instance");
         let epoll = Epoll::new(|_| false).unwrap();
         registrations.attach_epoll(epoll, |number, slot| slot.key = number as u32);
         registrations.unregister(7);
-        assert_eq!(registrations.pop_removed(), Some(7));
+        assert_eq!(registrations.pop_deleted(), None);
+        registrations.delete_removed();
+        assert_eq!(registrations.pop_deleted(), Some(7));
+        assert_eq!(registrations.pop_deleted(), None);
         registrations.unregister(8);
         registrations.attach_epoll(epoll, |number, slot| slot.key = number as u32);
-        assert_eq!(registrations.pop_removed(), None, "it was of another engine");
+        assert!(!registrations.has_undeleted(), "it was of another engine");
         registrations.unregister(9);
-        assert!(!registrations.has_lost_epoll());
         epoll.close();
-        registrations.unregister(10);
-        assert!(registrations.has_lost_epoll());
-        assert_eq!(registrations.pop_removed(), None);
+        assert!(registrations.has_undeleted() && registrations.has_epoll());
+        registrations.delete_removed();
+        assert!(!registrations.has_epoll(), "it is lost");
     }
 
     #[test]

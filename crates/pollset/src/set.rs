@@ -210,7 +210,7 @@ impl PollSet {
     /// ```
     pub fn unregister(&self, fd: impl Descriptor) -> Result<(), NotRegistered> {
         let fd = fd.number();
-        let found = self.0.change(|registrations| registrations.unregister(fd));
+        let found = self.0.unregister(fd);
         if found { Ok(()) } else { Err(NotRegistered { fd }) }
     }
 

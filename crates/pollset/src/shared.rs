@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::{Release, SeqCst};
 
 use crate::engine::Failure;
 use crate::engines::Engines;
@@ -21,7 +21,8 @@ use crate::{ConcurrentPoll, PollFlags};
 pub struct Shared {
     registrations: ForkLock<Registrations>,
     /// The number of changes since the engines took them; `usize::MAX`: the engines are new. Written
-    /// with the registrations locked. A wait reads it to know whether it has to lock them.
+    /// with the registrations locked, or by the wait that makes new engines. A wait reads it to know
+    /// whether it has to lock the registrations.
     changes: AtomicUsize,
     engines: ForkLock<Engines>,
     settings: Settings,
@@ -63,6 +64,44 @@ impl Shared {
         has_changed
     }
 
+    /// False if `fd` is not registered.
+    pub fn unregister(&self, fd: RawFd) -> bool {
+        let mut registrations = self.lock(Purpose::Changing);
+        if !registrations.unregister(fd) {
+            return false;
+        }
+        // SeqCst: if no wait is in progress, one that begins from now on reads it, and then waits
+        // for the lock.
+        self.changes.store(self.changes().saturating_add(1), SeqCst);
+        if registrations.has_undeleted() {
+            registrations.set_purpose(Purpose::Syncing);
+            self.delete_removed(registrations);
+        }
+        true
+    }
+
+    /// Deletes the epoll entries of unregistered descriptors, or leaves that to the wait in progress,
+    /// which may still report them.
+    #[cold]
+    fn delete_removed<'a>(&'a self, mut registrations: Guard<'a, Registrations>) {
+        while !self.engines.notify_lease() {
+            registrations.delete_removed();
+            if !registrations.has_undeleted() {
+                return;
+            }
+            drop(registrations);
+            registrations = self.lock(Purpose::Syncing);
+        }
+    }
+
+    /// Ends a wait with an epoll instance.
+    #[inline]
+    pub fn end_lease(&self, engines: &mut Lease<'_, Engines>) {
+        if engines.end() {
+            self.delete_removed(self.lock(Purpose::Syncing));
+        }
+    }
+
     /// The registrations and the number of changes, for a caller that shares the set with no thread.
     /// `None` in a child that was forked while another thread had locked them.
     pub fn get_mut(&mut self) -> Option<(&mut Registrations, &mut usize)> {
@@ -78,7 +117,7 @@ impl Shared {
 
     #[inline]
     pub fn changes(&self) -> usize {
-        self.changes.load(Acquire)
+        self.changes.load(SeqCst)
     }
 
     /// Leases the engines to a wait. Another wait is refused meanwhile.
@@ -94,16 +133,14 @@ impl Shared {
     /// Brings the engines up to date, and chooses the one that serves the wait.
     #[inline]
     pub fn prepare(&self, engines: &mut Engines) {
-        let mut registrations = None;
         if self.changes() != 0 || engines.should_create_epoll() {
-            let registrations = registrations.insert(self.lock(Purpose::Syncing));
+            let mut registrations = self.lock(Purpose::Syncing);
             self.changes.store(0, Release);
-            engines.take_changes(registrations, &self.counters);
+            engines.take_changes(&mut registrations, &self.counters);
         }
         if engines.choose() {
-            self.install(engines, registrations.take());
+            self.install(engines);
         }
-        drop(registrations);
         if engines.is_audit_due() {
             self.audit(engines);
         }
@@ -124,45 +161,33 @@ impl Shared {
 
     fn finish_audit(&self, engines: &mut Engines, outcome: Result<(), Failure>) {
         match outcome {
-            Ok(()) if engines.has_pending() => self.install(engines, None),
+            Ok(()) if engines.has_pending() => self.install(engines),
             Ok(()) => {}
             Err(failure) => self.fall_back(engines, failure),
         }
     }
 
-    /// Installs the entries that the kernel's interest list lacks. Between some of them, other threads
-    /// may change the registrations; that counts from the next wait on.
-    #[inline(never)]
-    fn install<'a>(
-        &'a self,
-        engines: &mut Engines,
-        mut registrations: Option<Guard<'a, Registrations>>,
-    ) {
-        loop {
-            let mut registrations = registrations.take().unwrap_or_else(|| {
-                let mut registrations = self.lock(Purpose::Syncing);
-                engines.free_removed(&mut registrations);
-                registrations
-            });
-            if engines.install(&mut registrations, &self.counters) {
-                return;
-            }
+    /// Installs the entries that the kernel's interest list lacks.
+    fn install(&self, engines: &mut Engines) {
+        let is_ready =
+            if engines.has_exhausted_serials() { self.replace_epoll(engines) } else { Ok(()) };
+        if let Err(failure) = is_ready.and_then(|()| engines.install(&self.counters)) {
+            self.fall_back(engines, failure);
         }
     }
 
     /// Replaces an instance with stale entries.
     #[cold]
-    pub fn replace_epoll(&self, engines: &mut Engines) {
-        let mut registrations = self.lock(Purpose::Syncing);
-        engines.free_removed(&mut registrations);
-        engines.replace_epoll(&mut registrations, &self.counters);
-        self.install(engines, Some(registrations));
+    pub fn replace_epoll(&self, engines: &mut Engines) -> Result<(), Failure> {
+        let opened = engines.open_epoll(&mut self.lock(Purpose::Syncing));
+        engines.replace_epoll(opened?, &self.counters)
     }
 
     /// Goes on with poll(2), without an epoll instance.
     #[cold]
     pub fn fall_back(&self, engines: &mut Engines, failure: Failure) {
-        engines.fall_back(failure, &mut self.lock(Purpose::Syncing), &self.counters);
+        self.lock(Purpose::Syncing).detach_epoll();
+        engines.fall_back(failure, &self.counters);
     }
 }
 

@@ -70,6 +70,8 @@ pub struct Waiting<'a> {
     was_interrupted: bool,
     /// The epoll instance has stale entries. The next step replaces it.
     must_replace_epoll: bool,
+    /// The set has an instance, or had one when the wait began.
+    has_epoll: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -109,6 +111,7 @@ impl<'a> Waiting<'a> {
             stage: Stage::Prepare,
             was_interrupted: false,
             must_replace_epoll: false,
+            has_epoll: false,
         }
     }
 
@@ -124,7 +127,8 @@ impl<'a> Waiting<'a> {
         let Some(engines) = self.engines.get() else { return false };
         match self.stage {
             Stage::Prepare => {
-                self.shared.changes() <= FEW_CHANGES && !engines.should_create_epoll()
+                self.shared.changes().saturating_add(engines.pending()) <= FEW_CHANGES
+                    && !engines.should_create_epoll()
             }
             Stage::Poll => polls_few(engines) && !self.must_replace_epoll,
             Stage::Block => false,
@@ -161,15 +165,12 @@ impl<'a> Waiting<'a> {
         engines.discard_inherited_epoll(process_generation());
         if self.stage == Stage::Prepare {
             shared.prepare(engines);
+            self.has_epoll = engines.has_epoll();
             let probes = self.timeout.is_zero() || engines.is_probe_due();
             self.stage = if probes { Stage::Poll } else { Stage::Block };
             if !probes || !polls_few(engines) {
                 return Ok(Step::Unfinished);
             }
-        }
-        if take(&mut self.must_replace_epoll) {
-            shared.replace_epoll(engines);
-            return Ok(Step::Unfinished);
         }
         let blocks = self.stage == Stage::Block;
         let left = if blocks {
@@ -180,7 +181,12 @@ impl<'a> Waiting<'a> {
         } else {
             Some(Duration::ZERO)
         };
-        let ready = match engines.poll(left)? {
+        let polled = if take(&mut self.must_replace_epoll) {
+            shared.replace_epoll(engines).map_or_else(Polled::Failed, |()| Polled::Again)
+        } else {
+            engines.poll(left)?
+        };
+        let ready = match polled {
             Polled::Ready(ready) => ready,
             Polled::Again => return Ok(Step::Unfinished),
             Polled::Stale => {
@@ -193,7 +199,7 @@ impl<'a> Waiting<'a> {
                 if results.is_empty() {
                     return Ok(Step::Unfinished);
                 }
-                engines.poll_rest(results)?
+                engines.poll_rest(&results)?
             }
         };
         if blocks && ready == 0 {
@@ -291,6 +297,16 @@ impl<'a> Waiting<'a> {
 
 fn polls_few(engines: &Engines) -> bool {
     engines.most_polled() <= FEW_DESCRIPTORS
+}
+
+impl Drop for Waiting<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // Other threads leave work to the end of a wait only if there is an instance.
+        if self.has_epoll {
+            self.shared.end_lease(&mut self.engines);
+        }
+    }
 }
 
 /// A panic of other code leaves a wait as it was.

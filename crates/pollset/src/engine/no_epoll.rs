@@ -19,7 +19,7 @@ impl EpollEngine {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub fn epoll(&self) -> Epoll {
+    pub fn take_all(&mut self, _registrations: &mut Registrations) {
         match self.0 {}
     }
 
@@ -35,7 +35,7 @@ impl EpollEngine {
         match self.0 {}
     }
 
-    pub fn free_removed(&mut self, _registrations: &mut Registrations) {
+    pub fn free_deleted(&mut self, _registrations: &mut Registrations) {
         match self.0 {}
     }
 
@@ -43,23 +43,23 @@ impl EpollEngine {
         match self.0 {}
     }
 
+    pub fn pending(&self) -> usize {
+        match self.0 {}
+    }
+
     pub fn has_pending(&self) -> bool {
         match self.0 {}
     }
 
-    pub fn install(
-        &mut self,
-        _registrations: &mut Registrations,
-        _counters: &Counters,
-    ) -> Result<bool, Failure> {
+    pub fn has_exhausted_serials(&self) -> bool {
         match self.0 {}
     }
 
-    pub fn replace(
-        &mut self,
-        _registrations: &mut Registrations,
-        _counters: &Counters,
-    ) -> Result<(), Failure> {
+    pub fn install(&mut self, _counters: &Counters) -> Result<(), Failure> {
+        match self.0 {}
+    }
+
+    pub fn replace(&mut self, _new: Epoll, _counters: &Counters) -> Result<(), Failure> {
         match self.0 {}
     }
 

@@ -85,7 +85,8 @@ impl PollEngine {
 
     /// Polls all descriptors without a result, without blocking, and adds the `results`, by slot.
     /// Returns the number of ready descriptors.
-    pub fn poll_rest(&mut self, results: Vec<(usize, PollFlags)>) -> io::Result<usize> {
+    #[cold]
+    pub fn poll_rest(&mut self, results: &[(usize, PollFlags)]) -> io::Result<usize> {
         let numbers: Vec<_> =
             results.iter().map(|&(slot, _)| (slot, self.entries[slot].fd)).collect();
         for &(slot, _) in &numbers {
@@ -101,7 +102,7 @@ impl PollEngine {
             // Interrupted: none was ready.
             outcome => self.left = outcome.unwrap_or(0) + results.len(),
         }
-        for (slot, revents) in results {
+        for &(slot, revents) in results {
             self.entries[slot].revents = revents.bits() as i16;
         }
         Ok(self.left)
@@ -140,8 +141,10 @@ impl PollEngine {
 }
 
 /// The results of a wait, by slot.
+#[cfg_attr(not(has_epoll), allow(dead_code))]
 pub struct Results<'a>(&'a mut [libc::pollfd]);
 
+#[cfg_attr(not(has_epoll), allow(dead_code))]
 impl Results<'_> {
     pub fn slots(&self) -> usize {
         self.0.len()

@@ -14,14 +14,11 @@ use crate::stats::Counters;
 use crate::sys::epoll::{Epoll, Token};
 use crate::sys::kinds::epoll_is_reliable_for;
 
-/// How many entries are installed before other threads get the chance to change the registrations.
-const BATCH: usize = 64;
-
 impl EpollEngine {
-    /// Frees the entries of the descriptors that were unregistered. The kernel's are gone already.
+    /// Frees the entries of the descriptors that were unregistered. The kernel's are deleted already.
     #[inline]
-    pub fn free_removed(&mut self, registrations: &mut Registrations) {
-        while let Some(key) = registrations.pop_removed() {
+    pub fn free_deleted(&mut self, registrations: &mut Registrations) {
+        while let Some(key) = registrations.pop_deleted() {
             self.free(key);
         }
     }
@@ -31,6 +28,11 @@ impl EpollEngine {
         self.entries[key as usize].state = State::Free;
         self.targets[key as usize].serial = 0;
         self.free_keys.push(key);
+    }
+
+    /// Makes this the engine of the registrations.
+    pub fn take_all(&mut self, registrations: &mut Registrations) {
+        registrations.attach_epoll(self.epoll, |number, slot| self.set(number, slot));
     }
 
     /// Copies a slot. The kernel's entry follows in [`install`](Self::install).
@@ -90,23 +92,22 @@ impl EpollEngine {
         !self.pending.is_empty()
     }
 
-    /// Makes the kernel's entries those of the registrations, some at a time. Returns whether none is
-    /// left. The caller has exclusive access to the registrations since it called
-    /// [`free_removed`](Self::free_removed), so no descriptor is unregistered in the middle.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Whether the instance is to be replaced before [`install`](Self::install).
+    pub fn has_exhausted_serials(&self) -> bool {
+        self.serials.are_exhausted(self.pending.len())
+    }
+
+    /// Makes the kernel's entries those of the registrations.
     #[inline]
-    pub fn install(
-        &mut self,
-        registrations: &mut Registrations,
-        counters: &Counters,
-    ) -> Result<bool, Failure> {
+    pub fn install(&mut self, counters: &Counters) -> Result<(), Failure> {
         if self.is_lost {
             return Err(Failure::Lost);
         }
-        if self.serials.are_exhausted() {
-            self.replace(registrations, counters)?;
-        }
-        let batch = self.pending.len().min(BATCH);
-        for place in 0..batch {
+        for place in 0..self.pending.len() {
             let key = self.pending[place];
             let entry = &mut self.entries[key as usize];
             entry.is_pending = false;
@@ -117,28 +118,26 @@ impl EpollEngine {
             }
             match entry.state {
                 State::Free => continue,
-                State::New => self.add(key)?,
+                State::New => self.add(key, false)?,
                 _ if !is_reregistered && entry.interest == entry.installed => continue,
                 State::Installed => self.modify(key)?,
                 State::Fallback(_) => {
                     self.leave_fallbacks(key);
-                    self.add(key)?;
+                    self.add(key, false)?;
                 }
             }
             counters.changes_applied.add(1);
         }
-        if batch < self.pending.len() {
-            self.pending.drain(..batch);
-            return Ok(false);
-        }
         self.pending.clear();
-        Ok(true)
+        Ok(())
     }
 
-    /// Adds an entry to the instance, or makes the descriptor a fallback.
-    fn add(&mut self, key: u32) -> Result<(), Failure> {
+    /// Adds an entry to the instance, or makes the descriptor a fallback. It is known to be of a kind
+    /// for which epoll is reliable, or has to be examined.
+    fn add(&mut self, key: u32, is_known: bool) -> Result<(), Failure> {
         let Entry { fd, interest, trust, .. } = self.entries[key as usize];
-        if may_miss_wakeups(interest) || trust == Trust::None || !epoll_is_reliable_for(fd) {
+        let is_reliable = is_known || epoll_is_reliable_for(fd);
+        if may_miss_wakeups(interest) || trust == Trust::None || !is_reliable {
             self.make_fallback(key);
             return Ok(());
         }
@@ -183,7 +182,7 @@ impl EpollEngine {
             Ok(()) => self.entries[key as usize].installed = interest,
             Err(_) if !self.epoll.has_mark() => return Err(Failure::Lost),
             // C
-            Err(_) => self.add(key)?,
+            Err(_) => self.add(key, false)?,
         }
         Ok(())
     }
@@ -210,27 +209,27 @@ impl EpollEngine {
         self.make_pending(key);
     }
 
-    /// Opens another instance in place of this one. All its entries become pending.
-    pub fn replace(
-        &mut self,
-        registrations: &mut Registrations,
-        counters: &Counters,
-    ) -> Result<(), Failure> {
-        let is_taken = |fd| self.entries.iter().any(|e| e.state != State::Free && e.fd == fd);
-        let new = Epoll::new(is_taken).map_err(|_| Failure::Refused)?;
+    /// Moves all entries to the `new` instance, and closes this one.
+    pub fn replace(&mut self, new: Epoll, counters: &Counters) -> Result<(), Failure> {
         self.fallbacks[0] = pollfd(new.number(), PollFlags::IN);
-        registrations.replace_epoll(new);
-        self.epoll.close();
-        self.epoll = new;
+        let old = std::mem::replace(&mut self.epoll, new);
         self.serials = Serials::new();
+        counters.replaced.add(1);
+        let outcome = self.move_entries_from(old);
+        old.close();
+        outcome
+    }
+
+    /// A number that has an entry in the `old` instance means the same file, whose kind is known.
+    fn move_entries_from(&mut self, old: Epoll) -> Result<(), Failure> {
         for key in 0..self.entries.len() as u32 {
-            if self.entries[key as usize].state == State::Installed {
+            let Entry { fd, state, .. } = self.entries[key as usize];
+            if state == State::Installed {
                 self.targets[key as usize].serial = 0;
-                self.entries[key as usize].state = State::New;
-                self.make_pending(key);
+                let is_known = old.delete(fd).is_ok();
+                self.add(key, is_known)?;
             }
         }
-        counters.replaced.add(1);
         Ok(())
     }
 
@@ -255,7 +254,7 @@ impl EpollEngine {
     }
 }
 
-/// F
+/// Whether epoll may ignore a wake-up for an event of the mask (F).
 fn may_miss_wakeups(mask: PollFlags) -> bool {
     let reading = PollFlags::RDNORM | PollFlags::RDBAND | PollFlags::MSG | PollFlags::PRI;
     let writing = PollFlags::WRNORM | PollFlags::WRBAND;
@@ -288,14 +287,16 @@ mod tests {
         registrations.register(reader.as_raw_fd(), PollFlags::IN);
         let mut engine = EpollEngine::new(|_| false, false).unwrap();
         engine.serials = Serials::with_one_left();
-        registrations.attach_epoll(engine.epoll(), |number, slot| engine.set(number, slot));
+        engine.take_all(&mut registrations);
         let counters = Counters::new();
-        for replaced in [0, 1, 1, 1] {
-            engine.entries[0].is_reregistered = true;
-            engine.entries[0].state = State::New;
-            engine.make_pending(0);
-            assert_eq!(engine.install(&mut registrations, &counters), Ok(true));
-            assert_eq!(counters.snapshot().replaced, replaced);
+        for is_exhausted in [false, true, false] {
+            engine.reinstall(0);
+            assert_eq!(engine.has_exhausted_serials(), is_exhausted);
+            if is_exhausted {
+                engine.replace(Epoll::new(|_| false).unwrap(), &counters).unwrap();
+            }
+            engine.install(&counters).unwrap();
+            assert!(engine.entries[0].state == State::Installed);
         }
     }
 }

@@ -34,8 +34,9 @@
 //!   never uses the instance ([`EpollEngine::is_inherited`]).
 //! - **J. The number of the instance** can be closed, and used again for another file, by code that
 //!   closes all descriptors. A call that fails with `EBADF` or `EINVAL` shows that, and an event with
-//!   a serial that was never assigned. Before actions that would harm another file, the instance's
-//!   mark is read ([`Epoll`]).
+//!   a serial that was never assigned. After a failure, and before re-checking and closing, the
+//!   instance's mark is read ([`Epoll`]). Until then, calls may change another instance that has
+//!   the number.
 //! - **K. Whole milliseconds.** epoll_wait(2) takes no fractions. Such a timeout is left to poll(2),
 //!   which polls the instance.
 //!
@@ -162,10 +163,6 @@ impl EpollEngine {
             comparison: Comparison::new(),
             next_rechecked: 0,
         })
-    }
-
-    pub fn epoll(&self) -> Epoll {
-        self.epoll
     }
 
     /// Whether another process than that of this `generation` has opened the instance (I).

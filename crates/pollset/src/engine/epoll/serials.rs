@@ -31,10 +31,9 @@ impl Serials {
         (self.first..self.next).contains(&serial)
     }
 
-    /// Whether the instance needs a new range.
-    #[inline]
-    pub fn are_exhausted(&self) -> bool {
-        self.next - self.first >= COUNT - 1
+    /// Whether fewer than `count` are left, so that the instance needs a new range.
+    pub fn are_exhausted(&self, count: usize) -> bool {
+        COUNT - 1 - (self.next - self.first) < count.try_into().unwrap_or(COUNT)
     }
 }
 
@@ -71,9 +70,9 @@ mod tests {
     #[test]
     fn they_are_exhausted_before_one_is_allocated_twice() {
         let mut serials = Serials::with_one_left();
-        assert!(!serials.are_exhausted());
+        assert!(!serials.are_exhausted(1));
         assert!(serials.allocate() < u32::MAX);
-        assert!(serials.are_exhausted());
+        assert!(serials.are_exhausted(1));
     }
 
     #[test]
