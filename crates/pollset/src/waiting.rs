@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use crate::engine::Polled;
+use crate::engine::{Failure, Polled};
 use crate::engines::Engines;
 use crate::lock::Lease;
 use crate::shared::Shared;
@@ -172,6 +172,12 @@ impl<'a> Waiting<'a> {
                 return Ok(Step::Unfinished);
             }
         }
+        if take(&mut self.must_replace_epoll) {
+            return match shared.replace_epoll(engines) {
+                Ok(()) => Ok(Step::Unfinished),
+                Err(failure) => self.fall_back(failure),
+            };
+        }
         let blocks = self.stage == Stage::Block;
         let left = if blocks {
             // The clock is read only here: events that are ready at once are reported without it.
@@ -181,26 +187,14 @@ impl<'a> Waiting<'a> {
         } else {
             Some(Duration::ZERO)
         };
-        let polled = if take(&mut self.must_replace_epoll) {
-            shared.replace_epoll(engines).map_or_else(Polled::Failed, |()| Polled::Again)
-        } else {
-            engines.poll(left)?
-        };
-        let ready = match polled {
+        let ready = match engines.poll(left)? {
             Polled::Ready(ready) => ready,
             Polled::Again => return Ok(Step::Unfinished),
             Polled::Stale => {
                 self.must_replace_epoll = true;
                 return Ok(Step::Unfinished);
             }
-            Polled::Failed(failure) => {
-                let results = engines.kept_results();
-                shared.fall_back(engines, failure);
-                if results.is_empty() {
-                    return Ok(Step::Unfinished);
-                }
-                engines.poll_rest(&results)?
-            }
+            Polled::Failed(failure) => return self.fall_back(failure),
         };
         if blocks && ready == 0 {
             if !self.timeout.is_over() {
@@ -220,6 +214,22 @@ impl<'a> Waiting<'a> {
             }
         }
         engines.record(ready, blocks, &shared.counters);
+        self.stage = Stage::Over { ready };
+        Ok(Step::Ready(ready))
+    }
+
+    /// Goes on with poll(2). The results that it has had in this wait are kept: to poll their
+    /// descriptors again might consume the events.
+    #[cold]
+    fn fall_back(&mut self, failure: Failure) -> io::Result<Step> {
+        let Some(engines) = self.engines.get() else { return Err(Errno::INTR.into()) };
+        let results = engines.kept_results();
+        self.shared.fall_back(engines, failure);
+        if results.is_empty() {
+            return Ok(Step::Unfinished);
+        }
+        let ready = engines.poll_rest(&results)?;
+        engines.record(ready, self.stage == Stage::Block, &self.shared.counters);
         self.stage = Stage::Over { ready };
         Ok(Step::Ready(ready))
     }
