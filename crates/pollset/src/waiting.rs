@@ -70,8 +70,8 @@ pub struct Waiting<'a> {
     was_interrupted: bool,
     /// The epoll instance has stale entries. The next step replaces it.
     must_replace_epoll: bool,
-    /// The set has an instance, or had one when the wait began.
-    has_epoll: bool,
+    /// False: the set had no epoll instance when the wait began.
+    may_have_epoll: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -111,7 +111,7 @@ impl<'a> Waiting<'a> {
             stage: Stage::Prepare,
             was_interrupted: false,
             must_replace_epoll: false,
-            has_epoll: false,
+            may_have_epoll: true,
         }
     }
 
@@ -165,7 +165,7 @@ impl<'a> Waiting<'a> {
         engines.discard_inherited_epoll(process_generation());
         if self.stage == Stage::Prepare {
             shared.prepare(engines);
-            self.has_epoll = engines.has_epoll();
+            self.may_have_epoll = engines.has_epoll();
             let probes = self.timeout.is_zero() || engines.is_probe_due();
             self.stage = if probes { Stage::Poll } else { Stage::Block };
             if !probes || !polls_few(engines) {
@@ -313,7 +313,7 @@ impl Drop for Waiting<'_> {
     #[inline]
     fn drop(&mut self) {
         // Other threads leave work to the end of a wait only if there is an instance.
-        if self.has_epoll {
+        if self.may_have_epoll {
             self.shared.end_lease(&mut self.engines);
         }
     }
