@@ -136,8 +136,8 @@ impl<T> ForkLock<T> {
     /// Has the lease of this process do some work at its end: [`Lease::end`] returns true then. False:
     /// there is no lease.
     ///
-    /// With sequentially consistent accesses, a caller can rely on this: if it has stored
-    /// a value before, and there is no lease, then a lease that is taken later reads the value.
+    /// If it returns false, the holder of a lease that is taken later sees what the caller has stored
+    /// before, if both accesses are `SeqCst`.
     pub fn notify_lease(&self) -> bool {
         let lease = owner(process_generation(), Purpose::Leasing);
         let mut other = self.owner.load(SeqCst);
@@ -153,12 +153,12 @@ impl<T> ForkLock<T> {
     #[cold]
     fn take_over_lease(&self, other: u32, new: u32, value: T) -> Option<Lease<'_, T>> {
         self.owner.compare_exchange(other, new, Acquire, Relaxed).ok()?;
-        // SAFETY: this thread owns the lock. The parent's owner had a reference to the value. In
-        // this process that reference has gone with its thread; or there is a `Lease` further up
-        // this thread's stack, and then there is no reference: `Lease::get` gives one only until
-        // its caller runs other code, and none after this. (A generation differs from those of all
-        // ancestors. Where it is a process id, that holds unless an ancestor that has ended had the
-        // same one.) The old value is leaked.
+        // SAFETY: this thread owns the lock, and no other reference to the value is in use:
+        // - if another thread of the parent owned the lock, its reference has gone with that thread;
+        // - if there is a `Lease` further up this thread's stack, its `get` has given references only
+        //   until its caller ran other code, and gives none after this.
+        // (A generation differs from those of all ancestors. Where it is a process id, that holds
+        // unless an ancestor that has ended had the same one.) The old value is leaked.
         unsafe { *self.value.get() = ManuallyDrop::new(value) };
         Some(Lease { lock: self, owner: new })
     }

@@ -29,8 +29,8 @@ const MAX_BACKOFF: u32 = 1 << 12;
 
 pub struct Policy {
     forced: Engine,
-    /// By how many nanoseconds the waits on poll(2) have been dearer than epoll. If epoll is forced,
-    /// the number of waits.
+    /// Nanoseconds by which the waits on poll(2) have been dearer than epoll would have been. If epoll
+    /// is forced, the number of waits, for the backoff.
     excess: u64,
     /// By what the price is multiplied, because instances could not be created.
     backoff: u32,

@@ -26,18 +26,18 @@ pub const VACANT: RawFd = -1;
 /// How many entries are deleted before other threads get the lock.
 const BATCH: usize = 64;
 
-/// The key of a slot without an entry in the epoll engine.
+/// The key of a slot that the epoll engine has not taken.
 pub const NO_KEY: u32 = u32::MAX;
 
 #[derive(Clone, Copy)]
 pub struct Slot {
     pub fd: RawFd,
-    /// Of its entry in the epoll engine. Unlike the number of the slot, it never changes.
+    /// Of its entry in the epoll engine. It stays the same when the slot is renumbered.
     pub key: u32,
     pub events: PollFlags,
     /// Registered, and not just modified, since the engines took the changes: the number may mean
     /// another file.
-    pub is_reregistered: bool,
+    pub was_registered: bool,
     /// In [`Registrations::dirty`].
     is_dirty: bool,
 }
@@ -113,11 +113,11 @@ impl Registrations {
     pub fn register(&mut self, fd: RawFd, events: PollFlags) {
         match self.find(fd) {
             Some(slot) => {
-                self.slots[slot].is_reregistered = true;
+                self.slots[slot].was_registered = true;
                 self.set_events(slot, events);
             }
             None => {
-                self.push(Slot { fd, key: NO_KEY, events, is_reregistered: true, is_dirty: false });
+                self.push(Slot { fd, key: NO_KEY, events, was_registered: true, is_dirty: false });
             }
         }
     }
@@ -174,12 +174,17 @@ impl Registrations {
         self.instance.is_some()
     }
 
-    /// Whether entries of unregistered descriptors are to be deleted from the instance.
+    /// Whether entries of unregistered descriptors are to be deleted from the instance. Those of a
+    /// parent's instance are the parent's.
     pub fn has_undeleted(&self) -> bool {
-        self.instance.as_ref().is_some_and(|instance| instance.deleted < instance.removed.len())
+        self.instance.as_ref().is_some_and(|instance| {
+            instance.deleted < instance.removed.len()
+                && instance.epoll.is_owned_by(process_generation())
+        })
     }
 
-    /// Deletes the entries of some unregistered descriptors from the instance.
+    /// Deletes the entries of some unregistered descriptors from the instance, if there are any:
+    /// [`has_undeleted`](Self::has_undeleted).
     pub fn delete_removed(&mut self) {
         let Some(instance) = &mut self.instance else { return };
         for _ in 0..BATCH {
@@ -231,8 +236,7 @@ impl Registrations {
         self.synced
     }
 
-    /// Shows `visit` the slots that have changed, to engines that have kept their entries of the
-    /// first `kept` slots. The slots above are all shown, in order.
+    /// Shows slots to `visit`: those of the first `kept` that have changed, and all others, in order.
     pub fn take_changes(&mut self, kept: usize, mut visit: impl FnMut(usize, &mut Slot)) {
         // The length is read before the slots are written. For small sets the two share memory,
         // and a load that overlaps a recent, narrower store stalls.

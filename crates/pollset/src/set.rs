@@ -133,8 +133,8 @@ impl PollSet {
         Ok(())
     }
 
-    /// Registers several descriptors, as [`register`](Self::register) does one. It is faster, because
-    /// the set is not shared meanwhile: for sets that poll once and are dropped.
+    /// Registers several descriptors, as [`register`](Self::register) does one. It is faster, since
+    /// `&mut self` needs no lock. For sets that poll once and are dropped.
     ///
     /// # Errors
     ///
@@ -387,8 +387,8 @@ impl PollSet {
     ///
     /// # Errors
     ///
-    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy), with [`ConcurrentPoll`](crate::ConcurrentPoll) inside: another
-    /// thread is waiting on this set.
+    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy), with [`ConcurrentPoll`](crate::ConcurrentPoll) inside: another wait
+    /// on this set is in progress.
     ///
     /// # Examples
     ///
@@ -494,8 +494,8 @@ impl PollSet {
     }
 }
 
-/// The most registrations for which room is made because an iterator promises them. One without an
-/// end may stop with an error, and one may yield the same number again and again.
+/// The most registrations for which room is made at once. An iterator may promise more than it
+/// yields, or yield the same number again and again.
 const MAX_PREALLOCATION: usize = 1 << 16;
 
 impl IntoIterator for &PollSet {

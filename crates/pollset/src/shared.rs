@@ -20,7 +20,7 @@ use crate::{ConcurrentPoll, PollFlags};
 
 pub struct Shared {
     registrations: ForkLock<Registrations>,
-    /// The number of changes since the engines took them; `usize::MAX`: the engines are new. Written
+    /// The number of changes since the engines took them; `usize::MAX`: they take everything. Written
     /// with the registrations locked, or by the wait that makes new engines. A wait reads it to know
     /// whether it has to lock the registrations.
     changes: AtomicUsize,
@@ -70,8 +70,8 @@ impl Shared {
         if !registrations.unregister(fd) {
             return false;
         }
-        // SeqCst: if no wait is in progress, one that begins from now on reads it, and then waits
-        // for the lock.
+        // SeqCst: if `delete_removed` finds no wait in progress, then each wait that begins later
+        // reads a counter that isn't 0, and takes the lock, which this thread still holds.
         self.changes.store(self.changes().saturating_add(1), SeqCst);
         if registrations.has_undeleted() {
             registrations.set_purpose(Purpose::Syncing);

@@ -88,8 +88,8 @@ enum Stage {
 pub enum Step {
     /// The wait is over, with this number of ready descriptors. 0: the time is up.
     Ready(usize),
-    /// A signal came; or the set was used in this process, which was forked during the wait. The next
-    /// step goes on.
+    /// A signal came; or this is a child, forked during the wait, in which the set was used since. The
+    /// next step goes on.
     Interrupted,
     /// The next step goes on.
     Unfinished,
@@ -259,8 +259,8 @@ impl<'a> Waiting<'a> {
             self.was_interrupted = true;
             return Ok(Step::Interrupted);
         }
-        // The kernel refuses more entries than the process may have descriptors. Other threads may have
-        // unregistered some of them since.
+        // The kernel refuses more entries than the process may have descriptors. If other threads have
+        // unregistered some of them since, the wait begins anew.
         let polled = self.engines.get().map_or(0, |engines| engines.registered());
         if errno == Some(Errno::INVAL) && self.shared.read().len() < polled {
             self.stage = Stage::Prepare;

@@ -87,8 +87,8 @@ impl Epoll {
         self.owner = 0; // generations are not 0
     }
 
-    /// Whether the number still means this instance. One in 64 other instances of this library
-    /// has the same mark, and is taken for it.
+    /// Whether the number still means this instance. There are 64 marks, so one in 64 other instances
+    /// of this library is taken for it.
     pub fn has_mark(&self) -> bool {
         // SAFETY: the call takes numbers, and changes nothing.
         unsafe { libc::fcntl(self.fd, F_GETSIG) == self.mark }

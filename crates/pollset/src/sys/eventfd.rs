@@ -50,7 +50,7 @@ impl Drop for Wake {
     }
 }
 
-/// The names of the open ones, or of as many as there are places for. 0: an empty place.
+/// The names of up to 16 open ones. 0: an empty place.
 static WAKES: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
 
 /// The number, and the process: a forked child may have closed its copy.

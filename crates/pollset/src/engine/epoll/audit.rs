@@ -1,21 +1,26 @@
-//! Decides how many entries to check in each wait, and for how long.
+//! Decides how many entries to check at the beginning of a wait, and for how long. Checks are due
+//! when the coarse clock has ticked since the last wait.
 //!
 //! There are two checks. *Comparing* calls poll(2) for some entries, with a timeout of 0: it finds
 //! closed numbers (A), and events that epoll has missed (D). *Re-checking* repeats `EPOLL_CTL_MOD`,
 //! which is dearer, and finds numbers that mean another file now (C). A *pass* checks all entries
 //! once.
 //!
-//! - While waits follow each other, a pass of comparing takes 10 ms. If that were more than 1 % of the
-//!   time, it takes longer, up to 40 ms; if 40 ms were more than 5 % of the time, longer still. A pass
-//!   of re-checking takes between 40 ms and 1.1 s, at 1 % of the time, and longer only if 1.1 s were
-//!   more than 5 %.
+//! | a pass of | comparing | re-checking |
+//! |---|---|---|
+//! | takes at least | 10 ms | 40 ms |
+//! | takes 1 % of the time, and so longer than that, up to | 40 ms | 1.1 s |
+//! | takes at most 5 % of the time, and so even longer | as long as that takes | the same |
+//! | in a wait that begins to block takes at least, and at most of the time | 10 ms, 2 % | 40 ms, 3 % |
+//! | in a wait that stays blocked, or of a relaxed audit, takes | 1.1 s | 1.1 s |
+//!
 //! - A wait makes one of the two, for 3 µs, or for 5 % of the time between two waits, up to 15 µs. So
-//!   a process that makes few waits needs more time for a pass.
+//!   a process that makes few waits needs more time for a pass. Besides, it compares up to 32 listed
+//!   entries.
 //! - If waits come in bursts, 8 ms of the time before a burst count, and its first wait leaves its
 //!   checks to the second one, when the caches are warm again.
-//! - A wait that blocks makes one pass of each, in 10 and 40 ms or at 2 and 3 % of the time. While it
-//!   stays blocked a pass takes 1.1 s, and so does each pass of a relaxed audit. When its time is
-//!   up, it compares once more, for 5 % of the time that it was blocked.
+//! - When the time of a blocked wait is up, it compares once more, for 5 % of the time that it was
+//!   blocked.
 
 use std::time::Duration;
 
@@ -60,7 +65,7 @@ const RECHECKING: Limits = Limits {
 struct Limits {
     /// The least time of a pass, in nanoseconds.
     pass: u64,
-    /// The time of a pass above which the check gets more than 1 % of the time.
+    /// A pass that would take longer than this gets up to 5 % of the time.
     gentle_pass: u64,
     /// After a wait has begun to block, the check takes at most this fraction of the time: 1 / n.
     blocked: u64,
@@ -74,7 +79,7 @@ struct Limits {
 
 pub struct Audit {
     is_relaxed: bool,
-    /// The time up to which it was credited to the checks, in nanoseconds.
+    /// The clock when time was last credited to the checks, in nanoseconds.
     credited: u64,
     /// The number of waits, now and at that time.
     waits: u32,

@@ -1,6 +1,4 @@
-//! The audit: the checks that are made in each wait, and re-checking, which is one of them.
-//!
-//! How many are due is decided in [`audit`](super::audit).
+//! Makes the checks of the audit, and re-checks entries. [`audit`](super::audit) decides how many.
 
 use std::time::Duration;
 

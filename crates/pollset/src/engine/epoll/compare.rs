@@ -33,7 +33,7 @@ pub struct Comparison {
 
 /// Events at the end of a connection. The descriptor is likely to be closed soon.
 pub const ENDS: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags::RDHUP);
-/// For how many waits with such an event the next wait compares the entry.
+/// How often an entry is listed because of such an event.
 const MAX_ENDS: u8 = 4;
 
 /// How many listed entries one wait compares.
@@ -221,8 +221,8 @@ impl EpollEngine {
         }
     }
 
-    /// Adds the results of poll(2) to the first `ready` events of epoll, and compares the two. epoll
-    /// was called after poll(2), and has reported all of its events.
+    /// Adds the results of poll(2) to the first `ready` events of epoll, and compares the two. The
+    /// caller has called epoll after poll(2), and the buffer has all of its events.
     #[cold]
     pub fn merge(&mut self, ready: usize, mut results: Results<'_>) {
         let compared = self.comparison.start..self.comparison.next;

@@ -40,14 +40,14 @@ impl EpollEngine {
         if slot.fd == VACANT {
             return;
         }
-        let is_reregistered = take(&mut slot.is_reregistered);
+        let was_registered = take(&mut slot.was_registered);
         if slot.key == NO_KEY {
             slot.key = self.new_entry(slot.fd);
         }
         self.targets[slot.key as usize].slot = number as u32;
         let entry = &mut self.entries[slot.key as usize];
         entry.interest = slot.events & PollFlags::all();
-        entry.is_reregistered |= is_reregistered;
+        entry.was_registered |= was_registered;
         self.make_pending(slot.key);
     }
 
@@ -58,7 +58,7 @@ impl EpollEngine {
             installed: PollFlags::empty(),
             state: State::New,
             is_pending: false,
-            is_reregistered: false,
+            was_registered: false,
             trust: Trust::Full,
             has_result: false,
             is_compared_next: false,
@@ -111,15 +111,15 @@ impl EpollEngine {
             let key = self.pending[place];
             let entry = &mut self.entries[key as usize];
             entry.is_pending = false;
-            let is_reregistered = take(&mut entry.is_reregistered);
-            if is_reregistered {
+            let was_registered = take(&mut entry.was_registered);
+            if was_registered {
                 entry.trust = Trust::Full;
                 entry.ends = 0;
             }
             match entry.state {
                 State::Free => continue,
                 State::New => self.add(key, false)?,
-                _ if !is_reregistered && entry.interest == entry.installed => continue,
+                _ if !was_registered && entry.interest == entry.installed => continue,
                 State::Installed => self.modify(key)?,
                 State::Fallback(_) => {
                     self.leave_fallbacks(key);
@@ -132,8 +132,8 @@ impl EpollEngine {
         Ok(())
     }
 
-    /// Adds an entry to the instance, or makes the descriptor a fallback. It is known to be of a kind
-    /// for which epoll is reliable, or has to be examined.
+    /// Adds an entry to the instance, or makes the descriptor a fallback. `is_known`: its kind was
+    /// found reliable before.
     fn add(&mut self, key: u32, is_known: bool) -> Result<(), Failure> {
         let Entry { fd, interest, trust, .. } = self.entries[key as usize];
         let is_reliable = is_known || epoll_is_reliable_for(fd);
@@ -220,7 +220,7 @@ impl EpollEngine {
         outcome
     }
 
-    /// A number that has an entry in the `old` instance means the same file, whose kind is known.
+    /// If an entry can be deleted from the `old` instance, the number still means the same file.
     fn move_entries_from(&mut self, old: Epoll) -> Result<(), Failure> {
         for key in 0..self.entries.len() as u32 {
             let Entry { fd, state, .. } = self.entries[key as usize];

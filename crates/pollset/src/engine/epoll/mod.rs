@@ -5,14 +5,14 @@
 //!
 //! - **A. Closed numbers are silent.** An entry belongs to a file and a number. When the last
 //!   descriptor of the file is closed, the entry is gone; poll(2) reports `NVAL`. Some entries are
-//!   *compared* in each wait: poll(2) is called for them, with a timeout of 0 ([`compare`]).
+//!   *compared* from time to time: poll(2) is called for them, with a timeout of 0 ([`compare`]).
 //! - **B. Stale entries.** If the number is closed while its file lives on, in a duplicate or a
 //!   forked child, the entry stays, reports events, and can't be removed. Each event carries the
 //!   serial number of its entry. An event with the serial of a removed entry means that the
 //!   instance is to be replaced ([`wait`], [`interest`]).
 //! - **C. Reused numbers.** A number that was closed and opened again means another file, which has
 //!   no entry. `EPOLL_CTL_MOD` fails with `ENOENT` (or `EBADF`, if it is closed). Some entries are
-//!   *re-checked* in each wait, by `EPOLL_CTL_MOD` with the mask that they have ([`check`]).
+//!   *re-checked* from time to time, by `EPOLL_CTL_MOD` with the mask that they have ([`check`]).
 //! - **D. Files that don't wake their waiters.** epoll polls a file when its entry is added, and
 //!   again only after the file has woken its waiters. Some files become ready without that. Only
 //!   files of known kinds get an entry ([`kinds`](crate::sys::kinds)). A known kind may still do
@@ -34,8 +34,8 @@
 //!   never uses the instance ([`EpollEngine::is_inherited`]).
 //! - **J. The number of the instance** can be closed, and used again for another file, by code that
 //!   closes all descriptors. A call that fails with `EBADF` or `EINVAL` shows that, and an event with
-//!   a serial that was never assigned. After a failure, and before re-checking and closing, the
-//!   instance's mark is read ([`Epoll`]). Until then, calls may change another instance that has
+//!   a serial that was never assigned. After a failure, before a slice of re-checks and before the
+//!   instance is closed, its mark is read ([`Epoll`]). Until then, calls may change another instance that has
 //!   the number.
 //! - **K. Whole milliseconds.** epoll_wait(2) takes no fractions. Such a timeout is left to poll(2),
 //!   which polls the instance.
@@ -68,16 +68,16 @@ use crate::sys::process_generation;
 
 pub struct EpollEngine {
     epoll: Epoll,
-    /// The number of the instance means another file (J). Found during a wait whose results are
-    /// right nevertheless; the next wait fails.
+    /// The number of the instance means another file (J). The wait that has noticed it has the right
+    /// results nevertheless; the next one goes back to poll(2).
     is_lost: bool,
     /// By key.
     entries: Vec<Entry>,
     /// By key: what an event needs to become a result.
     targets: Vec<Target>,
     free_keys: Vec<u32>,
-    /// Keys of the entries that may differ from those of the kernel, in the order of the slots. epoll
-    /// reports in the order in which entries became ready, or were added.
+    /// Keys of the entries to be installed, in the order of the slots. epoll reports in the order in
+    /// which entries became ready, or were added.
     pending: Vec<u32>,
     /// For poll(2): the instance itself, and then the fallbacks.
     fallbacks: Vec<libc::pollfd>,
@@ -95,7 +95,7 @@ pub struct EpollEngine {
 #[derive(Clone, Copy)]
 struct Target {
     slot: u32,
-    /// Of the kernel's entry, and of no other in this process. 0: there is no entry.
+    /// Of the kernel's entry. 0: the kernel has none.
     serial: u32,
 }
 
@@ -109,8 +109,8 @@ struct Entry {
     state: State,
     /// In `pending`.
     is_pending: bool,
-    /// Registered again: the number may mean another file.
-    is_reregistered: bool,
+    /// Registered since the entry was installed: the number may mean another file.
+    was_registered: bool,
     trust: Trust,
     /// poll(2) has reported it in this wait, and epoll has not done so yet.
     has_result: bool,
@@ -139,7 +139,7 @@ pub enum Trust {
     /// poll(2) has reported it, and epoll, called later, has not. That also happens if another
     /// thread reads from it in between.
     Doubted,
-    /// That happened twice in a row. The descriptor stays a fallback.
+    /// That happened twice in a row. The descriptor stays a fallback until it is registered again.
     None,
 }
 

@@ -44,8 +44,8 @@ impl EpollEngine {
         {
             return self.poll_epoll::<true>(ms, results);
         }
-        // The kernel accepts as many entries as the process may have descriptors. With the entry of
-        // an instance that is empty there may be one too many.
+        // The kernel accepts as many entries as the process may have descriptors. An instance without
+        // entries is left out, since it could be one too many.
         let first = if self.installed() == 0 { 1 } else { 0 };
         self.fallbacks[0].revents = 0;
         self.hide_fallbacks_with_results();

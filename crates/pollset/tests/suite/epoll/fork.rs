@@ -42,6 +42,27 @@ fn changes_in_child_do_not_affect_instance_of_parent() {
     });
 }
 
+/// The parent has left the deletion of an entry to the end of its wait.
+#[test]
+fn child_does_not_delete_entries_that_its_parent_has_to_delete() {
+    in_own_process(|| {
+        let fds = event_counters(20, 0);
+        let set = polled_set(&fds);
+        let instance = instance_fd();
+        let waiting = set.start(NOW).unwrap();
+        set.unregister(&fds[7]).unwrap();
+        let before = entries(instance);
+        Child::run(|| {
+            set.unregister(&fds[8]).unwrap();
+            set.poll(NOW).unwrap();
+        })
+        .join();
+        assert_eq!(entries(instance), before);
+        drop(waiting);
+        assert_ne!(entries(instance), before);
+    });
+}
+
 #[test]
 fn changes_in_parent_do_not_affect_instance_of_child() {
     in_own_process(|| {
