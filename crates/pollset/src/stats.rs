@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::settings::Engine;
 
-/// What a set has done so far. To keep it costs a wait one or two memory writes.
+/// The counters of a set, from its creation on. They cost a wait one or two memory writes.
 ///
 /// ```
 /// use std::time::Duration;
@@ -25,15 +25,17 @@ pub struct Stats {
     pub poll_waits: u64,
     /// Waits on epoll(7).
     pub epoll_waits: u64,
-    /// Entries that were added to epoll or modified.
+    /// Entries that were added to epoll, modified, or made fallbacks, which poll(2) polls.
     pub changes_applied: u64,
-    /// Entries that were re-checked, because their numbers may mean another file.
+    /// Entries that were re-checked, because their numbers may refer to another file now.
     pub audited: u64,
     /// Entries whose events were compared with those of poll(2).
     pub compared: u64,
-    /// epoll instances that were replaced, because they reported entries that can't be removed.
+    /// epoll instances that were replaced because of stale entries, which can't be deleted any more, or
+    /// because serials were exhausted.
     pub replaced: u64,
-    /// Failures to create or to fill an epoll instance, or to go on using it.
+    /// Failures to create, fill or use an epoll instance, and instances that were lost: other code
+    /// closed or replaced their numbers.
     pub refused: u64,
 }
 

@@ -8,10 +8,9 @@ use crate::sys::Wake;
 
 /// Wakes a wait from another thread.
 ///
-/// A waker is a descriptor like any other: register it for [`IN`](crate::PollFlags::IN), and it
-/// every wait reports it from a call of [`wake`](Self::wake) on, until a call of
-/// [`clear`](Self::clear). So a wake before the wait is not lost, and any number of wakes before a
-/// `clear` count as one.
+/// A waker is a descriptor like any other: register it for [`IN`](crate::PollFlags::IN). From a call
+/// of [`wake`](Self::wake) on, every wait reports it until [`clear`](Self::clear) is called. So a
+/// wake before the wait is not lost, and any number of wakes before a `clear` count as one.
 ///
 /// Clear it first, and then look for the reason of the wake, such as a message in a queue. A wake
 /// that comes in between then causes one look too many, never one too few.
