@@ -71,9 +71,7 @@ impl Engines {
     }
 
     fn take_removals(&mut self, registrations: &mut Registrations, counters: &Counters) {
-        while registrations.has_undeleted() {
-            registrations.delete_removed();
-        }
+        while registrations.has_undeleted() && registrations.delete_removed() {}
         match &mut self.epoll {
             Some(epoll) if registrations.has_epoll() => epoll.free_deleted(registrations),
             _ => self.fall_back(Failure::Lost, counters),

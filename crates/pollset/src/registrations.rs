@@ -174,29 +174,29 @@ impl Registrations {
         self.instance.is_some()
     }
 
-    /// Whether entries of unregistered descriptors are to be deleted from the instance. Those of a
-    /// parent's instance are the parent's.
+    /// Whether entries of unregistered descriptors are to be deleted from the instance.
     pub fn has_undeleted(&self) -> bool {
-        self.instance.as_ref().is_some_and(|instance| {
-            instance.deleted < instance.removed.len()
-                && instance.epoll.is_owned_by(process_generation())
-        })
+        self.instance.as_ref().is_some_and(|instance| instance.deleted < instance.removed.len())
     }
 
-    /// Deletes the entries of some unregistered descriptors from the instance, if there are any:
-    /// [`has_undeleted`](Self::has_undeleted).
-    pub fn delete_removed(&mut self) {
-        let Some(instance) = &mut self.instance else { return };
+    /// Deletes some of them. Returns whether there are more. Those of a parent's instance are left
+    /// to the parent.
+    pub fn delete_removed(&mut self) -> bool {
+        let Some(instance) = &mut self.instance else { return false };
+        if !instance.epoll.is_owned_by(process_generation()) {
+            return false;
+        }
         for _ in 0..BATCH {
-            let Some(removed) = instance.removed.get(instance.deleted) else { return };
+            let Some(removed) = instance.removed.get(instance.deleted) else { return false };
             instance.deleted += 1;
             // The call fails if the descriptor has no entry, or is closed. If its file lives on, the
             // events of the entry will show that.
             if instance.epoll.delete(removed.fd).is_err() && !instance.epoll.has_mark() {
                 self.instance = None;
-                return;
+                return false;
             }
         }
+        instance.deleted < instance.removed.len()
     }
 
     /// The key of an unregistered slot whose entry was deleted, and can be freed.

@@ -85,8 +85,7 @@ impl Shared {
     #[cold]
     fn delete_removed<'a>(&'a self, mut registrations: Guard<'a, Registrations>) {
         while !self.engines.notify_lease() {
-            registrations.delete_removed();
-            if !registrations.has_undeleted() {
+            if !registrations.delete_removed() {
                 return;
             }
             drop(registrations);
