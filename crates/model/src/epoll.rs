@@ -45,6 +45,9 @@ impl Epoll {
 
     /// The instance of a parent must be left alone.
     fn assert_is_owner(&self) {
-        assert!(self.is_owned_by(process_generation()), "a child has changed its parent's instance");
+        assert!(
+            self.is_owned_by(process_generation()),
+            "a child has changed its parent's instance"
+        );
     }
 }

@@ -198,6 +198,17 @@ fn lease_reports_at_its_end_that_it_was_notified() {
 }
 
 #[test]
+fn two_threads_notify_one_lease() {
+    model(|| {
+        let shared = Arc::new(ForkLock::new(0));
+        let mut lease = lease(&shared).unwrap();
+        let threads = [(); 2].map(|()| spawn(&shared, ForkLock::notify_lease));
+        assert_eq!(threads.map(|thread| thread.join().unwrap()), [true, true]);
+        assert!(lease.end());
+    });
+}
+
+#[test]
 fn work_left_to_the_end_of_a_lease_sees_the_writes_of_the_notifying_thread() {
     model(|| {
         let shared = Arc::new((ForkLock::new(()), loom::cell::UnsafeCell::new(0)));

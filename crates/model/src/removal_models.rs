@@ -87,31 +87,46 @@ fn entry_is_deleted_when_a_wait_ends_before_its_first_step() {
 fn entries_of_two_unregister_calls_during_a_wait_are_deleted_at_its_end() {
     model(|| {
         let shared = polled_set(&[1, 2, 3]);
-        let unregistrations = [1, 2].map(|fd| Unregistration::start(&shared, fd));
+        let threads = [1, 2].map(|fd| spawn(&shared, move |shared| shared.unregister(fd)));
         wait_and_poll_again(shared.start().unwrap());
-        for unregistration in &unregistrations {
-            unregistration.check(&shared);
-        }
-        for unregistration in unregistrations {
-            unregistration.join();
-        }
+        assert_eq!(threads.map(|thread| thread.join().unwrap()), [true, true]);
         assert_eq!(shared.installed(), [3]);
-        assert_eq!(shared.wait().unwrap(), [3]);
     });
 }
 
-/// More entries than are deleted before other threads get the lock.
+/// Unregisters `fd` during a wait, which still polls it. False: another wait was in progress.
+fn unregister_during_wait(shared: &Shared, fd: Fd) -> bool {
+    let Some(mut waiting) = shared.start() else { return false };
+    let fds = waiting.poll().unwrap();
+    assert!(fds.contains(&fd));
+    assert!(shared.unregister(fd));
+    assert_eq!(waiting.poll(), Some(fds));
+    true
+}
+
 #[test]
-fn wait_that_begins_between_two_deletions_takes_the_changes() {
+fn unregister_deletes_no_entries_that_another_thread_has_left_to_a_new_wait() {
     model(|| {
         let shared = polled_set(&[1, 2, 3]);
-        let waiting = shared.start().unwrap();
+        let waiter = spawn(&shared, |shared| unregister_during_wait(shared, 2));
         assert!(shared.unregister(1));
-        let waiter = spawn(&shared, |shared| shared.start().map(wait_and_poll_again));
-        assert!(shared.unregister(2));
-        drop(waiting);
-        waiter.join().unwrap();
+        assert!(waiter.join().unwrap());
         assert_eq!(shared.installed(), [3]);
+    });
+}
+
+/// There are more than are deleted before other threads get the lock.
+#[test]
+fn end_of_a_wait_deletes_no_entries_that_another_thread_has_left_to_the_next_wait() {
+    model(|| {
+        let shared = polled_set(&[1, 2, 3, 4]);
+        let mut waiting = shared.start().unwrap();
+        assert!(waiting.poll().is_some());
+        assert!(shared.unregister(1) && shared.unregister(2));
+        let waiter = spawn(&shared, |shared| unregister_during_wait(shared, 3));
+        drop(waiting);
+        let expected: &[Fd] = if waiter.join().unwrap() { &[4] } else { &[3, 4] };
+        assert_eq!(shared.installed(), expected);
     });
 }
 
