@@ -53,16 +53,10 @@ impl Engines {
 
     /// Takes the changes of the registrations, and creates an epoll instance if that pays by now.
     pub fn take_changes(&mut self, registrations: &mut Registrations, counters: &Counters) {
-        while registrations.has_undeleted() {
-            registrations.delete_removed();
-        }
-        if !registrations.has_epoll() && self.epoll.is_some() {
-            self.fall_back(Failure::Lost, counters);
+        if self.epoll.is_some() {
+            self.take_removals(registrations, counters);
         }
         let Self { poll, epoll, .. } = self;
-        if let Some(epoll) = epoll {
-            epoll.free_deleted(registrations);
-        }
         let kept = poll.keep(registrations.synced(), registrations.slots());
         self.registered = registrations.len();
         registrations.take_changes(kept, |number, slot| {
@@ -73,6 +67,16 @@ impl Engines {
         });
         if self.should_create_epoll() {
             self.create_epoll(registrations, counters);
+        }
+    }
+
+    fn take_removals(&mut self, registrations: &mut Registrations, counters: &Counters) {
+        while registrations.has_undeleted() {
+            registrations.delete_removed();
+        }
+        match &mut self.epoll {
+            Some(epoll) if registrations.has_epoll() => epoll.free_deleted(registrations),
+            _ => self.fall_back(Failure::Lost, counters),
         }
     }
 

@@ -165,6 +165,7 @@ impl<T> ForkLock<T> {
 
     /// The value, for a caller that shares the lock with no thread. `None` if another thread of the
     /// parent owned the lock when this process was forked.
+    #[inline]
     pub fn get_mut(&mut self) -> Option<&mut T> {
         // SAFETY: the lock is FREE, so the value is whole, and `&mut self` makes this the only
         // reference to it.

@@ -86,8 +86,8 @@ impl Registrations {
 
     /// Makes room for `slots` slots in all.
     pub fn reserve(&mut self, slots: usize) {
-        self.slots.reserve(slots.saturating_sub(self.slots.len()));
         if slots > SMALL {
+            self.slots.reserve(slots.saturating_sub(self.slots.len()));
             self.reserve_index(slots);
         }
     }

@@ -104,6 +104,7 @@ impl Shared {
 
     /// The registrations and the number of changes, for a caller that shares the set with no thread.
     /// `None` in a child that was forked while another thread had locked them.
+    #[inline]
     pub fn get_mut(&mut self) -> Option<(&mut Registrations, &mut usize)> {
         Some((self.registrations.get_mut()?, self.changes.get_mut()))
     }

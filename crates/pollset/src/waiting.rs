@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use crate::engine::Polled;
+use crate::engine::{Failure, Polled};
 use crate::engines::Engines;
 use crate::lock::Lease;
 use crate::shared::Shared;
@@ -70,8 +70,8 @@ pub struct Waiting<'a> {
     was_interrupted: bool,
     /// The epoll instance has stale entries. The next step replaces it.
     must_replace_epoll: bool,
-    /// The set has an instance, or had one when the wait began.
-    has_epoll: bool,
+    /// False: the set had no epoll instance when the wait began.
+    may_have_epoll: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -111,7 +111,7 @@ impl<'a> Waiting<'a> {
             stage: Stage::Prepare,
             was_interrupted: false,
             must_replace_epoll: false,
-            has_epoll: false,
+            may_have_epoll: true,
         }
     }
 
@@ -165,12 +165,18 @@ impl<'a> Waiting<'a> {
         engines.discard_inherited_epoll(process_generation());
         if self.stage == Stage::Prepare {
             shared.prepare(engines);
-            self.has_epoll = engines.has_epoll();
+            self.may_have_epoll = engines.has_epoll();
             let probes = self.timeout.is_zero() || engines.is_probe_due();
             self.stage = if probes { Stage::Poll } else { Stage::Block };
             if !probes || !polls_few(engines) {
                 return Ok(Step::Unfinished);
             }
+        }
+        if take(&mut self.must_replace_epoll) {
+            return match shared.replace_epoll(engines) {
+                Ok(()) => Ok(Step::Unfinished),
+                Err(failure) => self.fall_back(failure),
+            };
         }
         let blocks = self.stage == Stage::Block;
         let left = if blocks {
@@ -181,26 +187,14 @@ impl<'a> Waiting<'a> {
         } else {
             Some(Duration::ZERO)
         };
-        let polled = if take(&mut self.must_replace_epoll) {
-            shared.replace_epoll(engines).map_or_else(Polled::Failed, |()| Polled::Again)
-        } else {
-            engines.poll(left)?
-        };
-        let ready = match polled {
+        let ready = match engines.poll(left)? {
             Polled::Ready(ready) => ready,
             Polled::Again => return Ok(Step::Unfinished),
             Polled::Stale => {
                 self.must_replace_epoll = true;
                 return Ok(Step::Unfinished);
             }
-            Polled::Failed(failure) => {
-                let results = engines.kept_results();
-                shared.fall_back(engines, failure);
-                if results.is_empty() {
-                    return Ok(Step::Unfinished);
-                }
-                engines.poll_rest(&results)?
-            }
+            Polled::Failed(failure) => return self.fall_back(failure),
         };
         if blocks && ready == 0 {
             if !self.timeout.is_over() {
@@ -220,6 +214,22 @@ impl<'a> Waiting<'a> {
             }
         }
         engines.record(ready, blocks, &shared.counters);
+        self.stage = Stage::Over { ready };
+        Ok(Step::Ready(ready))
+    }
+
+    /// Goes on with poll(2). The results that it has had in this wait are kept: to poll their
+    /// descriptors again might consume the events.
+    #[cold]
+    fn fall_back(&mut self, failure: Failure) -> io::Result<Step> {
+        let Some(engines) = self.engines.get() else { return Err(Errno::INTR.into()) };
+        let results = engines.kept_results();
+        self.shared.fall_back(engines, failure);
+        if results.is_empty() {
+            return Ok(Step::Unfinished);
+        }
+        let ready = engines.poll_rest(&results)?;
+        engines.record(ready, self.stage == Stage::Block, &self.shared.counters);
         self.stage = Stage::Over { ready };
         Ok(Step::Ready(ready))
     }
@@ -303,7 +313,7 @@ impl Drop for Waiting<'_> {
     #[inline]
     fn drop(&mut self) {
         // Other threads leave work to the end of a wait only if there is an instance.
-        if self.has_epoll {
+        if self.may_have_epoll {
             self.shared.end_lease(&mut self.engines);
         }
     }

@@ -48,6 +48,20 @@ fn fd_unregistered_between_waits_loses_its_entry_at_once() {
     });
 }
 
+#[test]
+fn fd_unregistered_before_the_first_step_of_a_wait_loses_its_entry_when_that_is_dropped() {
+    in_own_process(|| {
+        let fds = event_counters(20, 0);
+        let set = polled_set(&fds);
+        let instance = instance_fd();
+        let waiting = set.start(NOW).unwrap();
+        set.unregister(&fds[7]).unwrap();
+        assert_eq!(installed_fds(instance).len(), 20);
+        drop(waiting);
+        assert_eq!(installed_fds(instance).len(), 19);
+    });
+}
+
 /// As with poll(2), for which the kernel has a copy of the array.
 #[test]
 fn wait_in_progress_reports_an_fd_that_is_unregistered_and_registered_meanwhile() {
