@@ -252,7 +252,7 @@ impl Shared {
             self.changes.store(u32::MAX, Release);
             Engines::default()
         });
-        Some(Waiting { shared: self, engines: engines?, is_prepared: false, has_epoll: false })
+        Some(Waiting { shared: self, engines: engines?, is_prepared: false, may_have_epoll: true })
     }
 
     /// A wait that is over at once. Returns the descriptors that it polls; `None` if it is refused.
@@ -275,7 +275,7 @@ pub struct Waiting<'a> {
     shared: &'a Shared,
     engines: Lease<'a, Engines>,
     is_prepared: bool,
-    has_epoll: bool,
+    may_have_epoll: bool,
 }
 
 impl Waiting<'_> {
@@ -286,7 +286,7 @@ impl Waiting<'_> {
         engines.discard_inherited_epoll(process_generation());
         if !self.is_prepared {
             self.shared.prepare(engines);
-            self.has_epoll = engines.epoll.is_some();
+            self.may_have_epoll = engines.epoll.is_some();
             self.is_prepared = true;
         }
         let mut fds = engines.fds();
@@ -300,7 +300,7 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if self.has_epoll || !self.is_prepared {
+        if self.may_have_epoll {
             self.shared.end_lease(&mut self.engines);
         }
     }
