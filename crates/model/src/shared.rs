@@ -123,10 +123,10 @@ impl Engines {
     }
 
     fn take_changes(&mut self, registrations: &mut Registrations) {
-        while registrations.has_undeleted() {
-            registrations.delete_removed();
-        }
         if let Some(epoll) = &mut self.epoll {
+            while registrations.has_undeleted() {
+                registrations.delete_removed();
+            }
             while let Some(fd) = registrations.pop_deleted() {
                 let entry = epoll.entries.iter().position(|&entry| entry == fd);
                 epoll.entries.swap_remove(entry.expect("it was freed before"));
