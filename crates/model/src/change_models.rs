@@ -8,11 +8,8 @@ use crate::shared::{Fd, Shared};
 use crate::sys::fork;
 use crate::{model, spawn};
 
-/// The descriptors that a wait polls, in numeric order.
 fn wait(shared: &Shared) -> Vec<Fd> {
-    let mut fds = shared.wait().expect("another wait has the engines");
-    fds.sort_unstable();
-    fds
+    shared.wait().expect("another wait has the engines")
 }
 
 #[test]
@@ -75,14 +72,14 @@ fn unregister_during_wait_takes_effect_at_next_wait() {
     model(|| {
         let shared = Arc::new(Shared::new(&[1, 2]));
         let changer = spawn(&shared, |shared| assert!(shared.unregister(1)));
-        let mut lease = shared.lease_engines().unwrap();
-        let engines = lease.get().unwrap();
-        shared.prepare(engines);
-        assert!(matches!(*engines.fds(), [1, 2] | [2]));
+        let mut waiting = shared.start().unwrap();
+        let fds = waiting.poll().unwrap();
+        assert!(matches!(*fds, [1, 2] | [2]));
         // It doesn't wait for the lease.
         changer.join().unwrap();
         assert!(shared.wait().is_none());
-        drop(lease);
+        assert_eq!(waiting.poll(), Some(fds));
+        drop(waiting);
         assert_eq!(wait(&shared), [2]);
     });
 }
@@ -93,12 +90,12 @@ fn test_child_of_a_process_that_was_taking_changes(are_engines_leased: bool, reg
         let shared = Arc::new(Shared::new(&[1, 2]));
         assert_eq!(wait(&shared), [1, 2]);
         assert!(shared.unregister(1));
-        let lease = shared.lease_engines().unwrap();
+        let waiting = shared.start().unwrap();
         shared.prepare_in_part();
         if are_engines_leased {
-            forget(lease);
+            forget(waiting);
         } else {
-            drop(lease);
+            drop(waiting);
         }
         fork();
         let thread = spawn(&shared, move |shared| {
@@ -136,9 +133,9 @@ fn child_takes_all_changes_with_engines_that_it_keeps() {
 fn child_of_a_process_that_was_waiting_takes_all_registrations() {
     model(|| {
         let shared = Arc::new(Shared::new(&[1]));
-        let mut lease = shared.lease_engines().unwrap();
-        shared.prepare(lease.get().unwrap());
-        forget(lease);
+        let mut waiting = shared.start().unwrap();
+        assert_eq!(waiting.poll().unwrap(), [1]);
+        forget(waiting);
         fork();
         let changer = spawn(&shared, |shared| shared.register(2));
         let waiter = spawn(&shared, Shared::wait);
@@ -158,14 +155,11 @@ fn child_of_a_process_that_was_waiting_takes_all_registrations() {
 fn wait_of_the_forking_thread_and_another_wait_of_the_child_take_all_registrations() {
     model(|| {
         let shared = Arc::new(Shared::new(&[1]));
-        let mut lease = shared.lease_engines().unwrap();
+        let mut waiting = shared.start().unwrap();
         fork();
         let waiter = spawn(&shared, Shared::wait);
-        let first = lease.get().map(|engines| {
-            shared.prepare(engines);
-            engines.fds()
-        });
-        drop(lease);
+        let first = waiting.poll();
+        drop(waiting);
         let waits = [first, waiter.join().unwrap()];
         assert_ne!(waits, [None, None]);
         for fds in waits.iter().flatten() {

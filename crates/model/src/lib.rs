@@ -6,8 +6,9 @@
 //! synchronization orders.
 //!
 //! - `lock_models` runs the library's own `lock.rs`, on loom's atomics and cell.
-//! - `change_models` runs a copy of the protocol in the library's `shared.rs` on that lock. The
-//!   registrations and the engines are reduced to lists.
+//! - `change_models` and `removal_models` run a copy of the protocol in the library's `shared.rs` on
+//!   that lock. The registrations and the engines are reduced to lists, the epoll instance to a set of
+//!   entries.
 //!
 //! A forked child is modelled as the same memory with the next generation, in a state in which
 //! a thread of the parent owned the lock. That thread runs no more.
@@ -20,7 +21,9 @@
 //! - the generation: it is a plain number here, and neither the word that the kernel wipes
 //!   (`MADV_WIPEONFORK`) nor process ids are modelled;
 //! - the copy of memory that a fork makes while other threads of the parent write;
-//! - the kernel: polling, and the epoll instance that a removal changes at once;
+//! - the kernel: events, errors, and instances that are replaced or lost;
+//! - a lease that is dropped, and not ended, while another thread notifies it: loom lets a store
+//!   come between the load and the store of a concurrent read-modify-write operation;
 //! - the orders that loom itself leaves out: no load returns a value that is stored later.
 
 #![cfg(test)]
@@ -30,9 +33,11 @@ use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
 
 mod change_models;
+mod epoll;
 #[path = "../../pollset/src/lock.rs"]
 mod lock;
 mod lock_models;
+mod removal_models;
 mod shared;
 mod sync;
 mod sys;

@@ -1,8 +1,10 @@
 use std::mem::forget;
+use std::sync::atomic::Ordering::SeqCst;
 
 use loom::sync::Arc;
 
 use crate::lock::{ForkLock, Guard, Lease, Purpose};
+use crate::sync::AtomicU32;
 use crate::sys::fork;
 use crate::{model, spawn};
 
@@ -174,4 +176,118 @@ fn lease_of_the_forking_thread_goes_on_in_the_child_or_is_taken_over() {
         let first = if by_old.is_some() { 0 } else { 10 };
         assert_eq!(value(shared), Some(first + increments), "{values:?}");
     });
+}
+
+#[test]
+fn lease_reports_at_its_end_that_it_was_notified() {
+    model(|| {
+        let shared = Arc::new(ForkLock::new(0));
+        let mut first = lease(&shared).unwrap();
+        let threads = [(); 2].map(|()| spawn(&shared, ForkLock::notify_lease));
+        let first_is_notified = first.end();
+        let mut second = lease(&shared).unwrap();
+        assert_eq!(second.get(), Some(&mut 0));
+        drop(first);
+        assert!(second.get().is_some());
+        let are_notified = threads.map(|thread| thread.join().unwrap());
+        let second_is_notified = second.end();
+        assert_eq!(are_notified.contains(&true), first_is_notified || second_is_notified);
+        assert!(!shared.notify_lease(), "there is no lease");
+        assert!(!lease(&shared).unwrap().end(), "a later lease was notified");
+    });
+}
+
+#[test]
+fn two_threads_notify_one_lease() {
+    model(|| {
+        let shared = Arc::new(ForkLock::new(0));
+        let mut lease = lease(&shared).unwrap();
+        let threads = [(); 2].map(|()| spawn(&shared, ForkLock::notify_lease));
+        assert_eq!(threads.map(|thread| thread.join().unwrap()), [true, true]);
+        assert!(lease.end());
+    });
+}
+
+#[test]
+fn work_left_to_the_end_of_a_lease_sees_the_writes_of_the_notifying_thread() {
+    model(|| {
+        let shared = Arc::new((ForkLock::new(()), loom::cell::UnsafeCell::new(0)));
+        let mut waiting = lease(&shared.0).unwrap();
+        let thread = spawn(&shared, |(lock, work)| {
+            // SAFETY: the other thread reads it after it was notified.
+            work.with_mut(|work| unsafe { *work = 1 });
+            lock.notify_lease()
+        });
+        if waiting.end() {
+            // SAFETY: the other thread has written it before it has notified the lease.
+            assert_eq!(shared.1.with(|work| unsafe { *work }), 1);
+        }
+        thread.join().unwrap();
+    });
+}
+
+/// What a wait and `unregister` rely on: see [`ForkLock::notify_lease`].
+#[test]
+fn lease_is_notified_or_reads_the_value_that_was_stored_before() {
+    model(|| {
+        let shared = Arc::new((ForkLock::new(()), AtomicU32::new(0)));
+        // The lock is released by stores of two kinds.
+        drop(lease(&shared.0));
+        lease(&shared.0).unwrap().end();
+        let thread = spawn(&shared, |(lock, value)| {
+            value.store(1, SeqCst);
+            lock.notify_lease()
+        });
+        let mut lease = lease(&shared.0).unwrap();
+        let value = shared.1.load(SeqCst);
+        let was_notified = thread.join().unwrap();
+        assert!(was_notified || value == 1);
+        assert_eq!(lease.end(), was_notified);
+    });
+}
+
+#[test]
+fn child_does_not_notify_a_lease_of_its_parent() {
+    for was_notified in [false, true] {
+        model(move || {
+            let shared = Arc::new(ForkLock::new(0));
+            forget(lease(&shared));
+            assert!(!was_notified || shared.notify_lease());
+            fork();
+            let thread = spawn(&shared, ForkLock::notify_lease);
+            let mut new = shared.try_lease(|| 10).unwrap();
+            assert_eq!(new.get(), Some(&mut 10));
+            let is_notified = thread.join().unwrap();
+            assert_eq!(new.end(), is_notified);
+        });
+    }
+}
+
+/// A notification belongs to the process: the child does the work that was left in it by itself.
+#[test]
+fn lease_that_goes_on_in_a_child_is_notified_in_the_child_alone() {
+    for was_notified in [false, true] {
+        model(move || {
+            let shared = Arc::new(ForkLock::new(0));
+            let mut old = lease(&shared).unwrap();
+            assert!(!was_notified || shared.notify_lease());
+            fork();
+            let threads = [
+                spawn(&shared, ForkLock::notify_lease),
+                spawn(&shared, |shared| {
+                    let Some(mut new) = shared.try_lease(|| 10) else { return false };
+                    let is_new = *new.get().unwrap() == 10;
+                    new.end();
+                    is_new
+                }),
+            ];
+            let is_valid = old.get().is_some();
+            let is_notified = old.end();
+            drop(old);
+            let [has_notified, was_taken_over] = threads.map(|thread| thread.join().unwrap());
+            assert!(is_valid != was_taken_over);
+            assert!(!is_notified || has_notified && is_valid);
+            assert_eq!(value(shared), Some(if is_valid { 0 } else { 10 }));
+        });
+    }
 }
