@@ -19,15 +19,16 @@ pub struct Stats {
     /// Waits with epoll(7), alone or together with poll(2) for files that are not on epoll. Waits
     /// that raised an exception are not counted.
     epoll_waits: u64,
-    /// Registrations and modifications that were applied to epoll.
+    /// Entries that were added to epoll, modified, or left to poll(2).
     changes_applied: u64,
     /// Checks that the number of a registration on epoll still refers to the same open file.
     audited: u64,
     /// Comparisons of a registration on epoll with the result of poll(2).
     compared: u64,
-    /// epoll instances that were replaced because they reported files that are not registered.
+    /// epoll instances that were replaced: they reported entries that can't be removed, or had used
+    /// up their serial numbers.
     replaced: u64,
-    /// Attempts to use epoll that failed because the system refused it.
+    /// Failures to create an epoll instance, to fill it or to use it, and instances that were lost.
     refused: u64,
 }
 
