@@ -8,10 +8,14 @@ start, those of others don't. The run fails if a test fails with pollset and not
 """
 
 import argparse
+import contextlib
+import os
 import re
+import signal
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
 import venv
 from concurrent.futures import ThreadPoolExecutor
@@ -107,15 +111,43 @@ def run(python, file, *checks):
         report = Path(directory, "report.xml")
         command = [python, "-m", "test", "--verbose3", "--timeout", "600", "--junit-xml", report]
         command += ["-u", ",".join(resources(file)), "--testdir", HERE, *checks, f"test.{file}"]
-        done = subprocess.run(
-            command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        status, output = run_in_group(command, directory)
         cases = list(ElementTree.parse(report).iter("testcase")) if report.exists() else []
     ran = sum(case.find("skipped") is None for case in cases)
-    failed = set(re.findall("^(?:ERROR|FAIL|UNEXPECTED SUCCESS): (.*)", done.stdout, re.MULTILINE))
-    if not failed and (done.returncode or not ran):
-        failed = {f"the whole file (exit status {done.returncode})"}
-    return Result(ran, failed, done.stdout, time.monotonic() - begin)
+    failed = set(re.findall("^(?:ERROR|FAIL|UNEXPECTED SUCCESS): (.*)", output, re.MULTILINE))
+    if not failed and (status or not ran):
+        failed = {f"the whole file (exit status {status})"}
+    return Result(ran, failed, output, time.monotonic() - begin)
+
+
+def run_in_group(command, directory):
+    """Runs a command in a process group of its own, which is killed at the end or after 40 minutes.
+
+    A test may leave processes that never end, and that keep the output open.
+    """
+    process = subprocess.Popen(
+        command,
+        cwd=directory,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    killer = threading.Timer(40 * 60, os.killpg, [process.pid, signal.SIGKILL])
+    killer.start()
+    waiter = threading.Thread(target=kill_rest_of_group, args=[process])
+    waiter.start()
+    output = process.stdout.read()
+    waiter.join()
+    killer.cancel()
+    process.stdout.close()
+    return process.returncode, output
+
+
+def kill_rest_of_group(process):
+    process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def resources(file):
@@ -167,6 +199,8 @@ def main():
     parser.add_argument("--long", action="store_true", help="also test more users of select.poll")
     parser.add_argument("directory", type=Path)
     options = parser.parse_args()
+    # A shell ignores SIGINT in background jobs, and children inherit that. Tests send it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     directory = options.directory.resolve()
     usual = Environments.make(directory / "usual")
     on_selector = Environments.make(
