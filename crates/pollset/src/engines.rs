@@ -108,6 +108,10 @@ impl Engines {
         self.is_on_epoll && epoll.has_pending()
     }
 
+    pub fn is_on_epoll(&self) -> bool {
+        self.is_on_epoll
+    }
+
     pub fn has_epoll(&self) -> bool {
         self.epoll.is_some()
     }

@@ -21,8 +21,8 @@
 //!   has repaired the value;
 //! - from a lease, with a new value; the old one, which may be half changed, is leaked.
 //!
-//! If the owner was [`Changing`](Purpose::Changing) the value, the lock is lost, as every other lock
-//! is in such a child.
+//! If the owner was [`Changing`](Purpose::Changing) the value, the lock stays held, as every other
+//! lock does in such a child: the child waits for it forever.
 
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -229,8 +229,8 @@ pub struct Lease<'a, T> {
 }
 
 impl<T> Lease<'_, T> {
-    /// Ends the lease. Returns whether another thread has left work to its end. It is the same as
-    /// dropping the lease, but for one more atomic operation.
+    /// Ends the lease, as dropping it does. Returns whether another thread has left work to its end;
+    /// that costs one more atomic operation.
     #[inline]
     pub fn end(&mut self) -> bool {
         if !self.is_owner() {

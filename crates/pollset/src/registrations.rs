@@ -23,7 +23,8 @@ pub const SMALL: usize = 8;
 /// The number in a slot whose descriptor was unregistered. poll(2) ignores it.
 pub const VACANT: RawFd = -1;
 
-/// How many entries are deleted before other threads get the lock.
+/// How many entries are deleted at a time: at the end of a wait, other threads can get the lock in
+/// between.
 const BATCH: usize = 64;
 
 /// The key of a slot that the epoll engine has not taken.
@@ -47,7 +48,7 @@ pub struct Registrations {
     /// The slot of each descriptor. In use while there are more than [`SMALL`] slots.
     index: HashTable<u32>,
     vacant: usize,
-    /// The slots below this one are as the engines have them, but for those in `dirty`.
+    /// The engines have the slots below this one as they are here, except those in `dirty`.
     synced: usize,
     /// The slots below `synced` that have changed since.
     dirty: Vec<u32>,

@@ -43,7 +43,8 @@ use crate::{Descriptor, Event, NotRegistered, PollFlags, Stats, Step, Timeout, W
 /// wait that stays blocked. (`docs/guarantees.md` in the source has the bounds.) Until then it may be
 /// missing from the events, or be reported with its old file's events. The same holds for sockets
 /// that a system call makes ready without waking their waiters (`SO_OOBINLINE`, after the urgent
-/// byte has come). Sets of up to 8 descriptors never use epoll.
+/// byte has come). Sets of up to 8 descriptors use epoll only
+/// if it is forced.
 ///
 /// Only sockets, pipes and a few other kinds of files get an entry in epoll: those for which epoll
 /// is known to be reliable. poll(2) polls the others in the same wait, so a large set is cheaper
@@ -53,8 +54,8 @@ use crate::{Descriptor, Event, NotRegistered, PollFlags, Stats, Step, Timeout, W
 ///
 /// A forked child has its own copy of the set, which works even if another thread was waiting on
 /// it at the time of the fork. Neither process sees the other's changes. If another thread was in
-/// the middle of *changing* the set, the child can't use it, as with any lock that such a thread
-/// held.
+/// the middle of *changing* the set, calls on the child's copy wait forever, as with any lock that
+/// such a thread held.
 ///
 /// # Examples
 ///

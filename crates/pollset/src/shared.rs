@@ -20,9 +20,9 @@ use crate::{ConcurrentPoll, PollFlags};
 
 pub struct Shared {
     registrations: ForkLock<Registrations>,
-    /// The number of changes since the engines took them; `usize::MAX`: they take everything. Written
-    /// with the registrations locked, or by the wait that makes new engines. A wait reads it to know
-    /// whether it has to lock the registrations.
+    /// The number of changes since the engines took them, or `usize::MAX` if it is not known. A wait
+    /// that reads 0 need not lock the registrations. Written with the registrations locked or not
+    /// shared, and by a wait that makes new engines.
     changes: AtomicUsize,
     engines: ForkLock<Engines>,
     settings: Settings,
@@ -179,6 +179,10 @@ impl Shared {
     /// Replaces an instance with stale entries.
     #[cold]
     pub fn replace_epoll(&self, engines: &mut Engines) -> Result<(), Failure> {
+        // In a child, forked since the entries were found, the instance was discarded.
+        if !engines.is_on_epoll() {
+            return Ok(());
+        }
         let opened = engines.open_epoll(&mut self.lock(Purpose::Syncing));
         engines.replace_epoll(opened?, &self.counters)
     }

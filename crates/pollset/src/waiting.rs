@@ -1,8 +1,8 @@
 //! One wait, from beginning to end.
 //!
 //! It has three stages: *prepare* takes the changes and chooses the engine, *poll* looks for events
-//! without blocking, *block* waits for them. A step makes one system call that may block, or some
-//! that don't. After a signal, the step is repeated.
+//! without blocking, *block* waits for them. A step makes at most one system call that may block,
+//! and may make others around it, such as the checks of the audit. After a signal, it is repeated.
 
 use std::fmt;
 use std::io;
@@ -26,7 +26,7 @@ use crate::{Event, PollFlags, Timeout};
 /// the steps and nothing else.
 ///
 /// Until it is dropped, another wait on the set is an error. Changes of the set before the first step
-/// count for this wait, later ones for the next.
+/// count for this wait, later ones for the next (or for this one, if it has to begin anew).
 ///
 /// ```
 /// use std::time::Duration;

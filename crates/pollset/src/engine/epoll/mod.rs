@@ -34,8 +34,8 @@
 //!   never uses the instance ([`EpollEngine::is_inherited`]).
 //! - **J. The number of the instance** can be closed, and used again for another file, by code that
 //!   closes all descriptors. A call that fails with `EBADF` or `EINVAL` shows that, and an event with
-//!   a serial that was never assigned. After a failure, before a slice of re-checks and before the
-//!   instance is closed, its mark is read ([`Epoll`]). Until then, calls may change another instance that has
+//!   a serial that was never assigned. After a failure, when epoll has missed an event, before a
+//!   slice of re-checks and before the instance is closed, its mark is read ([`Epoll`]). Until then, calls may change another instance that has
 //!   the number.
 //! - **K. Whole milliseconds.** epoll_wait(2) takes no fractions. Such a timeout is left to poll(2),
 //!   which polls the instance.
@@ -68,8 +68,8 @@ use crate::sys::process_generation;
 
 pub struct EpollEngine {
     epoll: Epoll,
-    /// The number of the instance means another file (J). The wait that has noticed it has the right
-    /// results nevertheless; the next one goes back to poll(2).
+    /// The number of the instance means another file (J), as comparing has shown. The wait that has
+    /// noticed it may lack events; the next one goes back to poll(2).
     is_lost: bool,
     /// By key.
     entries: Vec<Entry>,

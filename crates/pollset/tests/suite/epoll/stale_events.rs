@@ -8,6 +8,7 @@ use pollset::{Engine, PollFlags, PollSet, Step};
 use super::{poll_until, polled_set};
 use crate::helpers::{MILLISECOND, event_counters};
 use crate::util::fd::Fd;
+use crate::util::open_fds::epoll_instances;
 use crate::util::oracle::{assert_matches_kernel, assert_matches_kernel_for};
 use crate::util::process::{Child, in_own_process};
 use crate::util::{LONG, NOW, event, kinds};
@@ -96,6 +97,28 @@ fn each_stale_entry_replaces_the_instance_at_most_once() {
     ready.drain();
     assert_quiet(&set);
     drop(duplicates);
+}
+
+#[test]
+fn child_forked_before_the_instance_is_replaced_leaks_none() {
+    in_own_process(|| {
+        let mut fd = kinds::eventfd(1);
+        let other = kinds::eventfd(1);
+        let set = polled_set([&fd, &other]);
+        let _duplicate = fd.dup();
+        fd.close();
+        set.unregister(&fd).unwrap();
+        let mut waiting = set.start(NOW).unwrap();
+        assert_eq!(waiting.step().unwrap(), Step::Unfinished);
+        Child::run(|| {
+            let before = epoll_instances();
+            while waiting.step().unwrap() != Step::Ready(1) {}
+            drop(waiting);
+            assert_eq!(epoll_instances(), before);
+            assert_eq!(assert_matches_kernel(&set), [event(&other, PollFlags::IN)]);
+        })
+        .join();
+    });
 }
 
 #[test]

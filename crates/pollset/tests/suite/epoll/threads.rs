@@ -218,8 +218,8 @@ fn concurrent_unregisters_remove_their_entries() {
     });
 }
 
-/// The first wait installs the entries in batches, and other threads may unregister descriptors
-/// between two of them: those that have an entry, and those that would have got one.
+/// While the first wait installs the entries, other threads unregister descriptors: those that have an
+/// entry, and those that get one later.
 #[test]
 fn fds_unregistered_while_an_instance_is_filled_leave_no_entries() {
     const COUNT: usize = 3_000;
@@ -251,7 +251,7 @@ fn fds_unregistered_while_an_instance_is_filled_leave_no_entries() {
     });
 }
 
-/// The first wait copies the registrations and fills an instance from the copy.
+/// The first wait copies the registrations, and installs the entries of the copy.
 #[test]
 fn changes_while_an_instance_is_filled_are_not_lost() {
     let (idle, ready) = (kinds::eventfd(0), kinds::eventfd(1));
