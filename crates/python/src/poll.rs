@@ -36,7 +36,8 @@ pub fn poll(engine: Option<&Bound<'_, PyAny>>) -> PyResult<Poll> {
 /// and iteration yields an (fd, eventmask) tuple for each, in registration order; later changes
 /// don't affect it. A polling object is true even if it is empty, and equal only to itself. All
 /// methods may be called from any thread at any time.
-#[pyclass(frozen, name = "poll", module = "pollset")]
+// Libraries make an object, poll once and drop it: the memory of a few is kept for the next ones.
+#[pyclass(frozen, freelist = 8, name = "poll", module = "pollset")]
 pub struct Poll {
     set: PollSet,
     /// Used by the thread that waits.
