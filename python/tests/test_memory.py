@@ -34,17 +34,26 @@ def resident_bytes():
 
 
 def assert_no_leak(use, rounds=5000):
-    """Compares Python's allocated blocks, resident memory and descriptors after many calls."""
+    """Compares Python's allocated blocks, resident memory and descriptors after many calls.
+
+    Resident memory also grows when pages come back that the system had reclaimed, but not again and
+    again.
+    """
     for _ in range(rounds):
         use()
     gc.collect()
-    descriptors, resident, blocks = open_descriptors(), resident_bytes(), sys.getallocatedblocks()
-    for _ in range(5 * rounds * FACTOR):
-        use()
-    gc.collect()
-    assert sys.getallocatedblocks() - blocks < 100
-    assert resident_bytes() - resident < 2**18
-    assert open_descriptors() == descriptors
+    for _ in range(3):
+        descriptors, resident = open_descriptors(), resident_bytes()
+        blocks = sys.getallocatedblocks()
+        for _ in range(5 * rounds * FACTOR):
+            use()
+        gc.collect()
+        assert sys.getallocatedblocks() - blocks < 100
+        growth = resident_bytes() - resident
+        assert open_descriptors() == descriptors
+        if growth < 2**18:
+            break
+    assert growth < 2**18
 
 
 def test_creating_and_dropping_objects(poll, descriptors):
