@@ -379,6 +379,17 @@ mod tests {
     }
 
     #[test]
+    fn guard_changes_its_purpose() {
+        let lock = ForkLock::new(0);
+        let mut guard = change(&lock);
+        guard.set_purpose(Purpose::Syncing);
+        let owner = lock.owner.load(Relaxed);
+        assert!(has_purpose(owner, Purpose::Syncing));
+        drop(guard);
+        assert_eq!(lock.owner.load(Relaxed), FREE);
+    }
+
+    #[test]
     fn lease_that_was_notified_reports_it_at_its_end() {
         let lock = ForkLock::new(0);
         assert!(!lock.notify_lease(), "there is no lease");
