@@ -119,7 +119,7 @@ impl<'a> Waiting<'a> {
     /// changes, and polls few descriptors or gets few events.
     ///
     /// On epoll it may also make checks of the audit, for up to 15 µs. The first wait after an
-    /// anonymous file (an eventfd, say) was registered takes 3 µs to find out its kind. And a
+    /// anonymous file (an eventfd, say) was registered takes 3 µs to determine its kind. And a
     /// file whose readiness another process decides (FUSE) may take any time.
     #[inline]
     #[must_use]
