@@ -5,11 +5,12 @@ use std::iter;
 use std::time::Duration;
 
 use crate::engine::{EpollEngine, Failure, PollEngine, Polled};
-use crate::policy::Policy;
+use crate::policy::{Call, Policy};
 use crate::probing::Probing;
 use crate::registrations::Registrations;
 use crate::settings::Settings;
 use crate::stats::Counters;
+use crate::sys::clock::{now, thread_time};
 use crate::sys::epoll::Epoll;
 use crate::{Event, PollFlags};
 
@@ -97,6 +98,7 @@ impl Engines {
     }
 
     /// Chooses the engine of a wait. Returns whether it has entries to [`install`](Self::install).
+    /// After some were installed, it may choose otherwise.
     #[inline]
     pub fn choose(&mut self) -> bool {
         self.is_on_epoll = false;
@@ -104,8 +106,9 @@ impl Engines {
         if epoll.has_results() {
             epoll.discard_results();
         }
-        self.is_on_epoll = self.policy.should_use(self.registered, epoll.fallbacks());
-        self.is_on_epoll && epoll.has_pending()
+        let pending = epoll.pending();
+        self.is_on_epoll = self.policy.should_use(self.registered, epoll.fallbacks(), pending);
+        self.is_on_epoll && pending > 0
     }
 
     pub fn is_on_epoll(&self) -> bool {
@@ -116,9 +119,17 @@ impl Engines {
         self.epoll.is_some()
     }
 
-    /// Installs the pending entries in the kernel's interest list.
+    /// Installs pending entries in the kernel's interest list.
     pub fn install(&mut self, counters: &Counters) -> Result<(), Failure> {
-        self.epoll_in_use().map_or(Ok(()), |epoll| epoll.install(counters))
+        let Self { epoll: Some(epoll), policy, .. } = self else { return Ok(()) };
+        let entries = policy.installable(epoll.pending());
+        if !policy.times_entries(entries) {
+            return epoll.install(entries, counters);
+        }
+        let start = now();
+        let outcome = epoll.install(entries, counters);
+        policy.record_entries(entries, now() - start);
+        outcome
     }
 
     /// Whether the instance is to be replaced before entries are installed.
@@ -181,6 +192,24 @@ impl Engines {
     /// Polls by the engine of this wait, until a descriptor is ready or the time is up.
     #[inline]
     pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<Polled> {
+        if self.policy.is_timed() { self.poll_timed(timeout) } else { self.call(timeout) }
+    }
+
+    #[cold]
+    fn poll_timed(&mut self, timeout: Option<Duration>) -> io::Result<Polled> {
+        let blocks = timeout != Some(Duration::ZERO);
+        let clock = if blocks { thread_time } else { now };
+        let start = clock();
+        let polled = self.call(timeout);
+        if let Ok(Polled::Ready(ready)) = polled {
+            let call = Call { is_on_epoll: self.is_on_epoll, blocks };
+            self.policy.record_call(call, self.registered, ready, clock() - start);
+        }
+        polled
+    }
+
+    #[inline]
+    fn call(&mut self, timeout: Option<Duration>) -> io::Result<Polled> {
         match &mut self.epoll {
             Some(epoll) if self.is_on_epoll => epoll.poll(timeout, self.poll.results()),
             _ => self.poll.poll(timeout).map(Polled::Ready),
@@ -208,7 +237,11 @@ impl Engines {
 
     /// Makes them. They may leave entries to install.
     pub fn audit(&mut self, counters: &Counters) -> Result<(), Failure> {
-        self.epoll_in_use().map_or(Ok(()), |epoll| epoll.audit(counters))
+        let Some(epoll) = self.epoll_in_use() else { return Ok(()) };
+        let outcome = epoll.audit(counters);
+        let compared = epoll.comparing_cost();
+        self.policy.record_compared(compared);
+        outcome
     }
 
     /// The same in a wait that was blocked until now.
@@ -249,11 +282,9 @@ impl Engines {
     /// Records the outcome of a wait, for the next choice.
     #[inline]
     pub fn record(&mut self, ready: usize, has_blocked: bool, counters: &Counters) {
-        counters.count_wait(self.is_on_epoll);
-        if self.is_on_epoll {
-            self.policy.served();
-        }
-        self.policy.record(self.registered, ready, has_blocked, self.epoll.is_none());
+        let Self { is_on_epoll, registered, .. } = *self;
+        counters.count_wait(is_on_epoll);
+        self.policy.record(registered, ready, has_blocked, is_on_epoll, self.epoll.is_some());
     }
 
     /// Moves events to `events`, each with its slot, in registration order, as many as there is room

@@ -138,7 +138,7 @@ impl Shared {
             self.changes.store(0, Release);
             engines.take_changes(&mut registrations, &self.counters);
         }
-        if engines.choose() {
+        while engines.choose() {
             self.install(engines);
         }
         if engines.is_audit_due() {

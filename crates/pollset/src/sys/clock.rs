@@ -1,17 +1,23 @@
 #![allow(unsafe_code)]
 
-//! Nanoseconds of the monotonic clock.
+//! Clocks, in nanoseconds.
 //!
 //! Not rustix's clock: it looks for the kernel's vDSO at an address where valgrind has no memory.
 
 use std::time::Duration;
 
-/// As exact as the clock is.
+/// The monotonic clock.
 pub fn now() -> u64 {
     nanoseconds(libc::CLOCK_MONOTONIC)
 }
 
-/// Up to a few milliseconds late, for a sixth of the cost.
+/// The processor time of this thread. A system call.
+pub fn thread_time() -> u64 {
+    nanoseconds(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// The monotonic clock, up to a few milliseconds late, for a sixth of the cost.
+#[cfg(has_epoll)]
 pub fn coarse_now() -> u64 {
     nanoseconds(libc::CLOCK_MONOTONIC_COARSE)
 }

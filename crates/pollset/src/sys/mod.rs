@@ -1,6 +1,5 @@
 //! System calls. What differs from system to system is chosen here, by the build script's `cfg`s.
 
-#[cfg(has_epoll)]
 pub mod clock;
 #[cfg(has_epoll)]
 pub mod kinds;

@@ -126,7 +126,10 @@ impl Churn {
                 if expected == Some(&PollFlags::NVAL) {
                     self.longest = self.longest.max(since.time.elapsed());
                 }
-                self.stale.remove(number);
+                // If poll(2) has reported it, epoll may still have the entry of the old file.
+                if stats.last_engine == Some(Engine::Epoll) {
+                    self.stale.remove(number);
+                }
             }
         }
         for (number, _) in expected.into_iter().filter(|(_, revents)| *revents == PollFlags::NVAL) {

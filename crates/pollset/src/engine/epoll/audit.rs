@@ -232,6 +232,11 @@ impl Audit {
         self.is_expedited |= self.rechecking.record(rechecked, len as u64);
     }
 
+    /// Nanoseconds of comparing an entry, as measured.
+    pub fn comparing_cost(&self) -> u64 {
+        self.comparing.cost
+    }
+
     /// The time to block before the next checks.
     pub fn pause(&self, len: usize) -> Duration {
         let len = len.max(1) as u64;

@@ -80,6 +80,11 @@ impl EpollEngine {
         }
     }
 
+    /// Nanoseconds of comparing an entry.
+    pub fn comparing_cost(&self) -> u64 {
+        self.audit.comparing_cost()
+    }
+
     /// How long to block before [`audit_blocked`](Self::audit_blocked).
     pub fn pause(&self) -> Option<Duration> {
         (self.installed() > 0).then(|| {

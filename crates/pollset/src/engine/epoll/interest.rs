@@ -101,13 +101,13 @@ impl EpollEngine {
         self.serials.are_exhausted(self.pending.len())
     }
 
-    /// Makes the kernel's entries those of the registrations.
+    /// Makes the kernel's entries those of the registrations: the first `entries` that are pending.
     #[inline]
-    pub fn install(&mut self, counters: &Counters) -> Result<(), Failure> {
+    pub fn install(&mut self, entries: usize, counters: &Counters) -> Result<(), Failure> {
         if self.is_lost {
             return Err(Failure::Lost);
         }
-        for place in 0..self.pending.len() {
+        for place in 0..entries {
             let key = self.pending[place];
             let entry = &mut self.entries[key as usize];
             entry.is_pending = false;
@@ -128,7 +128,7 @@ impl EpollEngine {
             }
             counters.changes_applied.add(1);
         }
-        self.pending.clear();
+        self.pending.drain(..entries);
         Ok(())
     }
 
@@ -295,7 +295,7 @@ mod tests {
             if is_exhausted {
                 engine.replace(Epoll::new(|_| false).unwrap(), &counters).unwrap();
             }
-            engine.install(&counters).unwrap();
+            engine.install(engine.pending(), &counters).unwrap();
             assert!(engine.entries[0].state == State::Installed);
         }
     }

@@ -75,10 +75,12 @@ fn set_switches_to_poll_when_most_are_ready_and_back_when_idle() {
         for _ in 0..3 {
             make_ready(&fds[..700]);
             poll_until_on(&set, Engine::Poll);
-            for _ in 0..10 {
+            let before = set.stats().poll_waits;
+            for _ in 0..200 {
                 assert_eq!(set.poll(NOW).unwrap().len(), 700);
-                assert_eq!(set.stats().last_engine, Some(Engine::Poll));
             }
+            // The others are trials.
+            assert!(set.stats().poll_waits - before > 150, "{:?}", set.stats());
             make_idle(&fds[..700]);
             poll_until_on(&set, Engine::Epoll);
             assert_eq!(set.poll(NOW).unwrap(), []);
@@ -153,8 +155,8 @@ fn set_of_fallback_descriptors_stays_on_poll() {
         for _ in 0..1_000 {
             assert_eq!(set.poll(NOW).unwrap(), []);
         }
-        // The set may try epoll once.
-        assert!(set.stats().epoll_waits <= 1, "{:?}", set.stats());
+        // There may be a trial.
+        assert!(set.stats().epoll_waits <= 3, "{:?}", set.stats());
     });
 }
 

@@ -1,0 +1,136 @@
+//! The cost of a call, learnt from a few calls that were timed.
+
+/// Nanoseconds of a call: a fixed part, and a part for each descriptor that it depends on.
+///
+/// Each sample corrects both parts, and more so the one that accounts for more of the prediction: a
+/// sample with one descriptor corrects the fixed part, one with a thousand the other. Where the cost
+/// is no straight line (caches, kinds of files), the line is right near the last samples.
+#[derive(Clone, Copy)]
+pub struct Cost {
+    fixed: f32,
+    each: f32,
+    /// The number of samples, up to [`MEMORY`].
+    samples: u8,
+}
+
+/// A sample corrects the prediction by its difference, divided by this; the first ones by more.
+const MEMORY: u8 = 4;
+/// A sample that is dearer counts as this many times the prediction: interrupts and, where the clock
+/// runs on, other threads take time.
+const MAX_EXCESS: f32 = 2.0;
+/// No part becomes less: the samples could not correct it any more.
+const MIN: f32 = 1.0;
+
+impl Cost {
+    /// Until there are samples.
+    pub const fn assumed(fixed: f32, each: f32) -> Self {
+        Self { fixed, each, samples: 0 }
+    }
+
+    #[inline]
+    pub fn at(&self, descriptors: f32) -> f32 {
+        self.fixed + self.each * descriptors
+    }
+
+    pub fn has_samples(&self) -> bool {
+        self.samples > 0
+    }
+
+    /// Adds a sample. Returns whether the prediction was off by more than a quarter.
+    pub fn learn(&mut self, descriptors: f32, nanoseconds: f32) -> bool {
+        let predicted = self.at(descriptors);
+        let has_few = self.samples < 2;
+        self.samples = (self.samples + 1).min(MEMORY);
+        let most = if has_few { f32::INFINITY } else { MAX_EXCESS * predicted };
+        let difference = nanoseconds.clamp(0.0, most) - predicted;
+        let correction = difference / f32::from(self.samples);
+        let variable = self.each * descriptors;
+        let share = variable * variable / (variable * variable + self.fixed * self.fixed);
+        self.fixed = (self.fixed + correction * (1.0 - share)).max(MIN);
+        if descriptors > 0.0 {
+            self.each = (self.each + correction * share / descriptors).max(MIN);
+        }
+        difference.abs() > predicted / 4.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cost;
+
+    #[track_caller]
+    fn assert_close(cost: &Cost, descriptors: f32, nanoseconds: f32) {
+        let predicted = cost.at(descriptors);
+        let ratio = predicted / nanoseconds;
+        assert!((0.95..1.05).contains(&ratio), "{predicted} for {nanoseconds}");
+    }
+
+    #[test]
+    fn first_sample_replaces_the_assumption() {
+        for descriptors in [0.0, 1.0, 16.0, 1_000.0] {
+            for factor in [0.5, 2.0, 50.0] {
+                let mut cost = Cost::assumed(200.0, 20.0);
+                let nanoseconds = factor * cost.at(descriptors);
+                cost.learn(descriptors, nanoseconds);
+                assert_close(&cost, descriptors, nanoseconds);
+            }
+        }
+    }
+
+    #[test]
+    fn sample_of_nothing_is_corrected_later() {
+        let mut cost = Cost::assumed(200.0, 20.0);
+        cost.learn(16.0, 0.0);
+        for _ in 0..50 {
+            cost.learn(16.0, 600.0);
+        }
+        assert_close(&cost, 16.0, 600.0);
+    }
+
+    #[test]
+    fn samples_with_few_and_with_many_find_both_parts() {
+        let mut cost = Cost::assumed(200.0, 100.0);
+        for _ in 0..100 {
+            for descriptors in [1.0, 1_000.0] {
+                cost.learn(descriptors, 700.0 + 40.0 * descriptors);
+            }
+        }
+        for descriptors in [1.0, 10.0, 100.0, 1_000.0] {
+            assert_close(&cost, descriptors, 700.0 + 40.0 * descriptors);
+        }
+    }
+
+    #[test]
+    fn later_costs_replace_earlier_ones() {
+        let mut cost = Cost::assumed(200.0, 20.0);
+        for nanoseconds in [90_000.0, 15_000.0, 45_000.0] {
+            for _ in 0..20 {
+                cost.learn(1_000.0, nanoseconds);
+            }
+            assert_close(&cost, 1_000.0, nanoseconds);
+        }
+    }
+
+    #[test]
+    fn single_long_call_doubles_no_prediction() {
+        let mut cost = Cost::assumed(200.0, 20.0);
+        for _ in 0..10 {
+            cost.learn(16.0, 600.0);
+        }
+        assert!(cost.learn(16.0, 4e6));
+        assert!(cost.at(16.0) < 600.0 * 1.3);
+        for _ in 0..10 {
+            cost.learn(16.0, 600.0);
+        }
+        assert_close(&cost, 16.0, 600.0);
+    }
+
+    #[test]
+    fn sample_says_whether_the_prediction_was_right() {
+        let mut cost = Cost::assumed(200.0, 20.0);
+        assert!(cost.learn(16.0, 1_000.0));
+        assert!(!cost.learn(16.0, 1_100.0));
+        assert!(!cost.learn(16.0, 900.0));
+        assert!(cost.learn(16.0, 700.0));
+    }
+}
