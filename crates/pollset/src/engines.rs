@@ -5,7 +5,7 @@ use std::iter;
 use std::time::Duration;
 
 use crate::engine::{EpollEngine, Failure, PollEngine, Polled};
-use crate::policy::{Call, Policy};
+use crate::policy::{Call, Policy, Wait};
 use crate::probing::Probing;
 use crate::registrations::Registrations;
 use crate::settings::Settings;
@@ -98,7 +98,6 @@ impl Engines {
     }
 
     /// Chooses the engine of a wait. Returns whether it has entries to [`install`](Self::install).
-    /// After some were installed, it may choose otherwise.
     #[inline]
     pub fn choose(&mut self) -> bool {
         self.is_on_epoll = false;
@@ -109,6 +108,15 @@ impl Engines {
         let pending = epoll.pending();
         self.is_on_epoll = self.policy.should_use(self.registered, epoll.fallbacks(), pending);
         self.is_on_epoll && pending > 0
+    }
+
+    /// Chooses again after some entries were installed. Returns whether to install the others.
+    #[cold]
+    pub fn reconsider(&mut self) -> bool {
+        let Some(epoll) = &mut self.epoll else { return false };
+        let (fallbacks, pending) = (epoll.fallbacks(), epoll.pending());
+        self.is_on_epoll = self.policy.should_use(self.registered, fallbacks, pending);
+        self.is_on_epoll
     }
 
     pub fn is_on_epoll(&self) -> bool {
@@ -123,12 +131,11 @@ impl Engines {
     pub fn install(&mut self, counters: &Counters) -> Result<(), Failure> {
         let Self { epoll: Some(epoll), policy, .. } = self else { return Ok(()) };
         let entries = policy.installable(epoll.pending());
-        if !policy.times_entries(entries) {
-            return epoll.install(entries, counters);
-        }
-        let start = now();
+        let start = policy.times_entries(entries).then(|| entries_time(entries));
         let outcome = epoll.install(entries, counters);
-        policy.record_entries(entries, now() - start);
+        if let Some(start) = start {
+            policy.record_entries(entries, entries_time(entries) - start);
+        }
         outcome
     }
 
@@ -192,28 +199,24 @@ impl Engines {
     /// Polls by the engine of this wait, until a descriptor is ready or the time is up.
     #[inline]
     pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<Polled> {
-        if self.policy.is_timed() { self.poll_timed(timeout) } else { self.call(timeout) }
-    }
-
-    #[cold]
-    fn poll_timed(&mut self, timeout: Option<Duration>) -> io::Result<Polled> {
-        let blocks = timeout != Some(Duration::ZERO);
-        let clock = if blocks { thread_time } else { now };
-        let start = clock();
-        let polled = self.call(timeout);
-        if let Ok(Polled::Ready(ready)) = polled {
-            let call = Call { is_on_epoll: self.is_on_epoll, blocks };
-            self.policy.record_call(call, self.registered, ready, clock() - start);
-        }
-        polled
-    }
-
-    #[inline]
-    fn call(&mut self, timeout: Option<Duration>) -> io::Result<Polled> {
         match &mut self.epoll {
             Some(epoll) if self.is_on_epoll => epoll.poll(timeout, self.poll.results()),
             _ => self.poll.poll(timeout).map(Polled::Ready),
         }
+    }
+
+    /// The processor time before a call of [`poll`](Self::poll), if it is to be timed.
+    #[inline]
+    pub fn start_timing(&self, timeout: Option<Duration>) -> Option<u64> {
+        self.policy.is_timed().then(|| processor_time(timeout))
+    }
+
+    /// Records the time of a call that has found `ready` descriptors.
+    #[cold]
+    pub fn record_call(&mut self, timeout: Option<Duration>, ready: usize, start: u64) {
+        let nanoseconds = processor_time(timeout) - start;
+        let call = Call { is_on_epoll: self.is_on_epoll, blocks: timeout != Some(Duration::ZERO) };
+        self.policy.record_call(call, self.registered, ready, nanoseconds);
     }
 
     /// The results that poll(2) has had in this wait on epoll, by slot.
@@ -282,9 +285,17 @@ impl Engines {
     /// Records the outcome of a wait, for the next choice.
     #[inline]
     pub fn record(&mut self, ready: usize, has_blocked: bool, counters: &Counters) {
-        let Self { is_on_epoll, registered, .. } = *self;
-        counters.count_wait(is_on_epoll);
-        self.policy.record(registered, ready, has_blocked, is_on_epoll, self.epoll.is_some());
+        counters.count_wait(self.is_on_epoll);
+        if self.is_on_epoll {
+            self.policy.served();
+        }
+        self.policy.record(Wait {
+            descriptors: self.registered,
+            ready,
+            has_blocked,
+            is_on_epoll: self.is_on_epoll,
+            has_epoll: self.epoll.is_some(),
+        });
     }
 
     /// Moves events to `events`, each with its slot, in registration order, as many as there is room
@@ -311,6 +322,19 @@ impl Engines {
             _ => self.poll.move_events_to(events),
         }
     }
+}
+
+/// The clock that times calls with this timeout.
+#[cold]
+fn processor_time(timeout: Option<Duration>) -> u64 {
+    // A call that doesn't block takes as long by the clock, which is much cheaper to read.
+    if timeout == Some(Duration::ZERO) { now() } else { thread_time() }
+}
+
+/// The clock that times installing entries.
+#[cold]
+fn entries_time(entries: usize) -> u64 {
+    if entries > 1 { thread_time() } else { now() }
 }
 
 #[inline]

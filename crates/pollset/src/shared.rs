@@ -138,7 +138,7 @@ impl Shared {
             self.changes.store(0, Release);
             engines.take_changes(&mut registrations, &self.counters);
         }
-        while engines.choose() {
+        if engines.choose() {
             self.install(engines);
         }
         if engines.is_audit_due() {
@@ -167,12 +167,17 @@ impl Shared {
         }
     }
 
-    /// Installs the entries that the kernel's interest list lacks.
+    /// Installs the entries that the kernel's interest list lacks, as many as pay.
     fn install(&self, engines: &mut Engines) {
-        let is_ready =
-            if engines.has_exhausted_serials() { self.replace_epoll(engines) } else { Ok(()) };
-        if let Err(failure) = is_ready.and_then(|()| engines.install(&self.counters)) {
-            self.fall_back(engines, failure);
+        loop {
+            let is_ready =
+                if engines.has_exhausted_serials() { self.replace_epoll(engines) } else { Ok(()) };
+            if let Err(failure) = is_ready.and_then(|()| engines.install(&self.counters)) {
+                return self.fall_back(engines, failure);
+            }
+            if !engines.has_pending() || !engines.reconsider() {
+                return;
+            }
         }
     }
 

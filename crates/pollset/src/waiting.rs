@@ -187,6 +187,7 @@ impl<'a> Waiting<'a> {
         } else {
             Some(Duration::ZERO)
         };
+        let start = engines.start_timing(left);
         let ready = match engines.poll(left)? {
             Polled::Ready(ready) => ready,
             Polled::Again => return Ok(Step::Unfinished),
@@ -196,6 +197,9 @@ impl<'a> Waiting<'a> {
             }
             Polled::Failed(failure) => return self.fall_back(failure),
         };
+        if let Some(start) = start {
+            engines.record_call(left, ready, start);
+        }
         if blocks && ready == 0 {
             if !self.timeout.is_over() {
                 shared.audit_blocked(engines);

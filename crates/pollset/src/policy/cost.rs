@@ -16,8 +16,9 @@ pub struct Cost {
 /// A sample corrects the prediction by its difference, divided by this; the first ones by more.
 const MEMORY: u8 = 4;
 /// A sample that is dearer counts as this many times the prediction: interrupts and, where the clock
-/// runs on, other threads take time.
+/// runs on, other threads take time. The first two samples may correct an assumption that is wrong.
 const MAX_EXCESS: f32 = 2.0;
+const MAX_FIRST_EXCESS: f32 = 1_000.0;
 /// No part becomes less: the samples could not correct it any more.
 const MIN: f32 = 1.0;
 
@@ -41,7 +42,7 @@ impl Cost {
         let predicted = self.at(descriptors);
         let has_few = self.samples < 2;
         self.samples = (self.samples + 1).min(MEMORY);
-        let most = if has_few { f32::INFINITY } else { MAX_EXCESS * predicted };
+        let most = predicted * if has_few { MAX_FIRST_EXCESS } else { MAX_EXCESS };
         let difference = nanoseconds.clamp(0.0, most) - predicted;
         let correction = difference / f32::from(self.samples);
         let variable = self.each * descriptors;
@@ -68,7 +69,7 @@ mod tests {
     #[test]
     fn first_sample_replaces_the_assumption() {
         for descriptors in [0.0, 1.0, 16.0, 1_000.0] {
-            for factor in [0.5, 2.0, 50.0] {
+            for factor in [0.5, 2.0, 9.0] {
                 let mut cost = Cost::assumed(200.0, 20.0);
                 let nanoseconds = factor * cost.at(descriptors);
                 cost.learn(descriptors, nanoseconds);

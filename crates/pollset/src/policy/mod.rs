@@ -36,9 +36,11 @@ const EPOLL: Costs = Costs::assumed([300.0, 110.0], [2_000.0, 110.0]);
 /// The price of an instance, and of each entry in it.
 const INSTANCE: f32 = 1_000.0;
 const ENTRY: f32 = 1_000.0;
-/// So many entries are installed to learn their price, when this part of the assumed price is paid.
+/// So many entries are installed first, when this part of the assumed price is paid, then twice as
+/// many, and so on, as long as the rest pays.
 const FIRST_ENTRIES: usize = 16;
 const FIRST_PART: usize = 4;
+const MAX_INSTALLATIONS: u8 = 12;
 
 /// An engine is left if the other one costs less than this share.
 const HYSTERESIS: f32 = 0.95;
@@ -67,6 +69,8 @@ pub struct Policy {
     epoll: Costs,
     /// Of an addition to the instance, or a modification.
     entry: Cost,
+    /// How often many entries were installed, up to a few times.
+    installations: u8,
     /// What poll(2) costs each descriptor, as the audit has measured it.
     compared: f32,
     load: Load,
@@ -104,6 +108,17 @@ pub struct Call {
     pub blocks: bool,
 }
 
+/// A wait that is over.
+#[derive(Clone, Copy)]
+pub struct Wait {
+    pub descriptors: usize,
+    pub ready: usize,
+    pub has_blocked: bool,
+    pub is_on_epoll: bool,
+    /// Whether there is an instance.
+    pub has_epoll: bool,
+}
+
 /// The costs of an engine.
 struct Costs {
     /// Of a call that doesn't block.
@@ -117,13 +132,14 @@ struct Load {
     ready: f32,
     /// The share of the waits that have blocked.
     blocked: f32,
-    last: Outcome,
+    last_ready: u32,
+    last_blocked: bool,
     /// The averages are those of the last wait.
     is_steady: bool,
 }
 
-/// The number of ready descriptors, and whether the wait has blocked.
-type Outcome = Option<(u32, bool)>;
+/// Before the first wait.
+const NONE: u32 = u32::MAX;
 
 impl Costs {
     const fn assumed(probe: [f32; 2], block: [f32; 2]) -> Self {
@@ -145,25 +161,25 @@ impl Costs {
 
 impl Load {
     const fn new() -> Self {
-        Self { ready: 0.0, blocked: 0.0, last: None, is_steady: false }
+        Self { ready: 0.0, blocked: 0.0, last_ready: NONE, last_blocked: false, is_steady: false }
     }
 
-    /// Adds a wait. Returns whether the averages have changed.
+    /// Whether the averages don't change by this wait.
     #[inline]
-    fn add(&mut self, ready: usize, has_blocked: bool) -> bool {
-        let outcome = Some((ready as u32, has_blocked));
-        if self.is_steady && self.last == outcome {
-            return false;
-        }
-        let (ready, blocked) = (ready as f32, f32::from(u8::from(has_blocked)));
-        if self.last.is_none() {
+    fn is_steady_at(&self, wait: Wait) -> bool {
+        self.is_steady
+            && (self.last_ready, self.last_blocked) == (wait.ready as u32, wait.has_blocked)
+    }
+
+    fn add(&mut self, wait: Wait) {
+        let (ready, blocked) = (wait.ready as f32, f32::from(u8::from(wait.has_blocked)));
+        if self.last_ready == NONE {
             (self.ready, self.blocked) = (ready, blocked);
         }
         self.ready = approach(self.ready, ready);
         self.blocked = approach(self.blocked, blocked);
-        self.last = outcome;
+        (self.last_ready, self.last_blocked) = (wait.ready as u32, wait.has_blocked);
         self.is_steady = (self.ready, self.blocked) == (ready, blocked);
-        true
     }
 }
 
@@ -179,6 +195,7 @@ impl Policy {
             poll: POLL,
             epoll: EPOLL,
             entry: Cost::assumed(0.0, ENTRY),
+            installations: 0,
             compared: f32::INFINITY,
             load: Load::new(),
             descriptors: 0,
@@ -217,8 +234,9 @@ impl Policy {
     fn can_pay(&self, entries: usize, instance: f32) -> bool {
         let advantage = self.poll_prediction - self.epoll_prediction;
         // The first few entries show the price of the others.
-        let first = if self.entry.has_samples() { entries } else { entries.min(FIRST_ENTRIES) };
-        let price = instance + self.entry.at(first.max(entries / FIRST_PART) as f32);
+        let is_known = self.installations > 0;
+        let first = if is_known { entries } else { (entries / FIRST_PART).max(FIRST_ENTRIES) };
+        let price = instance + self.entry.at(entries.min(first) as f32);
         advantage > 0.0 && self.excess + advantage > self.backoff as f32 * price
     }
 
@@ -231,16 +249,27 @@ impl Policy {
             Engine::Epoll => true,
             Engine::Auto if descriptors <= SMALL => false,
             Engine::Auto => {
-                if (descriptors, fallbacks) != (self.descriptors as usize, self.fallbacks as usize)
+                if self.trial == 0 && pending == 0 && self.is_prediction_for(descriptors, fallbacks)
                 {
-                    self.predict(descriptors, fallbacks);
+                    return self.prefers_epoll;
                 }
-                let is_trial = self.trial > 0;
-                let wants_epoll =
-                    if is_trial { self.is_trial_on_epoll } else { self.prefers_epoll };
-                wants_epoll && (pending == 0 || self.should_install(pending))
+                self.weigh(descriptors, fallbacks, pending)
             }
         }
+    }
+
+    fn is_prediction_for(&self, descriptors: usize, fallbacks: usize) -> bool {
+        (self.descriptors, self.fallbacks) == (descriptors as u32, fallbacks as u32)
+    }
+
+    #[cold]
+    fn weigh(&mut self, descriptors: usize, fallbacks: usize, pending: usize) -> bool {
+        if !self.is_prediction_for(descriptors, fallbacks) {
+            self.predict(descriptors, fallbacks);
+        }
+        let is_trial = self.trial > 0;
+        let wants_epoll = if is_trial { self.is_trial_on_epoll } else { self.prefers_epoll };
+        wants_epoll && (pending == 0 || self.should_install(pending))
     }
 
     fn should_install(&mut self, pending: usize) -> bool {
@@ -255,24 +284,26 @@ impl Policy {
         true
     }
 
-    /// How many of the pending entries to install.
+    /// How many of the pending entries to install at a time.
     pub fn installable(&self, pending: usize) -> usize {
-        let knows_price = self.forced != Engine::Auto || self.entry.has_samples();
-        if knows_price { pending } else { pending.min(FIRST_ENTRIES) }
+        match self.forced {
+            Engine::Auto => pending.min(FIRST_ENTRIES << self.installations),
+            _ => pending,
+        }
     }
 
     /// Whether to time the installation of some entries.
     pub fn times_entries(&self, entries: usize) -> bool {
-        self.forced == Engine::Auto
-            && (self.is_timed || !self.entry.has_samples() || entries >= FIRST_ENTRIES)
+        self.forced == Engine::Auto && (self.is_timed || entries >= FIRST_ENTRIES)
     }
 
-    /// Records the time of an installation.
+    /// Records the processor time of an installation.
     pub fn record_entries(&mut self, entries: usize, nanoseconds: u64) {
         if self.trial > 0 {
             self.budget -= nanoseconds as f32;
         }
         self.entry.learn(entries as f32, nanoseconds as f32);
+        self.installations = (self.installations + 1).min(MAX_INSTALLATIONS);
     }
 
     /// Whether the calls of this wait are timed.
@@ -310,39 +341,48 @@ impl Policy {
         self.compared = nanoseconds as f32;
     }
 
+    /// The instance has served a wait.
+    #[inline]
+    pub fn served(&mut self) {
+        self.excess = 0.0;
+        self.backoff = 1;
+    }
+
     /// Records the end of a wait.
     #[inline]
-    pub fn record(
-        &mut self,
-        descriptors: usize,
-        ready: usize,
-        has_blocked: bool,
-        is_on_epoll: bool,
-        has_epoll: bool,
-    ) {
-        if is_on_epoll {
-            self.excess = 0.0;
-            self.backoff = 1;
-        }
-        self.is_timed = false;
-        if self.forced != Engine::Auto {
-            self.excess += f32::from(u8::from(!has_epoll));
+    pub fn record(&mut self, wait: Wait) {
+        if wait.descriptors <= SMALL || self.forced != Engine::Auto {
+            // No instance is created whatever the cost, or at once, unless there were failures.
+            if self.backoff > 1 {
+                self.excess += 1.0;
+            }
             return;
         }
-        if descriptors <= SMALL {
-            return; // No instance is created, whatever a wait has cost.
+        if self.until_sample == 1
+            || self.is_outdated
+            || wait.descriptors != self.descriptors as usize
+            || !self.load.is_steady_at(wait)
+        {
+            return self.record_change(wait);
         }
-        let has_changed = self.load.add(ready, has_blocked);
-        if has_changed || self.is_outdated || descriptors != self.descriptors as usize {
-            self.predict(descriptors, self.fallbacks as usize);
+        self.until_sample -= 1;
+        if !wait.is_on_epoll {
+            self.excess += self.poll_prediction - self.epoll_prediction;
         }
-        if !is_on_epoll {
+    }
+
+    #[cold]
+    fn record_change(&mut self, wait: Wait) {
+        self.is_timed = false;
+        self.load.add(wait);
+        self.predict(wait.descriptors, self.fallbacks as usize);
+        if !wait.is_on_epoll {
             let advantage = self.poll_prediction - self.epoll_prediction;
             self.excess = (self.excess + advantage).max(0.0);
         }
         self.until_sample -= 1;
         if self.until_sample == 0 {
-            self.plan_sample(has_epoll);
+            self.plan_sample(wait.has_epoll);
         }
     }
 

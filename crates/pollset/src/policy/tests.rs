@@ -122,7 +122,16 @@ impl Set {
         if is_on_epoll {
             policy.record_compared((30.0 + machine.poll[0].1) as u64);
         }
-        policy.record(load.descriptors, load.ready, load.blocked, is_on_epoll, self.has_epoll);
+        if is_on_epoll {
+            policy.served();
+        }
+        policy.record(Wait {
+            descriptors: load.descriptors,
+            ready: load.ready,
+            has_blocked: load.blocked,
+            is_on_epoll,
+            has_epoll: self.has_epoll,
+        });
         self.switches += u64::from(is_on_epoll != self.was_on_epoll);
         self.was_on_epoll = is_on_epoll;
         cost
@@ -148,6 +157,10 @@ fn loads() -> Vec<Waits> {
 
 fn load(descriptors: usize, ready: usize) -> Waits {
     Waits { descriptors, ready, blocked: false }
+}
+
+fn poll_wait(descriptors: usize, ready: usize) -> Wait {
+    Wait { descriptors, ready, has_blocked: false, is_on_epoll: false, has_epoll: false }
 }
 
 #[test]
@@ -368,7 +381,7 @@ fn entries_that_are_dear_are_added_later() {
 fn fallbacks_cost_a_poll_beside_epoll() {
     for (fallbacks, uses_epoll) in [(0, true), (1, true), (500, true), (1_000, false)] {
         let mut policy = Policy::new(Engine::Auto);
-        policy.record(1_000, 1, false, false, true);
+        policy.record(poll_wait(1_000, 1));
         assert_eq!(policy.should_use(1_000, fallbacks, 0), uses_epoll, "{fallbacks}");
     }
 }
@@ -381,7 +394,7 @@ fn after_each_failure_the_next_attempt_comes_later() {
     let waits = |policy: &mut Policy| {
         let mut waits = 0;
         while !policy.should_create(1) {
-            policy.record(1, 0, false, false, false);
+            policy.record(poll_wait(1, 0));
             waits += 1;
         }
         waits
@@ -390,7 +403,7 @@ fn after_each_failure_the_next_attempt_comes_later() {
     policy.refused();
     assert_eq!(waits(&mut policy), 3);
     policy.refused();
-    policy.record(1, 0, false, true, true);
+    policy.served();
     assert!(policy.should_create(1));
 }
 

@@ -128,7 +128,11 @@ impl EpollEngine {
             }
             counters.changes_applied.add(1);
         }
-        self.pending.drain(..entries);
+        if entries == self.pending.len() {
+            self.pending.clear();
+        } else {
+            self.pending.drain(..entries);
+        }
         Ok(())
     }
 
