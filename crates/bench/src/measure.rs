@@ -150,22 +150,24 @@ pub struct WarmUp {
 }
 
 impl WarmUp {
-    /// Returns the time of a call, in nanoseconds: the mean of the last half.
+    /// Returns the mean time of a call in the longest block, in nanoseconds.
     pub fn run(self, mut call: impl FnMut()) -> u128 {
         let mut rest = self.max_time.as_nanos();
         let (mut calls, mut block) = (0, 1);
+        let (mut longest_block, mut mean_of_longest) = (0, 1);
         // The blocks get longer: reading the clock takes as long as a short wait.
-        loop {
+        while block > 0 {
             let elapsed = time(&mut call, block).as_nanos();
             let mean = (elapsed / u128::from(block)).max(1);
+            if block >= longest_block {
+                (longest_block, mean_of_longest) = (block, mean);
+            }
             calls += block;
             rest = rest.saturating_sub(elapsed);
             let affordable = u32::try_from(rest / mean).unwrap_or(u32::MAX);
             block = calls.min(self.calls - calls).min(affordable);
-            if block == 0 {
-                return mean;
-            }
         }
+        mean_of_longest
     }
 }
 

@@ -51,7 +51,7 @@ pub fn heat_map(chart: &Chart, theme: &'static Theme) -> (Vec<Plot>, Layout) {
         .with_label_style(LabelStyle::Exact)
         .with_size(4.0)
         .with_marker_opacity(0.0);
-    let heat_map = Heatmap::new().with_data(ratios).with_color_map(colors);
+    let heat_map = Heatmap::new().with_data(ratios).with_color_map(colors).with_cell_size(1.0);
     let mut plots = vec![Plot::Heatmap(heat_map), Plot::Scatter(texts)];
     plots.extend(frames);
 
@@ -92,7 +92,7 @@ fn color_map(values: impl Iterator<Item = f64> + Clone, theme: &'static Theme) -
 
 /// Around the cell at this position.
 fn frame(x: f64, y: f64, theme: &Theme) -> Plot {
-    let (dx, dy) = (0.48, 0.44);
+    let (dx, dy) = (0.495, 0.47);
     let corners = [(x - dx, y - dy), (x + dx, y - dy), (x + dx, y + dy), (x - dx, y + dy)];
     let outline = corners.into_iter().cycle().take(corners.len() + 1);
     Plot::Line(LinePlot::new().with_data(outline).with_color(theme.text).with_stroke_width(1.5))

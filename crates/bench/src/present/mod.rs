@@ -51,8 +51,12 @@ fn markdown(report: &Report) -> String {
     let mut tables: Vec<String> = tables.collect();
     let regrets = Regret::all(report);
     if let Some(summary) = regret::summary(&regrets) {
-        let table = Table::of_regrets(&Regret::over_target(regrets)).markdown();
-        tables.push(format!("### Over the target\n\n{table}\n\n{summary}\n"));
+        let over_target = Regret::over_target(regrets);
+        if !over_target.is_empty() {
+            let table = Table::of_regrets(&over_target).markdown();
+            tables.push(format!("### Over the target\n\n{table}\n"));
+        }
+        tables.push(format!("{summary}\n"));
     }
     format!(
         "## {} ({})\n\n{}\n\n{}\n\n{}",

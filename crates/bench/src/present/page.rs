@@ -88,7 +88,8 @@ fn places_over_target(report: &Report) -> Markup {
     html! {
         @if let Some(summary) = summary(&regrets) {
             p { (summary) }
-            div.wide { (table_markup(&Table::of_regrets(&Regret::over_target(regrets)))) }
+            @let over_target = Regret::over_target(regrets);
+            @if !over_target.is_empty() { div.wide { (table_markup(&Table::of_regrets(&over_target))) } }
         }
     }
 }

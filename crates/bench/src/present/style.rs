@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn each_forced_engine_has_its_own_dashes() {
-        let forced = ["pollset, poll forced", "pollset, epoll forced", "the better in each phase"];
+        let forced = ["pollset, poll forced", "pollset, epoll forced", "better engine by phase"];
         let styles = styles(&forced.map(|name| series(name, Kind::OursForced)));
         let mut dashes: Vec<_> = styles.iter().map(|style| style.dashes.unwrap()).collect();
         dashes.sort();

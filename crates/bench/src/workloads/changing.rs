@@ -32,20 +32,26 @@ pub fn measure(run: &Run) -> Result<Vec<Chart>> {
     };
     let mut all = chart("changing", "From one ready to all ready and back");
     let mut half = chart("changing-half", "From one ready to half ready and back");
+    let phase = Duration::from_millis(if run.quick { 250 } else { 1_000 });
     let sizes = run.sizes(&[16, 64, 1_000, 9_000]);
     run.set_length(2 * sizes.len(), 1 + CYCLES);
     for n in sizes {
         let sockets = WatchedFds::sockets(n, |index| index == n / 2)?;
         for (chart, step) in [(&mut all, 1), (&mut half, 2)] {
             let changing = (0..n).step_by(step).filter(|&index| index != n / 2).collect();
-            add_points(run, chart, n, &Changing { sockets: &sockets, changing })?;
+            add_points(run, chart, phase, n, &Changing { sockets: &sockets, changing })?;
         }
     }
     Ok(vec![all, half])
 }
 
-fn add_points(run: &Run, chart: &mut Chart, n: usize, sockets: &Changing) -> Result<()> {
-    let phase = Duration::from_millis(if run.quick { 250 } else { 1_000 });
+fn add_points(
+    run: &Run,
+    chart: &mut Chart,
+    phase: Duration,
+    n: usize,
+    sockets: &Changing,
+) -> Result<()> {
     let waits = sockets.calibrate(phase)?;
     let mut rounds: Vec<Round<[f64; 2]>> = Vec::new();
     for subject in SUBJECTS {
@@ -66,7 +72,7 @@ fn add_points(run: &Run, chart: &mut Chart, n: usize, sockets: &Changing) -> Res
     }
     let [_, on_poll, on_epoll] = &cycles[..] else { unreachable!("as many as there are subjects") };
     // The least that any choice between the engines could take.
-    chart.add("the better in each phase", Kind::OursForced, n, better_by_phase(on_poll, on_epoll));
+    chart.add("better engine by phase", Kind::OursForced, n, better_by_phase(on_poll, on_epoll));
     Ok(())
 }
 
@@ -142,7 +148,25 @@ fn better_by_phase(one: &[[f64; 2]], other: &[[f64; 2]]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
+    use indicatif::ProgressBar;
+
     use super::*;
+
+    #[test]
+    fn a_cycle_is_measured_for_each_subject_and_for_the_better_engines() -> Result<()> {
+        let run = Run::new(true, ProgressBar::hidden());
+        let mut chart = Chart::new("", "", "", "", Unit::Nanoseconds);
+        let sockets = WatchedFds::sockets(4, |index| index == 2)?;
+        let changing = Changing { sockets: &sockets, changing: vec![0, 1, 3] };
+        add_points(&run, &mut chart, Duration::from_millis(2), 4, &changing)?;
+        assert_eq!(chart.series.len(), SUBJECTS.len() + 1);
+        for series in chart.series {
+            let samples = &series.points[0].samples;
+            assert_eq!(samples.len(), CYCLES, "{}", series.subject);
+            assert!(samples.iter().all(|&time| time > 0.0), "{}", series.subject);
+        }
+        Ok(())
+    }
 
     #[test]
     fn the_better_engine_is_chosen_in_each_phase() {

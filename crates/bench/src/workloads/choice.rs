@@ -106,7 +106,26 @@ fn numbers_ready(n: usize) -> Vec<(&'static str, usize)> {
 
 #[cfg(test)]
 mod tests {
+    use indicatif::ProgressBar;
+
     use super::*;
+    use crate::report::Kind;
+
+    #[test]
+    fn pollset_is_measured_beside_its_forced_engines() -> Result<()> {
+        let run = Run::new(true, ProgressBar::hidden());
+        let mut chart = Chart::new("", "", "", "", Unit::Nanoseconds);
+        let row = Row { group: "TCP sockets".into(), name: "none ready".into() };
+        let fds = WatchedFds::tcp_sockets(4, |_| false)?;
+        add_point(&run, &mut chart, &row, 2, &fds.raw_fds(), 0, Some(Duration::ZERO))?;
+        let kinds: Vec<Kind> = chart.series.iter().map(|series| series.kind).collect();
+        assert!(kinds == [Kind::Ours, Kind::OursForced, Kind::OursForced]);
+        for series in chart.series {
+            assert_eq!(series.row.as_ref(), Some(&row));
+            assert_eq!(series.points[0].samples.len(), 2);
+        }
+        Ok(())
+    }
 
     #[test]
     fn a_small_set_has_each_number_of_ready_descriptors_once() {
