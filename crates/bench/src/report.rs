@@ -60,13 +60,30 @@ pub struct Chart {
     /// "descriptor"; the plural with [`Unit::PerSecond`]: "messages" per second.
     pub y: String,
     pub unit: Unit,
+    /// If present, the chart compares pollset with its own engines, forced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
     pub series: Vec<Series>,
+}
+
+/// The limits of the regret, which is pollset's time divided by that of the better forced engine. A
+/// point is over the target if it exceeds both limits.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct Target {
+    /// Of the regret.
+    pub ratio: f64,
+    /// Of the difference between the two times, in the unit of the chart.
+    pub difference: f64,
 }
 
 impl Chart {
     pub fn new(name: &str, title: &str, x: &str, y: &str, unit: Unit) -> Self {
         let [name, title, x, y] = [name, title, x, y].map(str::to_owned);
-        Self { name, title, x, y, unit, series: Vec::new() }
+        Self { name, title, x, y, unit, target: None, series: Vec::new() }
+    }
+
+    pub fn with_target(self, target: Target) -> Self {
+        Self { target: Some(target), ..self }
     }
 
     /// The series that pollset is compared with: bare calls and peers.
@@ -76,12 +93,25 @@ impl Chart {
 
     /// Adds a point to the series of this subject. The first point creates the series.
     pub fn add(&mut self, subject: &str, kind: Kind, x: usize, samples: Vec<f64>) {
+        self.add_to_row(None, subject, kind, x, samples);
+    }
+
+    /// Adds a point to the series of this subject in this row of a heat map.
+    pub fn add_to_row(
+        &mut self,
+        row: Option<&Row>,
+        subject: &str,
+        kind: Kind,
+        x: usize,
+        samples: Vec<f64>,
+    ) {
         let point = Point { x: x as f64, samples };
-        match self.series.iter_mut().find(|series| series.subject == subject) {
+        let mut series = self.series.iter_mut();
+        match series.find(|series| series.subject == subject && series.row.as_ref() == row) {
             Some(series) => series.points.push(point),
             None => {
-                let subject = subject.to_owned();
-                self.series.push(Series { subject, kind, points: vec![point] });
+                let (subject, row) = (subject.to_owned(), row.cloned());
+                self.series.push(Series { subject, kind, row, points: vec![point] });
             }
         }
     }
@@ -101,7 +131,18 @@ pub struct Series {
     /// The name in the legend.
     pub subject: String,
     pub kind: Kind,
+    /// The row of the heat map; `None` in all other charts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row: Option<Row>,
     pub points: Vec<Point>,
+}
+
+/// A row of a heat map, which shows the regret by x and row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Rows of the same group are consecutive, below a heading.
+    pub group: String,
+    pub name: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::tempdir;
 
 fn bench(folder: &Path, arguments: &[&str]) -> Output {
@@ -52,6 +52,50 @@ fn draw_repeats_the_charts_and_leaves_the_samples_unchanged() {
     assert!(bench(folder.path(), &["--draw"]).status.success());
     assert!(folder.path().join("numbering.svg").exists());
     assert_eq!(fs::read(folder.path().join("numbering.json")).unwrap(), samples);
+}
+
+#[test]
+fn regrets_over_the_target_are_listed_and_drawn() {
+    let folder = tempdir().unwrap();
+    let series = |subject: &str, kind: &str, times: [f64; 2]| {
+        let points = times.map(|time| json!({ "x": 10.0 * time, "samples": [time] }));
+        let row = json!({ "group": "eventfds", "name": "one ready" });
+        json!({ "subject": subject, "kind": kind, "row": row, "points": points })
+    };
+    let mut ours = series("pollset", "ours", [100.0, 200.0]);
+    ours["points"][1]["samples"][0] = json!(300.0);
+    let report = json!({
+        "workload": "choice",
+        "description": "The choice of the engine.",
+        "language": "Rust",
+        "command": "cargo run",
+        "date": "2026-11-22",
+        "machine": { "processor": "AMD", "cores": 2, "memory_gib": 24, "kernel": "Linux" },
+        "versions": {},
+        "charts": [{
+            "name": "choice-timeout-0",
+            "title": "Timeout 0",
+            "x": "descriptors watched",
+            "y": "wait",
+            "unit": "nanoseconds",
+            "target": { "ratio": 1.1, "difference": 40.0 },
+            "series": [ours, series("pollset, poll forced", "ours-forced", [100.0, 200.0])],
+        }],
+    });
+    fs::write(folder.path().join("choice.json"), report.to_string()).unwrap();
+
+    let output = bench(folder.path(), &["--draw"]);
+    assert!(output.status.success(), "{output:?}");
+    let read = |name| fs::read_to_string(folder.path().join(name)).unwrap();
+    let summary = "2 points, 1 over the target. \
+                   Regret: at most 1.50, mean 1.250, geometric mean 1.225.";
+    let tables = read("tables.md");
+    assert!(tables.contains("| 2,000, eventfds, one ready | 300 ns "), "{tables}");
+    assert!(tables.contains("| OVER 1.50× |") && tables.contains(summary), "{tables}");
+    assert!(read("index.html").contains(summary));
+    for chart in ["choice-timeout-0.svg", "choice-timeout-0-dark.svg"] {
+        assert!(read(chart).contains(">1.50</text>"), "{chart}");
+    }
 }
 
 #[test]

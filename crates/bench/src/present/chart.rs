@@ -14,11 +14,12 @@ use resvg::usvg::{Options, Tree};
 
 use super::axis::Axis;
 use super::comparison::spread_at;
+use super::heat_map::heat_map;
 use super::spread::Spread;
 use super::style::{Style, Theme, styles};
 use super::table::{scale_at, x_values};
 use crate::numbers::format_number;
-use crate::report::{Chart, Kind, Point, Series, Unit};
+use crate::report::{Chart, Kind, Point, Series, Target, Unit};
 
 /// In pixels: about the width of a column of text.
 const WIDTH: f64 = 840.0;
@@ -26,9 +27,11 @@ const WIDTH: f64 = 840.0;
 /// Pixels of the PNG per pixel of the SVG.
 const PNG_SCALE: f32 = 2.0;
 
-/// Draws bars if all points have the same x, and lines otherwise. Text stays text in the SVG.
-pub fn svg(chart: &Chart, theme: &Theme) -> String {
+/// Draws a heat map if the series are rows of one, bars if all points have the same x, and lines
+/// otherwise. Text stays text in the SVG.
+pub fn svg(chart: &Chart, theme: &'static Theme) -> String {
     let (plots, layout) = match x_values(chart)[..] {
+        _ if is_heat_map(chart) => heat_map(chart, theme),
         [x] => bars(chart, theme, x),
         _ => lines(chart, theme),
     };
@@ -59,6 +62,13 @@ pub fn png(svg: &str) -> Result<Vec<u8>> {
 /// Such as "time per wait, lower is better"; "time per wait" if pollset is not compared.
 pub fn subtitle(chart: &Chart) -> String {
     let y = &chart.y;
+    if let (true, Some(Target { ratio, difference })) = (is_heat_map(chart), chart.target) {
+        let difference = chart.unit.scale_for(difference).format_with_symbol(difference);
+        return format!(
+            "time per {y}, divided by that of the better engine; \
+             framed: more than {ratio:.2} and {difference}"
+        );
+    }
     let (measured, better) = match chart.unit {
         Unit::Nanoseconds => (format!("time per {y}"), "lower"),
         Unit::Bytes => (format!("memory per {y}"), "lower"),
@@ -68,6 +78,10 @@ pub fn subtitle(chart: &Chart) -> String {
         Some(_) => format!("{measured}, {better} is better"),
         None => measured,
     }
+}
+
+fn is_heat_map(chart: &Chart) -> bool {
+    chart.series.iter().any(|series| series.row.is_some())
 }
 
 fn lines(chart: &Chart, theme: &Theme) -> (Vec<Plot>, Layout) {
@@ -185,7 +199,7 @@ fn with_y_axis(
 }
 
 fn bars(chart: &Chart, theme: &Theme, x: f64) -> (Vec<Plot>, Layout) {
-    let scale = scale_at(chart, x);
+    let scale = scale_at(chart, None, x);
     let unit = chart.unit;
     let mut bars = BarPlot::new().with_horizontal(true).with_width(0.6);
     let mut ends = Vec::new();
@@ -219,6 +233,7 @@ fn bars(chart: &Chart, theme: &Theme, x: f64) -> (Vec<Plot>, Layout) {
 mod tests {
     use super::*;
     use crate::present::style::{DARK, LIGHT};
+    use crate::report::Row;
 
     #[test]
     fn text_stays_text_and_is_escaped() {
@@ -266,11 +281,36 @@ mod tests {
         assert_eq!(subtitle(&chart), "calls per second");
     }
 
+    #[test]
+    fn a_heat_map_frames_cells_over_the_target() {
+        let mut chart = Chart::new("", "", "descriptors", "wait", Unit::Nanoseconds)
+            .with_target(Target { ratio: 1.1, difference: 40.0 });
+        for (name, x, time) in [("one ready", 8, 1_090.0), ("all ready", 64, 1_250.0)] {
+            let row = Row { group: "sockets".into(), name: name.into() };
+            chart.add_to_row(Some(&row), "pollset", Kind::Ours, x, vec![time]);
+            chart.add_to_row(Some(&row), "poll forced", Kind::OursForced, x, vec![1_000.0]);
+        }
+        assert_eq!(
+            subtitle(&chart),
+            "time per wait, divided by that of the better engine; framed: more than 1.10 and 40 ns"
+        );
+        for theme in [&LIGHT, &DARK] {
+            let svg = svg(&chart, theme);
+            for text in ["sockets", "one ready", "all ready", "1.09", "1.25"] {
+                assert_eq!(svg.matches(&format!(">{text}</text>")).count(), 1, "{text}: {svg}");
+            }
+            let frame = format!("stroke=\"{}\"", theme.text);
+            assert_eq!(svg.matches(&frame).count(), 1, "{svg}");
+            assert!(!svg.contains("NaN"), "{svg}");
+        }
+    }
+
     /// A chart of series whose sample is 100 ns times x.
     fn chart(series: &[(&str, &[f64])]) -> Chart {
         let series = series.iter().map(|&(subject, xs)| Series {
             subject: subject.into(),
             kind: Kind::Peer,
+            row: None,
             points: xs.iter().map(|&x| Point { x, samples: vec![100.0 * x] }).collect(),
         });
         let mut chart = Chart::new("name", "Title", "descriptors", "wait", Unit::Nanoseconds);

@@ -117,6 +117,7 @@ mod tests {
         let series = series.iter().map(|&(subject, kind, sample)| Series {
             subject: subject.into(),
             kind,
+            row: None,
             points: vec![Point { x: 1.0, samples: vec![sample] }],
         });
         let mut chart = Chart::new("", "", "", "", Unit::Nanoseconds);

@@ -3,7 +3,9 @@
 mod axis;
 mod chart;
 mod comparison;
+mod heat_map;
 mod page;
+mod regret;
 mod spread;
 mod style;
 mod table;
@@ -14,6 +16,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use self::regret::Regret;
+use self::table::Table;
 use crate::report::Report;
 
 /// Prints the tables of a report in Markdown.
@@ -41,10 +45,19 @@ pub fn draw(folder: &Path) -> Result<()> {
 
 fn markdown(report: &Report) -> String {
     let tables = report.charts.iter().map(|chart| {
-        let (subtitle, table) = (chart::subtitle(chart), table::markdown(chart));
+        let (subtitle, table) = (chart::subtitle(chart), Table::of(chart).markdown());
         format!("### {}\n\n{subtitle}\n\n{table}\n", chart.title)
     });
-    let tables: Vec<String> = tables.collect();
+    let mut tables: Vec<String> = tables.collect();
+    let regrets = Regret::all(report);
+    if let Some(summary) = regret::summary(&regrets) {
+        let over_target = Regret::over_target(regrets);
+        if !over_target.is_empty() {
+            let table = Table::of_regrets(&over_target).markdown();
+            tables.push(format!("### Over the target\n\n{table}\n"));
+        }
+        tables.push(format!("{summary}\n"));
+    }
     format!(
         "## {} ({})\n\n{}\n\n{}\n\n{}",
         report.workload,

@@ -3,6 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::comparison::Comparison;
+use super::regret::{Regret, summary};
 use super::style::{DARK, LIGHT};
 use super::table::{Table, compared_series, format_comparison, x_values};
 use crate::numbers::format_number;
@@ -76,7 +77,19 @@ fn section(report: &Report) -> Markup {
             p.small {
                 (report.environment()) " " a href=(file_name(report)) { "All samples" }
             }
+            (places_over_target(report))
             @for chart in &report.charts { (figure(chart)) }
+        }
+    }
+}
+
+fn places_over_target(report: &Report) -> Markup {
+    let regrets = Regret::all(report);
+    html! {
+        @if let Some(summary) = summary(&regrets) {
+            p { (summary) }
+            @let over_target = Regret::over_target(regrets);
+            @if !over_target.is_empty() { div.wide { (table_markup(&Table::of_regrets(&over_target))) } }
         }
     }
 }
@@ -103,7 +116,7 @@ fn table_markup(table: &Table) -> Markup {
             thead { tr { @for name in &table.header { th { (name) } } } }
             tbody {
                 @for row in &table.rows {
-                    tr { @for cell in row { td.worse[cell.is_behind] { (cell.text) } } }
+                    tr { @for cell in row { td.worse[cell.mark.is_some()] { (cell.text) } } }
                 }
             }
         }

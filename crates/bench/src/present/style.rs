@@ -47,6 +47,19 @@ impl Theme {
         (self.select)(&style.color)
     }
 
+    /// The background of a cell of a heat map, from 0, the background of the chart, to 1.
+    pub fn heat(&self, heat: f64) -> String {
+        // The text stays readable on the hottest cell.
+        const MAX_SHARE: f64 = 0.6;
+        let share = MAX_SHARE * heat.clamp(0.0, 1.0);
+        let hot = (self.select)(&VERMILLION);
+        let mixed = [1, 3, 5].map(|at| {
+            let [cold, hot] = [self.background, hot].map(|color| channel(color, at));
+            (cold + share * (hot - cold)).round() as u8
+        });
+        format!("#{:02x}{:02x}{:02x}", mixed[0], mixed[1], mixed[2])
+    }
+
     pub fn for_kuva(&self) -> KuvaTheme {
         KuvaTheme {
             background: self.background.into(),
@@ -60,6 +73,11 @@ impl Theme {
             ..KuvaTheme::light()
         }
     }
+}
+
+/// Red, green or blue, two digits of `#rrggbb`.
+fn channel(color: &str, at: usize) -> f64 {
+    f64::from(u8::from_str_radix(&color[at..at + 2], 16).expect("a hexadecimal number"))
 }
 
 /// A colour in two shades, each with a contrast of at least 3:1 to its background.
@@ -134,7 +152,7 @@ const OTHERS: [(Color, MarkerShape); 4] = [
 /// The styles of the series, in the same order.
 pub fn styles(series: &[Series]) -> Vec<Style> {
     let mut others = OTHERS.iter().cycle();
-    let mut dashes = ["7 4", "2 3"].iter().cycle();
+    let mut dashes = ["7 4", "2 3", "10 3 2 3"].iter().cycle();
     let mut style = |series: &Series| {
         if series.kind == Kind::OursForced {
             return Style {
@@ -167,6 +185,17 @@ mod tests {
             for (theme, shade) in [(LIGHT, color.on_light), (DARK, color.on_dark)] {
                 let contrast = contrast(theme.background, shade);
                 assert!(contrast >= 3.0, "{shade}: {contrast}");
+            }
+        }
+    }
+
+    #[test]
+    fn text_is_readable_on_each_cell_of_a_heat_map() {
+        for theme in [LIGHT, DARK] {
+            assert_eq!(theme.heat(0.0), theme.background);
+            for heat in [0.5, 1.0, 7.0] {
+                let contrast = contrast(theme.text, &theme.heat(heat));
+                assert!(contrast >= 4.5, "{}: {contrast}", theme.heat(heat));
             }
         }
     }
@@ -223,14 +252,16 @@ mod tests {
 
     #[test]
     fn each_forced_engine_has_its_own_dashes() {
-        let forced = ["pollset, poll forced", "pollset, epoll forced"];
+        let forced = ["pollset, poll forced", "pollset, epoll forced", "better engine by phase"];
         let styles = styles(&forced.map(|name| series(name, Kind::OursForced)));
-        assert!(styles[0].dashes.is_some() && styles[1].dashes.is_some());
-        assert_ne!(styles[0].dashes, styles[1].dashes);
+        let mut dashes: Vec<_> = styles.iter().map(|style| style.dashes.unwrap()).collect();
+        dashes.sort();
+        dashes.dedup();
+        assert_eq!(dashes.len(), forced.len());
     }
 
     fn series(name: &str, kind: Kind) -> Series {
-        Series { subject: name.into(), kind, points: Vec::new() }
+        Series { subject: name.into(), kind, row: None, points: Vec::new() }
     }
 
     /// The contrast ratio of the Web Content Accessibility Guidelines.
@@ -241,7 +272,7 @@ mod tests {
 
     fn luminance(color: &str) -> f64 {
         let linear = |at| {
-            let part = f64::from(u8::from_str_radix(&color[at..at + 2], 16).unwrap()) / 255.0;
+            let part = channel(color, at) / 255.0;
             if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
         };
         0.2126 * linear(1) + 0.7152 * linear(3) + 0.0722 * linear(5)

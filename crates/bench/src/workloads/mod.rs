@@ -2,6 +2,8 @@
 
 mod active_pipes;
 mod audit;
+mod changing;
+mod choice;
 mod churn;
 pub mod echo;
 mod longest;
@@ -64,6 +66,18 @@ pub enum Workload {
     /// 100 descriptors with numbers up to n; one is ready. select(2) scans the bits of all numbers
     /// up to the highest, poll(2) its array of 100. The time of a wait with timeout 0.
     Numbering,
+    /// k of n eventfds, Unix sockets or TCP sockets are ready and stay so, evenly spread. The time of
+    /// a wait, without a timeout and with timeout 0, of pollset and of its two engines, forced. The
+    /// first round begins after 1,000 waits, or 3 s. The regret is pollset's time divided by that of
+    /// the better engine; more than 1.10 and 40 ns are over the target.
+    Choice,
+    /// One of n Unix sockets is ready for a second, then all or half of them are ready for a second.
+    /// The time of such a cycle: each subject makes the same number of waits in it, as many as the
+    /// better engine makes in that time. The regret is pollset's time divided by the sum of the
+    /// times of the better engine in each phase; more than 1.25 is over the target. A phase that
+    /// takes two seconds is cut short, and its time extrapolated. In a quick run a phase takes a
+    /// quarter of the time.
+    Changing,
 }
 
 impl Workload {
@@ -80,6 +94,8 @@ impl Workload {
             Self::Audit => audit::measure(run),
             Self::Longest => longest::measure(run),
             Self::Numbering => numbering::measure(run),
+            Self::Choice => choice::measure(run),
+            Self::Changing => changing::measure(run),
         }
     }
 }
