@@ -53,6 +53,13 @@ impl Cost {
         }
         difference.abs() > predicted / 4.0
     }
+
+    /// Until there are samples: the fixed part is as assumed, or that of another call if it is dearer.
+    pub fn assume(&mut self, assumed: &Self, other: &Self) {
+        if self.samples == 0 {
+            self.fixed = assumed.fixed.max(other.fixed);
+        }
+    }
 }
 
 #[cfg(test)]

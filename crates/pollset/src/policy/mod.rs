@@ -317,10 +317,15 @@ impl Policy {
         let nanoseconds = nanoseconds as f32;
         let is_first = !self.poll.has_samples();
         let is_off = if call.is_on_epoll {
+            // A part is epoll's, however much the fallbacks were predicted to take.
             let own = nanoseconds - self.fallback_prediction();
-            self.epoll.of(call.blocks).learn(ready as f32, own)
+            self.epoll.of(call.blocks).learn(ready as f32, own.max(nanoseconds / 8.0))
         } else {
-            self.poll.of(call.blocks).learn(descriptors as f32, nanoseconds)
+            let poll = self.poll.of(call.blocks);
+            let is_off = poll.learn(descriptors as f32, nanoseconds);
+            let assumed = if call.blocks { &EPOLL.block } else { &EPOLL.probe };
+            self.epoll.of(call.blocks).assume(assumed, poll);
+            is_off
         };
         if is_off {
             self.interval = 1;
@@ -352,6 +357,7 @@ impl Policy {
     #[inline]
     pub fn record(&mut self, wait: Wait) {
         if wait.descriptors <= SMALL || self.forced != Engine::Auto {
+            self.is_timed = false;
             // No instance is created whatever the cost, or at once, unless there were failures.
             if self.backoff > 1 {
                 self.excess += 1.0;
@@ -367,8 +373,13 @@ impl Policy {
         }
         self.until_sample -= 1;
         if !wait.is_on_epoll {
-            self.excess += self.poll_prediction - self.epoll_prediction;
+            self.add_excess();
         }
+    }
+
+    #[inline]
+    fn add_excess(&mut self) {
+        self.excess = (self.excess + self.poll_prediction - self.epoll_prediction).max(0.0);
     }
 
     #[cold]
@@ -377,8 +388,7 @@ impl Policy {
         self.load.add(wait);
         self.predict(wait.descriptors, self.fallbacks as usize);
         if !wait.is_on_epoll {
-            let advantage = self.poll_prediction - self.epoll_prediction;
-            self.excess = (self.excess + advantage).max(0.0);
+            self.add_excess();
         }
         self.until_sample -= 1;
         if self.until_sample == 0 {

@@ -218,6 +218,26 @@ fn small_set_is_never_timed_nor_given_an_instance() {
 }
 
 #[test]
+fn set_that_has_become_small_is_not_timed() {
+    for waits in 0..200 {
+        let mut set = Set::new();
+        set.waits(&AMD, load(9, 1), waits);
+        set.wait(&AMD, load(8, 1));
+        set.timed = 0;
+        set.waits(&AMD, load(8, 1), 100);
+        assert_eq!(set.timed, 0);
+    }
+}
+
+#[test]
+fn a_context_switch_makes_no_engine_cheaper() {
+    // Blocking takes 3 µs, more than assumed.
+    let mut set = Set::new();
+    set.waits(&AMD, Waits { descriptors: 9, ready: 9, blocked: true }, 30);
+    assert!(!set.has_epoll);
+}
+
+#[test]
 fn few_waits_are_timed_and_fewer_are_trials() {
     for machine in MACHINES {
         for load in loads() {
