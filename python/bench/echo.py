@@ -189,9 +189,9 @@ def cpu_time(pid: int) -> int:
 
 
 def pinned(index: int, main: Main) -> Main:
-    """Runs on the index-th of the CPUs that this process may use; without as many, on any. Where
-    the scheduler places server and clients, it puts them on one CPU now and then, or moves them,
-    and figures differ from run to run by a tenth.
+    """Runs on the index-th of the CPUs that this process may use; without as many, on any. The
+    scheduler would put server and clients on one CPU in some rounds and not in others, above all if
+    one client is active, and that takes a third of the processor time.
     """
     allowed = sorted(os.sched_getaffinity(0))
 

@@ -6,8 +6,8 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 /// Pins this process to the `index`-th of the CPUs that it may use. Without as many, it does
 /// nothing.
 ///
-/// Where the scheduler places the two processes, it puts them on one CPU now and then, or moves
-/// them, and figures differ from run to run by a tenth.
+/// The scheduler would put them on one CPU in some rounds and not in others, above all if one client
+/// is active, and that takes a third of the processor time.
 pub fn pin_to(index: usize) -> Result<()> {
     let allowed = sched_getaffinity(None)?;
     let cpu = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).nth(index);

@@ -16,7 +16,7 @@ use crate::measure::{Round, Run};
 use crate::pollers::{FD_SETSIZE, Subject};
 use crate::report::{Chart, Unit};
 
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 13;
 
 /// The programs of the two processes.
 #[derive(Clone, Subcommand)]
@@ -59,7 +59,8 @@ pub fn measure(run: &Run) -> Result<Vec<Chart>> {
     ];
     let milliseconds = if run.quick { 100 } else { 200 };
     for &idle in &sizes {
-        add_points(run, &mut charts, Size { active: 100, idle, rounds, milliseconds }, |sample| {
+        let size = Size { active: 100, idle, rounds, milliseconds };
+        add_points(run, &mut charts, size, |sample| {
             [sample.per_second, sample.cpu_time, sample.median, sample.percentile_99]
         })?;
     }
@@ -72,9 +73,8 @@ pub fn measure(run: &Run) -> Result<Vec<Chart>> {
             chart(&format!("echo-{active}-median"), &median, "round trip", Unit::Nanoseconds),
         ];
         for &idle in &sizes {
-            add_points(run, &mut charts, Size { active, idle, rounds, milliseconds: 100 }, |sample| {
-                [sample.cpu_time, sample.median]
-            })?;
+            let size = Size { active, idle, rounds, milliseconds: 100 };
+            add_points(run, &mut charts, size, |sample| [sample.cpu_time, sample.median])?;
         }
         all.extend(charts);
     }
@@ -98,9 +98,9 @@ fn add_points<const N: usize>(
     statistics: fn(Sample) -> [f64; N],
 ) -> Result<()> {
     let Size { active, idle, rounds, milliseconds } = size;
-    // The descriptors of the clients' process, which are as many as the server's, and a few more.
+    const OTHER_DESCRIPTORS: usize = 20;
     let fits = |subject: &Subject| {
-        *subject != Subject::Select || idle + 2 * active.max(50) < FD_SETSIZE as usize
+        *subject != Subject::Select || idle + active + OTHER_DESCRIPTORS < FD_SETSIZE as usize
     };
     let subjects: Vec<_> = Subject::ALL.into_iter().filter(fits).collect();
     let mut measured: Vec<Round<[f64; N]>> = Vec::new();
