@@ -109,19 +109,21 @@ class RoundStats(NamedTuple):
     percentile_99: float  # of the round trips
 
 
-def run_clients(address: tuple[str, int], idle: int, active: int, pipe: Connection) -> None:
-    """Runs a round for each duration that it receives, and sends the statistics of the round."""
-    connections = []
-    for index in range(idle + active):
-        connection = socket.create_connection(address)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connections.append(connection)
-        # An echo on the newest connection shows that the server has accepted all.
-        if index % 100 == 99:
-            exchange([connection], 0)
-    pipe.send("connected")
+def run_clients(address: tuple[str, int], idle: int, pipe: Connection) -> None:
+    """Receives numbers of active clients and durations. Connects the clients that are missing, runs
+    a round, and sends its statistics.
+    """
+    connections: list[socket.socket] = []
     while True:
-        pipe.send(exchange(connections[idle:], pipe.recv()))
+        active, nanoseconds = pipe.recv()
+        while len(connections) < idle + active:
+            connection = socket.create_connection(address)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connections.append(connection)
+            # An echo on the newest connection shows that the server has accepted all.
+            if len(connections) % 100 == 0:
+                exchange([connection], 0)
+        pipe.send(exchange(connections[-active:], nanoseconds))
 
 
 def exchange(connections: list[socket.socket], nanoseconds: int) -> RoundStats:
@@ -163,15 +165,13 @@ class Sample(NamedTuple):
 
 
 class ServerAndClients:
-    def __init__(self, start: Start, server: Main, idle: int, active: int) -> None:
+    def __init__(self, start: Start, server: Main, idle: int) -> None:
         self.server_pid, pipe = start(pinned(0, server))
-        clients = partial(run_clients, pipe.recv(), idle, active)
-        _, self.clients = start(pinned(1, clients))
-        self.clients.recv()
+        _, self.clients = start(pinned(1, partial(run_clients, pipe.recv(), idle)))
 
-    def round(self, nanoseconds: int) -> Sample:
+    def round(self, active: int, nanoseconds: int) -> Sample:
         before = cpu_time(self.server_pid)
-        self.clients.send(nanoseconds)
+        self.clients.send((active, nanoseconds))
         stats: RoundStats = self.clients.recv()
         cpu = cpu_time(self.server_pid) - before
         return Sample(
@@ -213,30 +213,33 @@ def echo(run: Run) -> list[Chart]:
     servers without an event loop are loops of a few lines. gevent may serve some clients many times
     before it serves the others; its median is low then.
     """
-    charts: list[Chart] = []
+    charts = {
+        active: (
+            new_charts("python-echo", "Python: echo server on an event loop", active),
+            new_charts("python-echo-bare", "Python: echo server without an event loop", active),
+        )
+        for active in (100, 10, 1)
+    }
     mains = {**{subject: ON_LOOPS[subject] for subject in installed(ON_LOOPS)}, **BARE}
     rounds = 3 if run.quick else 11
-    for active in (100, 10, 1):
-        duration = 100_000_000 if run.quick or active < 100 else 200_000_000
-        loops = new_charts("python-echo", "Python: echo server on an event loop", active)
-        bare = new_charts("python-echo-bare", "Python: echo server without an event loop", active)
-        for idle in run.over(f"{active} active, idle clients", run.sizes(0, 100, 1000, 9000)):
-            with processes() as start:
-                servers = {
-                    subject: ServerAndClients(start, main, idle, active)
-                    for subject, main in mains.items()
-                }
+    for idle in run.sizes(0, 100, 1000, 9000):
+        with processes() as start:
+            servers = {
+                subject: ServerAndClients(start, main, idle) for subject, main in mains.items()
+            }
+            for active in run.over(f"{idle:,} idle clients, active", (1, 10, 100)):
+                duration = 100_000_000 if run.quick or active < 100 else 200_000_000
                 for server in servers.values():
-                    server.round(duration)  # pollset settles on an engine
+                    server.round(active, duration)  # connects, and pollset settles on an engine
                 samples: dict[Subject, list[Sample]] = {subject: [] for subject in servers}
                 for subject in run.turns(servers, rounds):
-                    samples[subject].append(servers[subject].round(duration))
-            for subject, subject_samples in samples.items():
-                for field, chart in (bare if subject in BARE else loops).items():
-                    values = [float(getattr(sample, field)) for sample in subject_samples]
-                    chart.add(idle, {subject: values})
-        charts += [*loops.values(), *bare.values()]
-    return charts
+                    samples[subject].append(servers[subject].round(active, duration))
+                on_loops, bare = charts[active]
+                for subject, subject_samples in samples.items():
+                    for field, chart in (bare if subject in BARE else on_loops).items():
+                        values = [float(getattr(sample, field)) for sample in subject_samples]
+                        chart.add(idle, {subject: values})
+    return [chart for pair in charts.values() for group in pair for chart in group.values()]
 
 
 def new_charts(name: str, title: str, active: int) -> dict[str, Chart]:
