@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import select
 import socket
 import time
@@ -17,9 +18,17 @@ from loops import GEVENT, LOOPS, Loop, installed
 from measure import Run
 from processes import Main, Start, processes
 from report import Chart, Subject
-from subjects import EPOLL, POLL, POLLSET, SELECTORS, WATCHERS, Watcher
+from subjects import (
+    EPOLL,
+    POLL,
+    POLLSET,
+    POLLSET_ON_EPOLL,
+    POLLSET_ON_POLL,
+    SELECTORS,
+    WATCHERS,
+    Watcher,
+)
 
-ACTIVE_CLIENTS = 100
 MESSAGE = b"a message of thirty-two bytes..."
 ADDRESS = ("127.0.0.1", 0)
 BACKLOG = 4096
@@ -86,7 +95,8 @@ ON_LOOPS: dict[Subject, Main] = {
     GEVENT: serve_on_gevent,
 }
 BARE: dict[Subject, Main] = {
-    subject: partial(serve_bare, WATCHERS[subject]) for subject in (POLL, EPOLL, SELECTORS, POLLSET)
+    subject: partial(serve_bare, WATCHERS[subject])
+    for subject in (POLL, EPOLL, SELECTORS, POLLSET, POLLSET_ON_POLL, POLLSET_ON_EPOLL)
 }
 
 
@@ -100,19 +110,20 @@ class RoundStats(NamedTuple):
 
 
 def run_clients(address: tuple[str, int], idle: int, pipe: Connection) -> None:
-    """Runs a round for each duration that it receives, and sends the statistics of the round."""
-    connections = []
-    for index in range(idle + ACTIVE_CLIENTS):
-        connection = socket.create_connection(address)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connections.append(connection)
-        # An echo on the newest connection shows that the server has accepted all.
-        if index % 100 == 99:
-            exchange([connection], 0)
-    active = connections[idle:]
-    pipe.send("connected")
+    """Receives numbers of active clients and durations. Connects the clients that are missing, runs
+    a round, and sends its statistics.
+    """
+    connections: list[socket.socket] = []
     while True:
-        pipe.send(exchange(active, pipe.recv()))
+        active, nanoseconds = pipe.recv()
+        while len(connections) < idle + active:
+            connection = socket.create_connection(address)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connections.append(connection)
+            # An echo on the newest connection shows that the server has accepted all.
+            if len(connections) % 100 == 0:
+                exchange([connection], 0)
+        pipe.send(exchange(connections[-active:], nanoseconds))
 
 
 def exchange(connections: list[socket.socket], nanoseconds: int) -> RoundStats:
@@ -155,13 +166,12 @@ class Sample(NamedTuple):
 
 class ServerAndClients:
     def __init__(self, start: Start, server: Main, idle: int) -> None:
-        self.server_pid, pipe = start(server)
-        _, self.clients = start(partial(run_clients, pipe.recv(), idle))
-        self.clients.recv()
+        self.server_pid, pipe = start(pinned(0, server))
+        _, self.clients = start(pinned(1, partial(run_clients, pipe.recv(), idle)))
 
-    def round(self, nanoseconds: int) -> Sample:
+    def round(self, active: int, nanoseconds: int) -> Sample:
         before = cpu_time(self.server_pid)
-        self.clients.send(nanoseconds)
+        self.clients.send((active, nanoseconds))
         stats: RoundStats = self.clients.recv()
         cpu = cpu_time(self.server_pid) - before
         return Sample(
@@ -178,40 +188,74 @@ def cpu_time(pid: int) -> int:
     return int(nanoseconds)
 
 
-def echo(run: Run) -> list[Chart]:
-    """A single-threaded TCP server echoes what it receives. A hundred active clients send 32 bytes
-    and wait for the reply, again and again; more clients are idle. Messages per second; the CPU
-    time of the server per message, the figure that other programs on the machine disturb least; the
-    median and the 99th percentile of the round trips of each round. Each server and its clients are
-    two processes. The servers of all subjects run during the whole measurement, and their clients
-    take turns. The servers without an event loop are loops of a few lines. gevent may serve some
-    clients many times before it serves the others; its median is low then.
+def pinned(index: int, main: Main) -> Main:
+    """Runs on the index-th of the CPUs that this process may use; without as many, on any. The
+    scheduler would put server and clients on one CPU in some rounds and not in others, above all if
+    one client is active, and that takes a third of the processor time.
     """
-    loops = new_charts("python-echo", "Python: echo server on an event loop")
-    bare = new_charts("python-echo-bare", "Python: echo server without an event loop")
+    allowed = sorted(os.sched_getaffinity(0))
+
+    def run(pipe: Connection) -> None:
+        if index < len(allowed):
+            os.sched_setaffinity(0, {allowed[index]})
+        main(pipe)
+
+    return run
+
+
+def echo(run: Run) -> list[Chart]:
+    """A single-threaded TCP server echoes what it receives. A hundred active clients (in further
+    charts ten, and one) send 32 bytes and wait for the reply, again and again; more clients are
+    idle. Messages per second; the CPU time of the server per message, the figure that other
+    programs on the machine disturb least; the median and the 99th percentile of the round trips of
+    each round. Each server and its clients are two processes, each with a CPU of its own. The
+    servers of all subjects run during the whole measurement, and their clients take turns. The
+    servers without an event loop are loops of a few lines. gevent may serve some clients many times
+    before it serves the others; its median is low then.
+    """
+    charts = {
+        active: (
+            new_charts("python-echo", "Python: echo server on an event loop", active),
+            new_charts("python-echo-bare", "Python: echo server without an event loop", active),
+        )
+        for active in (100, 10, 1)
+    }
     mains = {**{subject: ON_LOOPS[subject] for subject in installed(ON_LOOPS)}, **BARE}
-    rounds, nanoseconds = (3, 100_000_000) if run.quick else (15, 500_000_000)
-    for idle in run.over("idle clients", run.sizes(0, 1000, 9000)):
+    rounds = 3 if run.quick else 11
+    for idle in run.sizes(0, 100, 1000, 9000):
         with processes() as start:
             servers = {
                 subject: ServerAndClients(start, main, idle) for subject, main in mains.items()
             }
-            samples: dict[Subject, list[Sample]] = {subject: [] for subject in servers}
-            for subject in run.turns(servers, rounds):
-                samples[subject].append(servers[subject].round(nanoseconds))
-        for subject, subject_samples in samples.items():
-            charts = bare if subject in BARE else loops
-            for chart, statistic in zip(charts, zip(*subject_samples)):
-                chart.add(idle, {subject: list(statistic)})
-    return [*loops, *bare]
+            for active in run.over(f"{idle:,} idle clients, active", (1, 10, 100)):
+                duration = 100_000_000 if run.quick or active < 100 else 200_000_000
+                for server in servers.values():
+                    server.round(active, duration)  # connects, and pollset settles on an engine
+                samples: dict[Subject, list[Sample]] = {subject: [] for subject in servers}
+                for subject in run.turns(servers, rounds):
+                    samples[subject].append(servers[subject].round(active, duration))
+                on_loops, bare = charts[active]
+                for subject, subject_samples in samples.items():
+                    for field, chart in (bare if subject in BARE else on_loops).items():
+                        values = [float(getattr(sample, field)) for sample in subject_samples]
+                        chart.add(idle, {subject: values})
+    return [chart for pair in charts.values() for group in pair for chart in group.values()]
 
 
-def new_charts(name: str, title: str) -> list[Chart]:
-    """A chart for each field of a Sample."""
+def new_charts(name: str, title: str, active: int) -> dict[str, Chart]:
+    """By field of a Sample. For fewer than 100 active clients only the two steadiest."""
     x = "idle connections"
-    return [
-        Chart(name, f"{title}: messages", x, "messages", "per-second"),
-        Chart(f"{name}-processor", f"{title}: CPU time of the server", x, "message"),
-        Chart(f"{name}-median", f"{title}: median round trip", x, "round trip"),
-        Chart(f"{name}-99", f"{title}: 99th percentile round trip", x, "round trip"),
-    ]
+    if active < 100:
+        name = f"{name}-{active}"
+        title = f"{title}, {active} active"
+    charts = {
+        "messages_per_second": Chart(name, f"{title}: messages", x, "messages", "per-second"),
+        "cpu_time": Chart(f"{name}-processor", f"{title}: CPU time of the server", x, "message"),
+        "median": Chart(f"{name}-median", f"{title}: median round trip", x, "round trip"),
+        "percentile_99": Chart(
+            f"{name}-99", f"{title}: 99th percentile round trip", x, "round trip"
+        ),
+    }
+    if active < 100:
+        del charts["messages_per_second"], charts["percentile_99"]
+    return charts

@@ -47,8 +47,9 @@ pub enum Workload {
     /// reading and writing, and to reading alone.
     Modify,
     /// A TCP server with 100 active and n idle clients: each active one sends 32 bytes, and sends
-    /// again when they come back. Server and clients are two processes. The servers of all subjects
-    /// run during the whole measurement, and their clients take turns.
+    /// again when they come back. Further charts have 10 active clients, and one. Server and clients
+    /// are two processes, each with a CPU of its own. The servers of all subjects run during the
+    /// whole measurement, and their clients take turns.
     Echo,
     /// n eventfds are registered with a new object, which is polled once with timeout 0 and dropped:
     /// the time per descriptor. Then the heap memory of the object, per descriptor, after pollset has

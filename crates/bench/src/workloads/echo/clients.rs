@@ -6,16 +6,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
 
-use super::protocol::{ACTIVE_CLIENTS, RoundStats};
+use super::protocol::RoundStats;
 use crate::pollers::{EventLoop, Subject};
 
 const MESSAGE: &[u8; 32] = b"a message of thirty-two bytes..\n";
-const ROUND: Duration = Duration::from_millis(400);
 
 /// The clients of all subjects' servers are the same: they use bare epoll.
-pub fn run(port: u16, idle: usize) -> Result<()> {
+pub fn run(port: u16, idle: usize, active: usize) -> Result<()> {
     let mut connections = Vec::new();
-    for index in 0..idle + ACTIVE_CLIENTS {
+    for index in 0..idle + active {
         let connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         connection.set_nodelay(true)?;
         connections.push(connection);
@@ -28,8 +27,8 @@ pub fn run(port: u16, idle: usize) -> Result<()> {
     let mut clients = Clients::new(&mut connections[idle..])?;
     println!("connected");
     for line in stdin().lines() {
-        line?;
-        println!("{}", serde_json::to_string(&clients.exchange_for(ROUND)?)?);
+        let duration = Duration::from_millis(line?.parse()?);
+        println!("{}", serde_json::to_string(&clients.exchange_for(duration)?)?);
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! A server and its clients: two processes for each subject.
 
+mod affinity;
 mod clients;
 mod process;
 mod protocol;
@@ -8,13 +9,14 @@ mod server;
 use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
 
+use self::affinity::pin_to;
 use self::process::Process;
-use self::protocol::{ACTIVE_CLIENTS, RoundStats};
+use self::protocol::RoundStats;
 use crate::measure::{Round, Run};
 use crate::pollers::{FD_SETSIZE, Subject};
 use crate::report::{Chart, Unit};
 
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 13;
 
 /// The programs of the two processes.
 #[derive(Clone, Subcommand)]
@@ -22,46 +24,92 @@ pub enum Role {
     /// Prints its port. Ends when its standard input ends.
     Server { subject: Subject },
     /// Prints a line when all clients are connected. Then runs a round for each line of its standard
-    /// input, and prints the statistics of the round.
-    Clients { port: u16, idle: usize },
+    /// input, which is the duration in milliseconds, and prints the statistics of the round.
+    Clients { port: u16, idle: usize, active: usize },
 }
 
 impl Role {
     pub fn run(self) -> Result<()> {
         match self {
-            Self::Server { subject } => server::run(subject),
-            Self::Clients { port, idle } => clients::run(port, idle),
+            Self::Server { subject } => {
+                pin_to(0)?;
+                server::run(subject)
+            }
+            Self::Clients { port, idle, active } => {
+                pin_to(1)?;
+                clients::run(port, idle, active)
+            }
         }
     }
 }
 
 pub fn measure(run: &Run) -> Result<Vec<Chart>> {
-    let chart = |name, statistic: &str, y, unit| {
-        Chart::new(name, &format!("TCP echo: {statistic}"), "idle connections", y, unit)
+    let chart = |name: &str, title: &str, y, unit| {
+        Chart::new(name, &format!("TCP echo: {title}"), "idle connections", y, unit)
     };
-    let mut charts = [
+    let sizes = run.sizes(&[0, 100, 1_000, 9_000]);
+    let rounds = if run.quick { 3 } else { ROUNDS };
+    run.set_length(3 * sizes.len(), rounds);
+
+    let mut charts: [Chart; 4] = [
         chart("echo", "100 active clients", "messages", Unit::PerSecond),
         chart("echo-processor", "CPU time of the server", "message", Unit::Nanoseconds),
         chart("echo-median", "median round trip", "round trip", Unit::Nanoseconds),
         chart("echo-percentile-99", "99th percentile round trip", "round trip", Unit::Nanoseconds),
     ];
-    let sizes = run.sizes(&[0, 100, 1_000, 9_000]);
-    let rounds = if run.quick { 3 } else { ROUNDS };
-    run.set_length(sizes.len(), rounds);
-    for idle in sizes {
-        let fits = |subject: &Subject| {
-            *subject != Subject::Select || idle + 2 * ACTIVE_CLIENTS < FD_SETSIZE as usize
-        };
-        let subjects: Vec<_> = Subject::ALL.into_iter().filter(fits).collect();
-        let mut measured: Vec<Round<[f64; 4]>> = Vec::new();
-        for &subject in &subjects {
-            let mut echo = Echo::start(subject, idle)?;
-            echo.round()?; // pollset settles on an engine
-            measured.push(Box::new(move || echo.round()));
-        }
-        run.add_points_to_all(&mut charts, idle, &subjects, rounds, &mut measured)?;
+    let milliseconds = if run.quick { 100 } else { 200 };
+    for &idle in &sizes {
+        let size = Size { active: 100, idle, rounds, milliseconds };
+        add_points(run, &mut charts, size, |sample| {
+            [sample.per_second, sample.cpu_time, sample.median, sample.percentile_99]
+        })?;
     }
-    Ok(charts.into())
+    let mut all = Vec::from(charts);
+    for (active, clients) in [(10, "10 active clients"), (1, "1 active client")] {
+        let processor = format!("{clients}, CPU time of the server");
+        let median = format!("{clients}, median round trip");
+        let mut charts = [
+            chart(&format!("echo-{active}-processor"), &processor, "message", Unit::Nanoseconds),
+            chart(&format!("echo-{active}-median"), &median, "round trip", Unit::Nanoseconds),
+        ];
+        for &idle in &sizes {
+            let size = Size { active, idle, rounds, milliseconds: 100 };
+            add_points(run, &mut charts, size, |sample| [sample.cpu_time, sample.median])?;
+        }
+        all.extend(charts);
+    }
+    Ok(all)
+}
+
+/// Of the measurement at one point of the charts.
+struct Size {
+    active: usize,
+    idle: usize,
+    rounds: usize,
+    /// The duration of a round.
+    milliseconds: u64,
+}
+
+/// Measures all subjects that can serve as many clients.
+fn add_points<const N: usize>(
+    run: &Run,
+    charts: &mut [Chart; N],
+    size: Size,
+    statistics: fn(Sample) -> [f64; N],
+) -> Result<()> {
+    let Size { active, idle, rounds, milliseconds } = size;
+    const OTHER_DESCRIPTORS: usize = 20;
+    let fits = |subject: &Subject| {
+        *subject != Subject::Select || idle + active + OTHER_DESCRIPTORS < FD_SETSIZE as usize
+    };
+    let subjects: Vec<_> = Subject::ALL.into_iter().filter(fits).collect();
+    let mut measured: Vec<Round<[f64; N]>> = Vec::new();
+    for &subject in &subjects {
+        let mut echo = Echo::start(subject, idle, active)?;
+        echo.round(milliseconds)?; // pollset settles on an engine
+        measured.push(Box::new(move || Ok(statistics(echo.round(milliseconds)?))));
+    }
+    run.add_points_to_all(charts, idle, &subjects, rounds, &mut measured)
 }
 
 struct Echo {
@@ -69,25 +117,39 @@ struct Echo {
     clients: Process,
 }
 
+/// The result of a round. Times are in nanoseconds.
+struct Sample {
+    per_second: f64,
+    /// Of the server, per message.
+    cpu_time: f64,
+    /// Of the round trips.
+    median: f64,
+    /// Of the round trips.
+    percentile_99: f64,
+}
+
 impl Echo {
-    fn start(subject: Subject, idle: usize) -> Result<Self> {
+    fn start(subject: Subject, idle: usize, active: usize) -> Result<Self> {
         let value = subject.to_possible_value().expect("no subject is hidden");
         let mut server = Process::start(&["server", value.get_name()])?;
         let port = server.read_line()?;
-        let mut clients = Process::start(&["clients", &port, &idle.to_string()])?;
+        let counts = [idle, active].map(|count| count.to_string());
+        let mut clients = Process::start(&["clients", &port, &counts[0], &counts[1]])?;
         clients.read_line()?;
         Ok(Self { server, clients })
     }
 
-    /// Messages per second; then, in nanoseconds, the CPU time of the server per message, and the
-    /// median and the 99th percentile of the round trips.
-    fn round(&mut self) -> Result<[f64; 4]> {
+    fn round(&mut self, milliseconds: u64) -> Result<Sample> {
         let before = self.server.cpu_time()?;
-        self.clients.write_line()?;
+        self.clients.write_line(milliseconds)?;
         let stats: RoundStats = serde_json::from_str(&self.clients.read_line()?)?;
         let cpu_time = self.server.cpu_time()? - before;
         let messages = stats.messages as f64;
-        let per_second = messages / stats.duration * 1e9;
-        Ok([per_second, cpu_time / messages, stats.median, stats.percentile_99])
+        Ok(Sample {
+            per_second: messages / stats.duration * 1e9,
+            cpu_time: cpu_time / messages,
+            median: stats.median,
+            percentile_99: stats.percentile_99,
+        })
     }
 }

@@ -1,4 +1,5 @@
 use std::env::current_exe;
+use std::fmt::Display;
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -26,8 +27,8 @@ impl Process {
         Ok(self.output.next().context("a server or its clients ended")??)
     }
 
-    pub fn write_line(&mut self) -> Result<()> {
-        Ok(writeln!(self.input)?)
+    pub fn write_line(&mut self, line: impl Display) -> Result<()> {
+        Ok(writeln!(self.input, "{line}")?)
     }
 
     /// The CPU time so far, in nanoseconds.

@@ -1,7 +1,5 @@
 use serde::{Deserialize, Serialize};
 
-pub const ACTIVE_CLIENTS: usize = 100;
-
 /// Statistics of a round, as the clients measure them. Times are in nanoseconds.
 #[derive(Serialize, Deserialize)]
 pub struct RoundStats {

@@ -289,6 +289,32 @@ fn a_blocked_wait_wakes_up_for_a_number_of_checks() {
 }
 
 #[test]
+fn a_wait_after_frequent_waits_blocks_for_10_ms_before_its_first_checks() {
+    let first_pause = |time_of_a_wait| {
+        let mut audit = begun(0, false);
+        frequent_waits(&mut audit, 10_000, time_of_a_wait, CHEAP);
+        audit.pause(10_000)
+    };
+    assert_eq!(first_pause(20 * MICROSECOND), Duration::from_millis(10));
+    assert_eq!(first_pause(900 * MICROSECOND), Duration::from_millis(10));
+    assert_eq!(first_pause(2 * MILLISECOND), Duration::from_millis(1));
+
+    let mut audit = begun(0, false);
+    frequent_waits(&mut audit, 10_000, 20 * MICROSECOND, CHEAP);
+    let mut now = audit.credited + 10 * MILLISECOND;
+    audit.due_blocked(now, 10_000);
+    assert_eq!(audit.pause(10_000), Duration::from_millis(1), "the second pause");
+
+    // It makes up for the longer first pause.
+    let mut audit = begun(0, false);
+    frequent_waits(&mut audit, 10_000, 20 * MICROSECOND, CHEAP);
+    now = audit.credited;
+    let log = block(&mut audit, &mut now, 10_000, 50 * MILLISECOND);
+    let (compared, _) = log.between(0, u64::MAX);
+    assert!(compared >= 10_000, "{compared}");
+}
+
+#[test]
 fn a_blocked_wait_checks_for_50_microseconds_at_a_time_and_200_later() {
     let mut audit = begun(0, false);
     let mut now = 0;
