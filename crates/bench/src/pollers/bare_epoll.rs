@@ -29,6 +29,22 @@ impl Epoll {
         Ok(Self { instance, events: vec![epoll_event { events: 0, u64: 0 }; capacity] })
     }
 
+    pub fn add_with_token(&self, fd: RawFd, token: u64) -> Result<()> {
+        let mut event = epoll_event { events: EPOLLIN as u32, u64: token };
+        self.control(EPOLL_CTL_ADD, fd, &mut event)
+    }
+
+    pub fn wait_for_events(&mut self, timeout: Option<Duration>) -> Result<&[epoll_event]> {
+        let ms = timeout.map_or(-1, |timeout| timeout.as_millis() as c_int);
+        let capacity = self.events.len() as c_int;
+        // SAFETY: the kernel writes at most `capacity` events, the length of the list.
+        let count = unsafe {
+            libc::epoll_wait(self.instance.as_raw_fd(), self.events.as_mut_ptr(), capacity, ms)
+        };
+        let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        Ok(&self.events[..count])
+    }
+
     fn control(&self, operation: c_int, fd: RawFd, event: *mut epoll_event) -> Result<()> {
         // SAFETY: the kernel reads the caller's event; EPOLL_CTL_DEL ignores the pointer.
         let result = unsafe { libc::epoll_ctl(self.instance.as_raw_fd(), operation, fd, event) };
@@ -38,8 +54,7 @@ impl Epoll {
 
 impl Poller for Epoll {
     fn add(&mut self, fd: RawFd) -> Result<()> {
-        let mut event = epoll_event { events: EPOLLIN as u32, u64: fd as u64 };
-        self.control(EPOLL_CTL_ADD, fd, &mut event)
+        self.add_with_token(fd, fd as u64)
     }
 
     fn modify(&mut self, fd: RawFd, interest: Interest) -> Result<()> {
@@ -56,14 +71,7 @@ impl Poller for Epoll {
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<RawFd>) -> Result<()> {
-        let ms = timeout.map_or(-1, |timeout| timeout.as_millis() as c_int);
-        let capacity = self.events.len() as c_int;
-        // SAFETY: the kernel writes at most `capacity` events, the length of the list.
-        let count = unsafe {
-            libc::epoll_wait(self.instance.as_raw_fd(), self.events.as_mut_ptr(), capacity, ms)
-        };
-        let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-        ready.extend(self.events[..count].iter().map(|event| event.u64 as RawFd));
+        ready.extend(self.wait_for_events(timeout)?.iter().map(|event| event.u64 as RawFd));
         Ok(())
     }
 }

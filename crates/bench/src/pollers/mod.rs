@@ -2,6 +2,7 @@
 
 pub mod bare_epoll;
 pub mod bare_poll;
+mod bookkeeping;
 mod event_loop;
 mod indexed;
 mod mio;

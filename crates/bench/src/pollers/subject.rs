@@ -6,6 +6,7 @@ use pollset::{Builder, Engine};
 
 use super::bare_epoll::{Epoll, EpollWithoutDelete};
 use super::bare_poll::Poll;
+use super::bookkeeping::Bookkeeping;
 use super::mio::Mio;
 use super::poller::Poller;
 use super::polling::Polling;
@@ -23,6 +24,8 @@ pub enum Subject {
     /// Makes no EPOLL_CTL_DEL for a descriptor that is about to be closed. The kernel removes it on
     /// close(2), if no other descriptor refers to the open file.
     EpollWithoutDelete,
+    /// The least that a wait with the guarantees of pollset needs.
+    EpollWithBookkeeping,
     Select,
     Rustix,
     Popol,
@@ -73,6 +76,7 @@ impl Subject {
             Self::Poll => "poll(2)",
             Self::Epoll => "epoll(7)",
             Self::EpollWithoutDelete => "epoll(7), no DEL",
+            Self::EpollWithBookkeeping => "epoll(7), bookkeeping",
             Self::Select => "select(2)",
             Self::Rustix => "rustix",
             Self::Popol => "popol",
@@ -89,6 +93,7 @@ impl Subject {
     pub fn kind(self) -> Kind {
         match self {
             Self::Poll | Self::Epoll | Self::EpollWithoutDelete | Self::Select => Kind::Bare,
+            Self::EpollWithBookkeeping => Kind::Reference,
             Self::Rustix | Self::Popol | Self::Polling | Self::PollingOneshot | Self::Mio => {
                 Kind::Peer
             }
@@ -121,6 +126,7 @@ impl Subject {
             Self::Poll => Box::new(Poll::default()),
             Self::Epoll => Box::new(Epoll::new(capacity)?),
             Self::EpollWithoutDelete => Box::new(EpollWithoutDelete(Epoll::new(capacity)?)),
+            Self::EpollWithBookkeeping => Box::new(Bookkeeping::new(capacity)?),
             Self::Select => Box::new(Select::default()),
             Self::Rustix => Box::new(RustixPoll::default()),
             Self::Popol => Box::new(Popol::new()),

@@ -25,11 +25,12 @@ pub enum Workload {
     /// One of n eventfds is ready. The time of a wait: it includes a pass over the events, and for
     /// an edge-triggered or oneshot subject the call that re-arms the descriptor. The eventfd stays
     /// ready and is not read, with no timeout and with timeout 0. In a third chart 8 bytes are
-    /// written to it before each wait and read after it.
+    /// written to it before each wait and read after it. "epoll(7), bookkeeping" is the bare call
+    /// and the least that the guarantees of pollset need, without an audit.
     OneReady,
     /// k of n Unix sockets are ready and stay so, evenly spread. The time of a wait without a
     /// timeout: it includes a pass over the events, and for an edge-triggered or oneshot subject the
-    /// call that re-arms each ready descriptor.
+    /// call that re-arms each ready descriptor. "epoll(7), bookkeeping": as for one ready.
     ShareReady,
     /// The benchmark of libevent: 100 of n pipes are readable. For each byte read from a pipe one is
     /// written to the next pipe, until 1,000 more bytes have been written. The time per byte,

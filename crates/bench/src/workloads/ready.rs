@@ -61,7 +61,8 @@ fn add_waits(
     timeout: Option<Duration>,
 ) -> Result<()> {
     let fds = fds.raw_fds();
-    let subjects = Subject::all_for(&fds);
+    let mut subjects = Subject::all_for(&fds);
+    subjects.push(Subject::EpollWithBookkeeping);
     let mut rounds = Vec::new();
     for &subject in &subjects {
         let mut event_loop = EventLoop::watching(subject, &fds)?;
