@@ -49,6 +49,7 @@ impl Engines {
         if self.epoll.as_ref().is_some_and(|epoll| epoll.is_inherited(generation)) {
             self.epoll = None;
             self.is_on_epoll = false;
+            self.policy.forget_instance();
         }
     }
 
@@ -105,9 +106,11 @@ impl Engines {
         if epoll.has_results() {
             epoll.discard_results();
         }
-        let pending = epoll.pending();
-        self.is_on_epoll = self.policy.should_use(self.registered, epoll.fallbacks(), pending);
-        self.is_on_epoll && pending > 0
+        self.policy.begin();
+        let has_pending = epoll.has_pending();
+        let (fallbacks, pending) = (epoll.fallbacks(), epoll.pending());
+        self.is_on_epoll = self.policy.should_use(self.registered, fallbacks, pending);
+        self.is_on_epoll && has_pending
     }
 
     /// Chooses again after some entries were installed. Returns whether to install the others.
@@ -117,6 +120,12 @@ impl Engines {
         let (fallbacks, pending) = (epoll.fallbacks(), epoll.pending());
         self.is_on_epoll = self.policy.should_use(self.registered, fallbacks, pending);
         self.is_on_epoll
+    }
+
+    /// Ends a trial of the policy. Returns whether poll(2) was tried in place of epoll.
+    #[cold]
+    pub fn end_trial(&mut self) -> bool {
+        self.policy.end_trial()
     }
 
     pub fn is_on_epoll(&self) -> bool {
@@ -131,12 +140,13 @@ impl Engines {
     pub fn install(&mut self, counters: &Counters) -> Result<(), Failure> {
         let Self { epoll: Some(epoll), policy, .. } = self else { return Ok(()) };
         let entries = policy.installable(epoll.pending());
-        let start = policy.times_entries(entries).then(|| entries_time(entries));
-        let outcome = epoll.install(entries, counters);
+        let start = policy.times_entries(entries).then(|| installation_clock(entries));
+        let added = epoll.install(entries, counters)?;
         if let Some(start) = start {
-            policy.record_entries(entries, entries_time(entries) - start);
+            let nanoseconds = installation_clock(entries).saturating_sub(start);
+            policy.record_entries(entries, added, nanoseconds);
         }
-        outcome
+        Ok(())
     }
 
     /// Whether the instance is to be replaced before entries are installed.
@@ -205,16 +215,16 @@ impl Engines {
         }
     }
 
-    /// The processor time before a call of [`poll`](Self::poll), if it is to be timed.
+    /// The clock before a call of [`poll`](Self::poll), if it is to be timed.
     #[inline]
     pub fn start_timing(&self, timeout: Option<Duration>) -> Option<u64> {
-        self.policy.is_timed().then(|| processor_time(timeout))
+        self.policy.is_timed().then(|| call_clock(timeout))
     }
 
     /// Records the time of a call that has found `ready` descriptors.
     #[cold]
     pub fn record_call(&mut self, timeout: Option<Duration>, ready: usize, start: u64) {
-        let nanoseconds = processor_time(timeout) - start;
+        let nanoseconds = call_clock(timeout).saturating_sub(start);
         let call = Call { is_on_epoll: self.is_on_epoll, blocks: timeout != Some(Duration::ZERO) };
         self.policy.record_call(call, self.registered, ready, nanoseconds);
     }
@@ -268,7 +278,7 @@ impl Engines {
 
     /// The number of entries to [`install`](Self::install) if a wait is on epoll.
     pub fn pending(&self) -> usize {
-        self.epoll.as_ref().map_or(0, |epoll| epoll.pending())
+        self.epoll.as_ref().map_or(0, |epoll| epoll.pending().len())
     }
 
     /// Whether entries are left to [`install`](Self::install) before the wait goes on.
@@ -326,14 +336,14 @@ impl Engines {
 
 /// The clock that times calls with this timeout.
 #[cold]
-fn processor_time(timeout: Option<Duration>) -> u64 {
+fn call_clock(timeout: Option<Duration>) -> u64 {
     // A call that doesn't block takes as long by the clock, which is much cheaper to read.
     if timeout == Some(Duration::ZERO) { now() } else { thread_time() }
 }
 
-/// The clock that times installing entries.
+/// The clock that times installing this number of entries.
 #[cold]
-fn entries_time(entries: usize) -> u64 {
+fn installation_clock(entries: usize) -> u64 {
     if entries > 1 { thread_time() } else { now() }
 }
 

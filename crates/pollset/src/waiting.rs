@@ -266,7 +266,8 @@ impl<'a> Waiting<'a> {
         // The kernel refuses more entries than the process may have descriptors. If other threads have
         // unregistered some of them since, the wait begins anew.
         let polled = self.engines.get().map_or(0, |engines| engines.registered());
-        if errno == Some(Errno::INVAL) && self.shared.read().len() < polled {
+        let is_trial = self.engines.get().is_some_and(Engines::end_trial);
+        if errno == Some(Errno::INVAL) && (is_trial || self.shared.read().len() < polled) {
             self.stage = Stage::Prepare;
             return Ok(Step::Unfinished);
         }

@@ -34,6 +34,15 @@ impl Epoll {
         self.control(EPOLL_CTL_ADD, fd, &mut event)
     }
 
+    pub fn modify_with_token(&self, fd: RawFd, interest: Interest, token: u64) -> Result<()> {
+        let events = match interest {
+            Interest::Read => EPOLLIN,
+            Interest::ReadAndWrite => EPOLLIN | EPOLLOUT,
+        };
+        let mut event = epoll_event { events: events as u32, u64: token };
+        self.control(EPOLL_CTL_MOD, fd, &mut event)
+    }
+
     pub fn wait_for_events(&mut self, timeout: Option<Duration>) -> Result<&[epoll_event]> {
         let ms = timeout.map_or(-1, |timeout| timeout.as_millis() as c_int);
         let capacity = self.events.len() as c_int;
@@ -58,12 +67,7 @@ impl Poller for Epoll {
     }
 
     fn modify(&mut self, fd: RawFd, interest: Interest) -> Result<()> {
-        let events = match interest {
-            Interest::Read => EPOLLIN,
-            Interest::ReadAndWrite => EPOLLIN | EPOLLOUT,
-        };
-        let mut event = epoll_event { events: events as u32, u64: fd as u64 };
-        self.control(EPOLL_CTL_MOD, fd, &mut event)
+        self.modify_with_token(fd, interest, fd as u64)
     }
 
     fn remove(&mut self, fd: RawFd) -> Result<()> {

@@ -3,7 +3,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use libc::{POLLIN, pollfd};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -12,8 +12,7 @@ use super::poller::{Interest, Poller};
 
 /// epoll(7), and what pollset's guarantees require of a wait on it, in a straight line: one wait at a
 /// time, a check for a fork, a clock for the audit, a serial number for each event, and results in
-/// the order of registration, as events that can be taken later. It makes no audit, and can do
-/// nothing but wait for descriptors that stay registered.
+/// the order of registration, as events that can be taken later. It makes no audit.
 pub struct Bookkeeping {
     epoll: Epoll,
     owner: AtomicU32,
@@ -35,6 +34,10 @@ struct Target {
 const GENERATION: u32 = 1;
 const SERIAL: u32 = 7;
 
+fn token(slot: u32) -> u64 {
+    u64::from(SERIAL) << 32 | u64::from(slot)
+}
+
 impl Bookkeeping {
     pub fn new(capacity: usize) -> Result<Self> {
         Ok(Self {
@@ -48,23 +51,32 @@ impl Bookkeeping {
             events: Vec::with_capacity(capacity),
         })
     }
+
+    fn slot(&self, fd: RawFd) -> Result<usize> {
+        let slot = self.entries.iter().position(|entry| entry.fd == fd);
+        slot.context("the descriptor is not registered")
+    }
 }
 
 impl Poller for Bookkeeping {
     fn add(&mut self, fd: RawFd) -> Result<()> {
         let slot = self.entries.len() as u32;
-        self.epoll.add_with_token(fd, u64::from(SERIAL) << 32 | u64::from(slot))?;
+        self.epoll.add_with_token(fd, token(slot))?;
         self.targets.push(Target { slot, serial: SERIAL });
         self.entries.push(pollfd { fd, events: POLLIN, revents: 0 });
         Ok(())
     }
 
-    fn modify(&mut self, _: RawFd, _: Interest) -> Result<()> {
-        unimplemented!("level-triggered, and for waits alone")
+    fn modify(&mut self, fd: RawFd, interest: Interest) -> Result<()> {
+        let slot = self.slot(fd)?;
+        self.epoll.modify_with_token(fd, interest, token(slot as u32))
     }
 
-    fn remove(&mut self, _: RawFd) -> Result<()> {
-        unimplemented!("for waits alone")
+    fn remove(&mut self, fd: RawFd) -> Result<()> {
+        let slot = self.slot(fd)?;
+        self.entries[slot].fd = -1;
+        self.targets[slot].serial = 0;
+        self.epoll.remove(fd)
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<RawFd>) -> Result<()> {

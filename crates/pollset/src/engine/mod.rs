@@ -29,3 +29,20 @@ pub enum Failure {
     /// The number of the instance means another file now. It must be neither used nor closed.
     Lost,
 }
+
+/// Changes that the kernel's interest list lacks.
+#[derive(Clone, Copy)]
+pub struct Pending {
+    pub additions: usize,
+    pub modifications: usize,
+}
+
+impl Pending {
+    pub fn len(self) -> usize {
+        self.additions + self.modifications
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}

@@ -6,7 +6,7 @@ use std::iter::Empty;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use super::{Failure, Polled, Results};
+use super::{Failure, Pending, Polled, Results};
 use crate::PollFlags;
 use crate::registrations::{Registrations, Slot};
 use crate::stats::Counters;
@@ -43,7 +43,7 @@ impl EpollEngine {
         match self.0 {}
     }
 
-    pub fn pending(&self) -> usize {
+    pub fn pending(&self) -> Pending {
         match self.0 {}
     }
 
@@ -55,7 +55,7 @@ impl EpollEngine {
         match self.0 {}
     }
 
-    pub fn install(&mut self, _entries: usize, _counters: &Counters) -> Result<(), Failure> {
+    pub fn install(&mut self, _entries: usize, _counters: &Counters) -> Result<usize, Failure> {
         match self.0 {}
     }
 

@@ -9,49 +9,63 @@
 pub struct Cost {
     fixed: f32,
     each: f32,
-    /// The number of samples, up to [`MEMORY`].
+    /// The number of samples, up to [`MEMORY`](Self::MEMORY).
     samples: u8,
 }
 
-/// A sample corrects the prediction by its difference, divided by this; the first ones by more.
-const MEMORY: u8 = 4;
 /// A sample that is dearer counts as this many times the prediction: interrupts and, where the clock
 /// runs on, other threads take time. The first two samples may correct an assumption that is wrong.
 const MAX_EXCESS: f32 = 2.0;
 const MAX_FIRST_EXCESS: f32 = 1_000.0;
-/// No part becomes less: the samples could not correct it any more.
+/// The least value of a part: from 0, samples could not raise it again.
 const MIN: f32 = 1.0;
 
 impl Cost {
+    /// A sample corrects the prediction by its difference, divided by this; the first ones by more.
+    pub const MEMORY: u8 = 4;
+
     /// Until there are samples.
     pub const fn assumed(fixed: f32, each: f32) -> Self {
         Self { fixed, each, samples: 0 }
     }
 
     #[inline]
-    pub fn at(&self, descriptors: f32) -> f32 {
+    pub fn predict(&self, descriptors: f32) -> f32 {
         self.fixed + self.each * descriptors
     }
 
-    pub fn has_samples(&self) -> bool {
-        self.samples > 0
+    /// The number of samples, up to [`MEMORY`](Self::MEMORY).
+    pub fn samples(&self) -> u8 {
+        self.samples
     }
 
     /// Adds a sample. Returns whether the prediction was off by more than a quarter.
     pub fn learn(&mut self, descriptors: f32, nanoseconds: f32) -> bool {
-        let predicted = self.at(descriptors);
-        let has_few = self.samples < 2;
-        self.samples = (self.samples + 1).min(MEMORY);
-        let most = predicted * if has_few { MAX_FIRST_EXCESS } else { MAX_EXCESS };
-        let difference = nanoseconds.clamp(0.0, most) - predicted;
-        let correction = difference / f32::from(self.samples);
+        let predicted = self.predict(descriptors);
+        let is_new = self.samples < 2;
+        self.samples = (self.samples + 1).min(Self::MEMORY);
+        let most = predicted * if is_new { MAX_FIRST_EXCESS } else { MAX_EXCESS };
+        let difference = nanoseconds.min(most) - predicted;
+        let divisor = match self.samples {
+            // Interrupts and preemption make a call slower, nothing makes it faster.
+            samples if nanoseconds < predicted / 2.0 => f32::from(samples / Self::MEMORY + 1),
+            samples => samples.into(),
+        };
+        let correction = difference / divisor;
         let variable = self.each * descriptors;
         let share = variable * variable / (variable * variable + self.fixed * self.fixed);
-        self.fixed = (self.fixed + correction * (1.0 - share)).max(MIN);
+        let least = MIN * descriptors;
+        let below = (least - variable - correction * share).max(0.0);
+        self.fixed = (self.fixed + correction * (1.0 - share) - below).max(MIN);
         if descriptors > 0.0 {
-            self.each = (self.each + correction * share / descriptors).max(MIN);
+            self.each = (variable + correction * share + below) / descriptors;
         }
         difference.abs() > predicted / 4.0
+    }
+
+    /// Forgets the samples for a better one: the time of many descriptors, without a fixed part.
+    pub fn replace(&mut self, descriptors: f32, nanoseconds: f32) {
+        *self = Self { fixed: MIN, each: nanoseconds / descriptors, samples: Self::MEMORY };
     }
 
     /// Until there are samples: the fixed part is as assumed, or that of another call if it is dearer.
@@ -68,7 +82,7 @@ mod tests {
 
     #[track_caller]
     fn assert_close(cost: &Cost, descriptors: f32, nanoseconds: f32) {
-        let predicted = cost.at(descriptors);
+        let predicted = cost.predict(descriptors);
         let ratio = predicted / nanoseconds;
         assert!((0.95..1.05).contains(&ratio), "{predicted} for {nanoseconds}");
     }
@@ -78,7 +92,7 @@ mod tests {
         for descriptors in [0.0, 1.0, 16.0, 1_000.0] {
             for factor in [0.5, 2.0, 9.0] {
                 let mut cost = Cost::assumed(200.0, 20.0);
-                let nanoseconds = factor * cost.at(descriptors);
+                let nanoseconds = factor * cost.predict(descriptors);
                 cost.learn(descriptors, nanoseconds);
                 assert_close(&cost, descriptors, nanoseconds);
             }
@@ -126,10 +140,18 @@ mod tests {
             cost.learn(16.0, 600.0);
         }
         assert!(cost.learn(16.0, 4e6));
-        assert!(cost.at(16.0) < 600.0 * 1.3);
+        assert!(cost.predict(16.0) < 600.0 * 1.3);
         for _ in 0..10 {
             cost.learn(16.0, 600.0);
         }
+        assert_close(&cost, 16.0, 600.0);
+    }
+
+    #[test]
+    fn a_long_first_sample_is_corrected_by_the_second_one() {
+        let mut cost = Cost::assumed(200.0, 20.0);
+        cost.learn(16.0, 500_000.0);
+        cost.learn(16.0, 600.0);
         assert_close(&cost, 16.0, 600.0);
     }
 

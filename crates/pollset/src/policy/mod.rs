@@ -4,28 +4,31 @@
 //! each costs depends on the processor, on the kinds of the descriptors, on the caches and on the
 //! threads of the process. So the costs are learnt from the waits of the set:
 //!
-//! - *Samples.* One wait in 64 is timed, and more at first, and after a sample that was off by a
-//!   quarter. Each corrects the prediction for its engine ([`Cost`]). A call that may block is timed
-//!   by the processor time of the thread, which costs more, one that doesn't block by the clock.
-//! - *Choice.* The engine changes when the other one is predicted to be cheaper by 5 % for the load:
-//!   the averages of the ready descriptors, and of the waits that have blocked, over the last few
-//!   waits.
+//! - *Samples.* One wait in 64 is timed, more at first, and more again after a sample that differed
+//!   from the prediction by more than a quarter. Each sample corrects the costs of its engine
+//!   ([`Cost`]). A call that may block is timed by the processor time of the thread, which takes
+//!   longer to read, one that doesn't block by the clock.
+//! - *Choice.* The engine changes when the other one is predicted to be at least 5 % cheaper. Both are
+//!   predicted for the average of the last few waits: the number of ready descriptors, and how often
+//!   a wait has blocked. If the load alternates so fast that the average is always late, the engine
+//!   that is cheaper in the long run serves all waits.
 //! - *Purchase.* To create and fill an instance has a price, and so has each addition to it: the
 //!   ski-rental problem. Entries are installed when the waits on poll(2) since the last installation,
-//!   the next one included, have cost more than epoll would have *by the price*. So this never costs
-//!   more than about twice as much as the best choice in hindsight, and a set that polls a few times
-//!   and is dropped never creates an instance. The price of an addition is not known before there was
-//!   one: a few entries are installed first, and the rest when their price has been paid.
+//!   the next one included, have cost as much more than with epoll as the installation costs. So it
+//!   costs about twice as much as the best choice in hindsight, at most, and a set that is polled a
+//!   few times and dropped never creates an instance. The price of an addition is not known before
+//!   there was one: some entries are installed first, and the others in several parts, as long as
+//!   their price has been paid.
 //! - *Trials.* The costs of the engine that isn't used may be wrong by now. So now and then it serves
-//!   three waits. All trials together take at most 1/64 of the cost of the waits (1/16 before epoll
-//!   has been timed), and a wait of a trial at most 16 times as long as predicted for the other
-//!   engine. Beyond that, an error of the prediction isn't plausible.
+//!   three waits. All trials together take about 1/64 of the cost of the waits (1/16 before epoll has
+//!   been timed), and a wait of a trial at most 16 times as long as predicted for the other engine.
 //!
-//! So after the first samples a load that stays the same costs at most 5 % and 1/64 more than with
-//! the better engine, as far as the samples are right.
+//! So with a load that stays the same, waits cost at most about 7 % more than with the better engine,
+//! once the samples are right.
 
 mod cost;
 
+use crate::engine::Pending;
 use crate::registrations::SMALL;
 use crate::settings::Engine;
 use cost::Cost;
@@ -33,17 +36,22 @@ use cost::Cost;
 /// The costs until there are samples lie between those of an Intel Xeon and an AMD EPYC.
 const POLL: Costs = Costs::assumed([200.0, 20.0], [2_000.0, 60.0]);
 const EPOLL: Costs = Costs::assumed([300.0, 110.0], [2_000.0, 110.0]);
-/// The price of an instance, and of each entry in it.
+/// The price of an instance, and of each addition to it and modification in it.
 const INSTANCE: f32 = 1_000.0;
-const ENTRY: f32 = 1_000.0;
-/// So many entries are installed first, when this part of the assumed price is paid, then twice as
-/// many, and so on, as long as the rest pays.
+const ADDITION: f32 = 1_000.0;
+const MODIFICATION: f32 = 300.0;
+/// So many entries are installed first, when a quarter of the assumed price is paid. They show the
+/// price of the others.
 const FIRST_ENTRIES: usize = 16;
-const FIRST_PART: usize = 4;
-const MAX_INSTALLATIONS: u8 = 12;
+/// The others follow in parts that cost at most this share of what the waits on poll(2) have cost.
+const PART: f32 = 1.0 / 8.0;
 
 /// An engine is left if the other one costs less than this share.
 const HYSTERESIS: f32 = 0.95;
+/// To follow the average load must have been cheaper than either engine alone, by this factor, over
+/// the last this many waits.
+const FOLLOWING: f32 = 0.97;
+const LONG_RUN: f32 = 128.0;
 /// The price is multiplied by no more than this after failures.
 const MAX_BACKOFF: u32 = 1 << 12;
 
@@ -60,33 +68,44 @@ const SHARE: f32 = 1.0 / 64.0;
 /// a trial only if epoll is predicted to take at most so many times as long.
 const MAX_RATIO: f32 = 16.0;
 const MAX_RATIO_TO_CREATE: f32 = 2.5;
-/// The most samples between two trials.
-const MAX_TRIAL_GAP: u8 = 32;
+/// The waits between two trials: at first, and at most. Twice as many after each trial.
+const FIRST_TRIAL_GAP: u16 = 64;
+const MAX_TRIAL_GAP: u16 = 2_048;
+/// No more waits are saved for trials than these would cost.
+const MAX_BUDGET: f32 = 100.0;
 
 pub struct Policy {
     forced: Engine,
     poll: Costs,
     epoll: Costs,
-    /// Of an addition to the instance, or a modification.
-    entry: Cost,
-    /// How often many entries were installed, up to a few times.
-    installations: u8,
+    /// Of additions to the instance.
+    addition: Cost,
+    /// Of modifications in it.
+    modification: Cost,
+    has_installed: bool,
     /// What poll(2) costs each descriptor, as the audit has measured it.
-    compared: f32,
+    compared_each: f32,
     load: Load,
     /// What the costs of the next wait were predicted for.
     descriptors: u32,
     fallbacks: u32,
     poll_prediction: f32,
     epoll_prediction: f32,
-    /// The engine, but for trials.
+    /// Whether epoll is predicted to be cheaper for the average load.
+    follows_to_epoll: bool,
+    /// Whether waits that are not part of a trial use epoll.
     prefers_epoll: bool,
+    /// Nanoseconds of the last [`LONG_RUN`] waits, as predicted: with poll(2), with epoll, and with the
+    /// engine that was cheaper for the average load.
+    long_run: [f32; 3],
     /// Nanoseconds by which the waits on poll(2) have been dearer than epoll would have been, since
-    /// entries were installed. If epoll is forced, the number of waits, for the backoff.
+    /// entries were installed.
     excess: f32,
     /// By what the price is multiplied, because instances could not be created.
     backoff: u32,
-    /// A sample has changed the costs since.
+    /// With epoll forced: the number of waits since an instance could not be created.
+    waits_since_failure: u32,
+    /// The predictions are older than the last sample.
     is_outdated: bool,
     /// Whether the calls of the next wait, or of this one, are timed.
     is_timed: bool,
@@ -94,11 +113,12 @@ pub struct Policy {
     interval: u8,
     /// Nanoseconds that trials may cost.
     budget: f32,
-    /// The waits that are left of a trial.
-    trial: u8,
+    is_in_trial: bool,
     is_trial_on_epoll: bool,
-    until_trial: u8,
-    trial_gap: u8,
+    /// The waits of the trial that are to begin.
+    trial_waits: u8,
+    until_trial: u16,
+    trial_gap: u16,
 }
 
 /// A call that was timed.
@@ -146,16 +166,18 @@ impl Costs {
         Self { probe: Cost::assumed(probe[0], probe[1]), block: Cost::assumed(block[0], block[1]) }
     }
 
-    fn of(&mut self, blocks: bool) -> &mut Cost {
+    fn by_kind(&mut self, blocks: bool) -> &mut Cost {
         if blocks { &mut self.block } else { &mut self.probe }
     }
 
-    fn has_samples(&self) -> bool {
-        self.probe.has_samples() || self.block.has_samples()
+    /// The number of samples of the kind that has more.
+    fn samples(&self) -> u8 {
+        self.probe.samples().max(self.block.samples())
     }
 
-    fn at(&self, descriptors: f32, blocked: f32) -> f32 {
-        (1.0 - blocked) * self.probe.at(descriptors) + blocked * self.block.at(descriptors)
+    fn predict(&self, descriptors: f32, blocked: f32) -> f32 {
+        (1.0 - blocked) * self.probe.predict(descriptors)
+            + blocked * self.block.predict(descriptors)
     }
 }
 
@@ -194,26 +216,31 @@ impl Policy {
             forced: if cfg!(has_epoll) { engine } else { Engine::Poll },
             poll: POLL,
             epoll: EPOLL,
-            entry: Cost::assumed(0.0, ENTRY),
-            installations: 0,
-            compared: f32::INFINITY,
+            addition: Cost::assumed(0.0, ADDITION),
+            modification: Cost::assumed(0.0, MODIFICATION),
+            has_installed: false,
+            compared_each: f32::INFINITY,
             load: Load::new(),
             descriptors: 0,
             fallbacks: 0,
             poll_prediction: 0.0,
             epoll_prediction: 0.0,
+            follows_to_epoll: false,
             prefers_epoll: false,
+            long_run: [0.0; 3],
             excess: 0.0,
             backoff: 1,
+            waits_since_failure: 0,
             is_outdated: false,
             is_timed: false,
             until_sample: FIRST_SAMPLE,
             interval: 1,
             budget: 0.0,
-            trial: 0,
+            is_in_trial: false,
             is_trial_on_epoll: false,
-            until_trial: 1,
-            trial_gap: 1,
+            trial_waits: 0,
+            until_trial: 0,
+            trial_gap: FIRST_TRIAL_GAP,
         }
     }
 
@@ -222,34 +249,75 @@ impl Policy {
     pub fn should_create(&self, descriptors: usize) -> bool {
         match self.forced {
             Engine::Poll => false,
-            Engine::Epoll => self.excess + 1.0 >= self.backoff as f32,
-            Engine::Auto => {
-                descriptors > SMALL && (self.trial > 0 || self.can_pay(descriptors, INSTANCE))
-            }
+            Engine::Epoll => self.waits_since_failure + 1 >= self.backoff,
+            Engine::Auto => descriptors > SMALL && self.can_pay_instance(descriptors),
         }
     }
 
-    /// Whether the waits on poll(2), including the next one, are dearer than epoll by the price of
-    /// these additions.
-    fn can_pay(&self, entries: usize, instance: f32) -> bool {
+    fn can_pay_instance(&self, descriptors: usize) -> bool {
+        let price = self.instance_price(descriptors);
+        if self.is_in_trial {
+            return self.is_trial_on_epoll && price <= self.budget;
+        }
+        // The first sample may have been interrupted.
+        self.poll.samples() >= 2 && self.can_pay(price)
+    }
+
+    fn instance_price(&self, descriptors: usize) -> f32 {
+        self.backoff as f32 * (INSTANCE + self.additions_price(descriptors))
+    }
+
+    /// While the price of an addition is not known, a quarter: the first ones will show it.
+    fn additions_price(&self, additions: usize) -> f32 {
+        let least = additions.min(FIRST_ENTRIES);
+        let is_known = self.addition.samples() > 0;
+        self.addition.predict(if is_known { additions } else { least.max(additions / 4) } as f32)
+    }
+
+    /// Whether the waits on poll(2), including the next one, have cost so much more than with epoll.
+    fn can_pay(&self, price: f32) -> bool {
         let advantage = self.poll_prediction - self.epoll_prediction;
-        // The first few entries show the price of the others.
-        let is_known = self.installations > 0;
-        let first = if is_known { entries } else { (entries / FIRST_PART).max(FIRST_ENTRIES) };
-        let price = instance + self.entry.at(entries.min(first) as f32);
-        advantage > 0.0 && self.excess + advantage > self.backoff as f32 * price
+        advantage > 0.0 && self.excess + advantage > price
+    }
+
+    /// Begins a wait of a set with an instance.
+    #[inline]
+    pub fn begin(&mut self) {
+        if self.is_in_trial {
+            self.begin_trial_wait();
+        }
+    }
+
+    /// Also the waits that are abandoned count: no trial goes on longer.
+    #[cold]
+    fn begin_trial_wait(&mut self) {
+        if self.trial_waits == 0 {
+            self.is_in_trial = false;
+            return;
+        }
+        self.trial_waits -= 1;
+        self.is_timed = self.trial_waits + 1 < TRIAL;
+    }
+
+    /// Ends a trial. Returns whether poll(2) was tried.
+    pub fn end_trial(&mut self) -> bool {
+        let was_on_poll = self.is_in_trial && !self.is_trial_on_epoll;
+        self.is_in_trial = false;
+        was_on_poll
     }
 
     /// Whether to use the epoll instance, which has no entry for the `fallbacks`, and lacks the
     /// `pending` changes.
     #[inline]
-    pub fn should_use(&mut self, descriptors: usize, fallbacks: usize, pending: usize) -> bool {
+    pub fn should_use(&mut self, descriptors: usize, fallbacks: usize, pending: Pending) -> bool {
         match self.forced {
             Engine::Poll => false,
             Engine::Epoll => true,
             Engine::Auto if descriptors <= SMALL => false,
             Engine::Auto => {
-                if self.trial == 0 && pending == 0 && self.is_prediction_for(descriptors, fallbacks)
+                if !self.is_in_trial
+                    && pending.is_empty()
+                    && self.is_prediction_for(descriptors, fallbacks)
                 {
                     return self.prefers_epoll;
                 }
@@ -263,47 +331,54 @@ impl Policy {
     }
 
     #[cold]
-    fn weigh(&mut self, descriptors: usize, fallbacks: usize, pending: usize) -> bool {
+    fn weigh(&mut self, descriptors: usize, fallbacks: usize, pending: Pending) -> bool {
         if !self.is_prediction_for(descriptors, fallbacks) {
             self.predict(descriptors, fallbacks);
         }
-        let is_trial = self.trial > 0;
-        let wants_epoll = if is_trial { self.is_trial_on_epoll } else { self.prefers_epoll };
-        wants_epoll && (pending == 0 || self.should_install(pending))
+        if self.is_in_trial && self.is_trial_on_epoll {
+            self.is_in_trial = self.price(pending) <= self.budget;
+            return self.is_in_trial;
+        }
+        !self.is_in_trial
+            && self.prefers_epoll
+            && (pending.is_empty() || self.can_pay(self.price(pending)))
     }
 
-    fn should_install(&mut self, pending: usize) -> bool {
-        if self.trial == 0 {
-            return self.can_pay(pending, 0.0);
-        }
-        let price = self.entry.at(pending as f32);
-        if price > self.budget {
-            self.trial = 0;
-            return false;
-        }
-        true
+    fn price(&self, pending: Pending) -> f32 {
+        self.additions_price(pending.additions)
+            + self.modification.predict(pending.modifications as f32)
     }
 
     /// How many of the pending entries to install at a time.
-    pub fn installable(&self, pending: usize) -> usize {
-        match self.forced {
-            Engine::Auto => pending.min(FIRST_ENTRIES << self.installations),
-            _ => pending,
+    pub fn installable(&self, pending: Pending) -> usize {
+        let all = pending.len();
+        if self.forced != Engine::Auto || all <= FIRST_ENTRIES {
+            return all;
         }
+        let paid = PART * self.excess / self.addition.predict(1.0);
+        all.min((paid as usize).max(FIRST_ENTRIES))
     }
 
-    /// Whether to time the installation of some entries.
-    pub fn times_entries(&self, entries: usize) -> bool {
-        self.forced == Engine::Auto && (self.is_timed || entries >= FIRST_ENTRIES)
+    /// Whether to time the installation of some entries. The first time, code and memory are not in
+    /// the caches.
+    pub fn times_entries(&mut self, entries: usize) -> bool {
+        let is_first = !std::mem::replace(&mut self.has_installed, true);
+        self.forced == Engine::Auto && !is_first && (self.is_timed || entries >= FIRST_ENTRIES)
     }
 
-    /// Records the processor time of an installation.
-    pub fn record_entries(&mut self, entries: usize, nanoseconds: u64) {
-        if self.trial > 0 {
+    /// Records the processor time of installing some entries, and of how many the instance had none.
+    pub fn record_entries(&mut self, entries: usize, added: usize, nanoseconds: u64) {
+        if self.is_in_trial {
             self.budget -= nanoseconds as f32;
         }
-        self.entry.learn(entries as f32, nanoseconds as f32);
-        self.installations = (self.installations + 1).min(MAX_INSTALLATIONS);
+        let (number, nanoseconds) = (entries as f32, nanoseconds as f32);
+        if added == entries && entries >= FIRST_ENTRIES {
+            self.addition.replace(number, nanoseconds);
+        } else if added == entries {
+            self.addition.learn(number, nanoseconds);
+        } else if added == 0 {
+            self.modification.learn(number, nanoseconds);
+        }
     }
 
     /// Whether the calls of this wait are timed.
@@ -314,17 +389,26 @@ impl Policy {
 
     /// Records the time of a call for this number of descriptors, which has found `ready` ones.
     pub fn record_call(&mut self, call: Call, descriptors: usize, ready: usize, nanoseconds: u64) {
+        if nanoseconds == 0 {
+            return; // There is no such clock.
+        }
         let nanoseconds = nanoseconds as f32;
-        let is_first = !self.poll.has_samples();
+        if self.is_in_trial {
+            // For itself, and half of the first wait, which isn't timed.
+            let usual = self.prediction(!call.is_on_epoll);
+            self.budget -= 1.5 * (nanoseconds - usual).max(0.0);
+        }
+        let is_first = self.poll.samples() < 2;
         let is_off = if call.is_on_epoll {
             // A part is epoll's, however much the fallbacks were predicted to take.
-            let own = nanoseconds - self.fallback_prediction();
-            self.epoll.of(call.blocks).learn(ready as f32, own.max(nanoseconds / 8.0))
+            let fallbacks = self.fallbacks_cost(f32::from(u8::from(call.blocks)));
+            let own = (nanoseconds - fallbacks).max(nanoseconds / 8.0);
+            self.epoll.by_kind(call.blocks).learn(ready as f32, own)
         } else {
-            let poll = self.poll.of(call.blocks);
+            let poll = self.poll.by_kind(call.blocks);
             let is_off = poll.learn(descriptors as f32, nanoseconds);
             let assumed = if call.blocks { &EPOLL.block } else { &EPOLL.probe };
-            self.epoll.of(call.blocks).assume(assumed, poll);
+            self.epoll.by_kind(call.blocks).assume(assumed, poll);
             is_off
         };
         if is_off {
@@ -343,7 +427,7 @@ impl Policy {
 
     /// Records what the audit measures: the nanoseconds of a poll(2) for each descriptor of a few.
     pub fn record_compared(&mut self, nanoseconds: u64) {
-        self.compared = nanoseconds as f32;
+        self.compared_each = nanoseconds as f32;
     }
 
     /// The instance has served a wait.
@@ -357,11 +441,9 @@ impl Policy {
     #[inline]
     pub fn record(&mut self, wait: Wait) {
         if wait.descriptors <= SMALL || self.forced != Engine::Auto {
-            self.is_timed = false;
             // No instance is created whatever the cost, or at once, unless there were failures.
-            if self.backoff > 1 {
-                self.excess += 1.0;
-            }
+            self.is_timed = false;
+            self.waits_since_failure = self.waits_since_failure.saturating_add(1);
             return;
         }
         if self.until_sample == 1
@@ -377,14 +459,10 @@ impl Policy {
         }
     }
 
-    #[inline]
-    fn add_excess(&mut self) {
-        self.excess = (self.excess + self.poll_prediction - self.epoll_prediction).max(0.0);
-    }
-
     #[cold]
     fn record_change(&mut self, wait: Wait) {
         self.is_timed = false;
+        self.add_to_long_run(wait);
         self.load.add(wait);
         self.predict(wait.descriptors, self.fallbacks as usize);
         if !wait.is_on_epoll {
@@ -392,7 +470,22 @@ impl Policy {
         }
         self.until_sample -= 1;
         if self.until_sample == 0 {
-            self.plan_sample(wait.has_epoll);
+            self.plan_sample(wait);
+        }
+    }
+
+    #[inline]
+    fn add_excess(&mut self) {
+        self.excess = (self.excess + self.poll_prediction - self.epoll_prediction).max(0.0);
+    }
+
+    fn add_to_long_run(&mut self, wait: Wait) {
+        let blocked = f32::from(u8::from(wait.has_blocked));
+        let poll = self.poll.predict(wait.descriptors as f32, blocked);
+        let epoll = self.epoll.predict(wait.ready as f32, blocked) + self.fallbacks_cost(blocked);
+        let followed = if self.follows_to_epoll { epoll } else { poll };
+        for (sum, cost) in self.long_run.iter_mut().zip([poll, epoll, followed]) {
+            *sum += cost - *sum / LONG_RUN;
         }
     }
 
@@ -400,8 +493,16 @@ impl Policy {
     pub fn refused(&mut self) {
         self.excess = 0.0;
         self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
-        self.trial = 0;
+        self.waits_since_failure = 0;
         self.budget = 0.0;
+        self.forget_instance();
+    }
+
+    /// There is no instance any more.
+    pub fn forget_instance(&mut self) {
+        self.is_in_trial = false;
+        self.fallbacks = 0;
+        self.is_outdated = true;
     }
 
     /// Predicts the costs of the next wait.
@@ -410,69 +511,78 @@ impl Policy {
         self.descriptors = descriptors as u32;
         self.fallbacks = fallbacks as u32;
         self.is_outdated = false;
-        let Load { ready, blocked, .. } = self.load;
-        self.poll_prediction = self.poll.at(descriptors as f32, blocked);
-        self.epoll_prediction = self.epoll.at(ready, blocked) + self.fallback_prediction();
-        let threshold = if self.prefers_epoll { 1.0 / HYSTERESIS } else { HYSTERESIS };
-        self.prefers_epoll =
-            fallbacks < descriptors && self.epoll_prediction < threshold * self.poll_prediction;
+        let Load { ready, blocked, is_steady, .. } = self.load;
+        self.poll_prediction = self.poll.predict(descriptors as f32, blocked);
+        self.epoll_prediction = self.epoll.predict(ready, blocked) + self.fallbacks_cost(blocked);
+        let has_entries = fallbacks < descriptors;
+        let is_cheaper = |epoll: f32, poll: f32, is_on_epoll: bool| {
+            let threshold = if is_on_epoll { 1.0 / HYSTERESIS } else { HYSTERESIS };
+            has_entries && epoll < threshold * poll
+        };
+        self.follows_to_epoll =
+            is_cheaper(self.epoll_prediction, self.poll_prediction, self.follows_to_epoll);
+        let [poll, epoll, followed] = self.long_run;
+        self.prefers_epoll = if is_steady || followed < FOLLOWING * poll.min(epoll) {
+            self.follows_to_epoll
+        } else {
+            is_cheaper(epoll, poll, self.prefers_epoll)
+        };
     }
 
     /// poll(2) polls the fallbacks together with the instance.
-    fn fallback_prediction(&self) -> f32 {
+    fn fallbacks_cost(&self, blocked: f32) -> f32 {
         match self.fallbacks {
             0 => 0.0,
-            fallbacks => self.poll.at(fallbacks as f32, self.load.blocked),
+            fallbacks => self.poll.predict(fallbacks as f32, blocked),
         }
     }
 
-    /// Decides whether the next wait is timed, or part of a trial.
-    #[cold]
-    fn plan_sample(&mut self, has_epoll: bool) {
-        if self.trial > 0 {
-            self.trial -= 1;
-            self.is_timed = self.trial > 0;
-            self.until_sample = if self.is_timed { 1 } else { self.interval };
-            return;
+    fn prediction(&self, is_on_epoll: bool) -> f32 {
+        if is_on_epoll { self.epoll_prediction } else { self.poll_prediction }
+    }
+
+    /// Decides whether the next wait is timed, or the first of a trial.
+    fn plan_sample(&mut self, wait: Wait) {
+        let usual = self.prediction(wait.is_on_epoll);
+        let share = if self.epoll.samples() > 0 { SHARE } else { FIRST_SHARE };
+        self.budget += share * f32::from(self.interval) * usual;
+        if wait.has_epoll {
+            self.budget = self.budget.min(MAX_BUDGET * usual);
         }
-        let is_on_epoll = has_epoll && self.prefers_epoll;
-        let [now, other] = if is_on_epoll {
-            // poll(2) may have been timed when it was far dearer. It costs up to three times as much
-            // to block.
-            let compared = self.compared * (1.0 + 2.0 * self.load.blocked);
-            let compared = compared * self.descriptors as f32;
-            [self.epoll_prediction, self.poll_prediction.min(compared)]
-        } else {
-            [self.poll_prediction, self.epoll_prediction]
-        };
-        let share = if self.epoll.has_samples() { SHARE } else { FIRST_SHARE };
-        self.budget += share * f32::from(self.interval) * now;
+        self.until_trial = self.until_trial.saturating_sub(self.interval.into());
         self.interval = (2 * self.interval).min(MAX_INTERVAL);
         self.until_sample = self.interval;
         self.is_timed = true;
-        self.until_trial = self.until_trial.saturating_sub(1);
-        if self.until_trial == 0 && self.fallbacks < self.descriptors {
-            self.plan_trial(now, other, is_on_epoll, has_epoll);
+        if !self.is_in_trial && self.until_trial == 0 && self.fallbacks < self.descriptors {
+            self.plan_trial(wait, usual);
         }
     }
 
     /// Begins a trial of the other engine if its cost is within the limits.
-    fn plan_trial(&mut self, now: f32, other: f32, is_on_epoll: bool, has_epoll: bool) {
-        let mut price = f32::from(TRIAL) * (other - now).max(0.0);
+    fn plan_trial(&mut self, wait: Wait, usual: f32) {
+        let mut other = self.prediction(!wait.is_on_epoll);
+        if wait.is_on_epoll {
+            // poll(2) may have been timed when it was far dearer. It costs up to three times as much
+            // to block.
+            let compared = self.compared_each * (1.0 + 2.0 * self.load.blocked);
+            other = other.min(compared * self.descriptors as f32);
+        } else if wait.has_epoll && self.epoll.samples() < Cost::MEMORY {
+            // The few samples may have been interrupted.
+            other = other.min(MAX_RATIO * usual);
+        }
+        let mut price = f32::from(TRIAL) * (other - usual).max(0.0);
         let mut max_ratio = MAX_RATIO;
-        if !has_epoll {
-            let instance = INSTANCE + self.entry.at(self.descriptors as f32);
-            price += self.backoff as f32 * instance;
+        if !wait.has_epoll {
+            price += self.instance_price(self.descriptors as usize);
             max_ratio = MAX_RATIO_TO_CREATE;
         }
-        if price > self.budget || other > max_ratio * now {
+        if price > self.budget || other > max_ratio * usual {
             return;
         }
-        self.budget -= f32::from(TRIAL) * (other - now).max(0.0);
-        self.trial = TRIAL;
-        self.is_trial_on_epoll = !is_on_epoll;
+        self.is_in_trial = true;
+        self.is_trial_on_epoll = !wait.is_on_epoll;
+        self.trial_waits = TRIAL;
         self.is_timed = false;
-        self.until_sample = 1;
         self.until_trial = self.trial_gap;
         self.trial_gap = (2 * self.trial_gap).min(MAX_TRIAL_GAP);
     }

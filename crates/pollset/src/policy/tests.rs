@@ -57,6 +57,9 @@ impl Machine {
     }
 }
 
+const NOTHING: Pending = Pending { additions: 0, modifications: 0 };
+const ADDITIONS: Pending = Pending { additions: 9_000, modifications: 0 };
+
 /// Waits that are alike.
 #[derive(Clone, Copy, Debug)]
 struct Waits {
@@ -69,7 +72,8 @@ struct Waits {
 struct Set {
     policy: Policy,
     has_epoll: bool,
-    pending: usize,
+    pending: Pending,
+    fallbacks: usize,
     /// By how much the next calls take longer.
     noise: Box<dyn FnMut() -> f64>,
     timed: u64,
@@ -82,7 +86,8 @@ impl Set {
         Self {
             policy: Policy::new(Engine::Auto),
             has_epoll: false,
-            pending: 0,
+            pending: NOTHING,
+            fallbacks: 0,
             noise: Box::new(|| 1.0),
             timed: 0,
             switches: 0,
@@ -92,40 +97,57 @@ impl Set {
 
     /// Makes a wait, as `Engines` does. Returns its cost.
     fn wait(&mut self, machine: &Machine, load: Waits) -> f64 {
+        let (cost, is_on_epoll) = self.begin(machine, load);
+        self.end(machine, load, is_on_epoll);
+        cost
+    }
+
+    fn begin(&mut self, machine: &Machine, load: Waits) -> (f64, bool) {
         let policy = &mut self.policy;
         let mut cost = 0.0;
         if !self.has_epoll && policy.should_create(load.descriptors) {
             self.has_epoll = true;
-            self.pending = load.descriptors;
+            self.pending.additions = load.descriptors;
             cost += 1_000.0;
         }
+        if self.has_epoll {
+            policy.begin();
+        }
         let is_on_epoll = loop {
-            let uses_epoll = self.has_epoll && policy.should_use(load.descriptors, 0, self.pending);
-            if !uses_epoll || self.pending == 0 {
+            let uses_epoll =
+                self.has_epoll && policy.should_use(load.descriptors, self.fallbacks, self.pending);
+            if !uses_epoll || self.pending.is_empty() {
                 break uses_epoll;
             }
             let entries = policy.installable(self.pending);
-            let time = machine.entry * entries as f64;
+            let added = entries.min(self.pending.additions);
+            let time = machine.entry * added as f64 + 300.0 * (entries - added) as f64;
             if policy.times_entries(entries) {
-                policy.record_entries(entries, time as u64);
+                policy.record_entries(entries, added, time as u64);
             }
             cost += time;
-            self.pending -= entries;
+            self.pending.additions -= added;
+            self.pending.modifications -= entries - added;
         };
-        let time = machine.call(is_on_epoll, load) * (self.noise)();
+        let mut time = machine.call(is_on_epoll, load) * (self.noise)();
+        if is_on_epoll && self.fallbacks > 0 {
+            time += machine.call(false, Waits { descriptors: self.fallbacks, ..load });
+        }
         cost += time;
         if policy.is_timed() {
             self.timed += 1;
             let call = Call { is_on_epoll, blocks: load.blocked };
             policy.record_call(call, load.descriptors, load.ready, time as u64);
         }
+        (cost, is_on_epoll)
+    }
+
+    fn end(&mut self, machine: &Machine, load: Waits, is_on_epoll: bool) {
         if is_on_epoll {
-            policy.record_compared((30.0 + machine.poll[0].1) as u64);
+            self.policy.served();
+            self.policy.record_compared((30.0 + machine.poll[0].1) as u64);
         }
-        if is_on_epoll {
-            policy.served();
-        }
-        policy.record(Wait {
+        self.policy.record(Wait {
             descriptors: load.descriptors,
             ready: load.ready,
             has_blocked: load.blocked,
@@ -134,7 +156,6 @@ impl Set {
         });
         self.switches += u64::from(is_on_epoll != self.was_on_epoll);
         self.was_on_epoll = is_on_epoll;
-        cost
     }
 
     fn waits(&mut self, machine: &Machine, load: Waits, count: usize) -> f64 {
@@ -189,7 +210,7 @@ fn cost_is_never_much_more_than_twice_the_best_in_hindsight() {
                 let on_epoll = price + f64::from(waits) * machine.call(true, load);
                 let best = on_poll.min(on_epoll);
                 assert!(
-                    cost < 2.3 * best + 6.0 * machine.call(false, load) + 16.0 * machine.entry,
+                    cost < 2.3 * best + 6.0 * machine.call(false, load) + 32.0 * machine.entry,
                     "{cost} in place of {best} after {waits}: {load:?} on {machine:?}"
                 );
             }
@@ -225,7 +246,7 @@ fn set_that_has_become_small_is_not_timed() {
         set.wait(&AMD, load(8, 1));
         set.timed = 0;
         set.waits(&AMD, load(8, 1), 100);
-        assert_eq!(set.timed, 0);
+        assert!(set.timed <= 2, "{} timed", set.timed);
     }
 }
 
@@ -246,7 +267,7 @@ fn few_waits_are_timed_and_fewer_are_trials() {
             (set.timed, set.switches) = (0, 0);
             set.waits(&machine, load, 16_000);
             assert!(set.timed <= 280, "{} timed: {load:?} on {machine:?}", set.timed);
-            assert!(set.switches <= 20, "{} switches: {load:?} on {machine:?}", set.switches);
+            assert!(set.switches <= 24, "{} switches: {load:?} on {machine:?}", set.switches);
         }
     }
 }
@@ -259,7 +280,7 @@ fn no_trial_takes_much_longer_than_the_wait_that_it_replaces() {
             set.waits(&machine, load, 1_000);
             let best = machine.better_call(load);
             for _ in 0..20_000 {
-                let had_epoll = set.pending == 0 && set.has_epoll;
+                let had_epoll = set.pending.is_empty() && set.has_epoll;
                 let cost = set.wait(&machine, load);
                 assert!(cost < 20.0 * best || !had_epoll, "{cost} in place of {best}: {load:?}");
             }
@@ -362,7 +383,7 @@ fn changes_are_installed_when_that_pays() {
     // A new descriptor before each wait costs more than poll(2) of 16.
     let mut on_epoll = 0;
     for _ in 0..1_000 {
-        set.pending += 1;
+        set.pending.additions += 1;
         set.wait(&AMD, load(16, 1));
         on_epoll += u32::from(set.was_on_epoll);
     }
@@ -371,18 +392,18 @@ fn changes_are_installed_when_that_pays() {
     let mut set = Set::new();
     set.waits(&AMD, load(1_000, 1), 1_000);
     for _ in 0..100 {
-        set.pending += 1;
+        set.pending.additions += 1;
         set.wait(&AMD, load(1_000, 1));
         assert!(set.was_on_epoll);
     }
     // Of nine, 9,000 more come at once.
     let mut set = Set::new();
     set.waits(&AMD, load(9, 1), 10_000);
-    set.pending += 9_000;
+    set.pending.additions += 9_000;
     set.wait(&AMD, load(9_009, 1));
     assert!(!set.was_on_epoll);
     set.waits(&AMD, load(9_009, 1), 200);
-    assert!(set.was_on_epoll && set.pending == 0);
+    assert!(set.was_on_epoll && set.pending.is_empty());
 }
 
 #[test]
@@ -402,7 +423,7 @@ fn fallbacks_cost_a_poll_beside_epoll() {
     for (fallbacks, uses_epoll) in [(0, true), (1, true), (500, true), (1_000, false)] {
         let mut policy = Policy::new(Engine::Auto);
         policy.record(poll_wait(1_000, 1));
-        assert_eq!(policy.should_use(1_000, fallbacks, 0), uses_epoll, "{fallbacks}");
+        assert_eq!(policy.should_use(1_000, fallbacks, NOTHING), uses_epoll, "{fallbacks}");
     }
 }
 
@@ -442,8 +463,132 @@ fn after_a_failure_an_automatic_set_pays_a_higher_price() {
 
 #[test]
 fn a_forced_engine_is_the_engine() {
-    assert!(!Policy::new(Engine::Poll).should_use(20_000, 0, 0));
+    assert!(!Policy::new(Engine::Poll).should_use(20_000, 0, NOTHING));
     assert!(!Policy::new(Engine::Poll).should_create(20_000));
-    assert!(Policy::new(Engine::Epoll).should_use(1, 0, 1));
-    assert_eq!(Policy::new(Engine::Epoll).installable(9_000), 9_000);
+    assert!(Policy::new(Engine::Epoll).should_use(1, 0, ADDITIONS));
+    assert_eq!(Policy::new(Engine::Epoll).installable(ADDITIONS), 9_000);
+}
+
+/// A call that is interrupted or preempted takes up to a millisecond, whichever call it is.
+#[test]
+fn a_first_sample_that_is_far_off_is_corrected() {
+    for machine in [INTEL, AMD, SLOW_AMD] {
+        for load in loads() {
+            for is_on_epoll in [false, true] {
+                let mut set = Set::new();
+                let is_first = |set: &Set| set.policy.is_timed && set.was_on_epoll == is_on_epoll;
+                let mut waits = 0;
+                while !is_first(&set) && waits < 5_000 {
+                    set.wait(&machine, load);
+                    waits += 1;
+                }
+                let mut noise = Some(1e6 / machine.call(is_on_epoll, load) + 1.0);
+                set.noise = Box::new(move || noise.take().unwrap_or(1.0));
+                set.waits(&machine, load, 20_000);
+                let mean = set.waits(&machine, load, 10_000) / 10_000.0;
+                let best = machine.better_call(load);
+                let is_good = mean < 1.1 * best || mean < best + 40.0;
+                assert!(is_good, "{mean} in place of {best}: {load:?} on {machine:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn loads_that_alternate_fast_cost_little_more_than_with_the_better_engine_for_all() {
+    for machine in [INTEL, AMD, SLOW_AMD] {
+        for descriptors in [16, 64, 256, 1_000, 9_000] {
+            for busy in [descriptors / 4, descriptors / 2, descriptors] {
+                for [idle_waits, busy_waits] in
+                    [[1, 1], [2, 2], [3, 1], [4, 2], [8, 4], [16, 2], [16, 16], [2, 6]]
+                {
+                    let phases = [load(descriptors, 1), load(descriptors, busy)];
+                    let counts = [idle_waits, busy_waits];
+                    let mut set = Set::new();
+                    let mut cost = 0.0;
+                    for round in 0..2_000 {
+                        for (phase, count) in phases.into_iter().zip(counts) {
+                            let this = set.waits(&machine, phase, count);
+                            cost += if round >= 1_000 { this } else { 0.0 };
+                        }
+                    }
+                    let [on_poll, on_epoll] = [false, true].map(|is_on_epoll| {
+                        let costs = phases.map(|phase| machine.call(is_on_epoll, phase));
+                        1_000.0 * (costs[0] * counts[0] as f64 + costs[1] * counts[1] as f64)
+                    });
+                    let regret = cost / on_poll.min(on_epoll);
+                    assert!(
+                        regret < 1.4,
+                        "{regret}: {descriptors}, {busy}, {counts:?}, {machine:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn fallbacks_are_forgotten_with_the_instance() {
+    let mut set = Set::new();
+    set.fallbacks = 64;
+    set.waits(&AMD, load(64, 0), 1_000);
+    assert!(set.has_epoll && !set.was_on_epoll);
+    (set.has_epoll, set.fallbacks) = (false, 0);
+    set.policy.forget_instance();
+    set.waits(&AMD, load(64, 0), 1_000);
+    assert!(set.has_epoll && set.was_on_epoll);
+}
+
+#[test]
+fn a_trial_ends_also_if_its_waits_are_abandoned() {
+    let mut set = Set::new();
+    set.waits(&AMD, load(64, 16), 20_000);
+    while !set.policy.is_in_trial {
+        set.wait(&AMD, load(64, 16));
+    }
+    let preferred = set.policy.prefers_epoll;
+    let unusual = (0..100).filter(|_| set.begin(&AMD, load(64, 16)).1 != preferred).count();
+    assert_eq!(unusual, 3);
+}
+
+#[test]
+fn the_part_of_the_fallbacks_is_that_of_the_call() {
+    let mut set = Set::new();
+    set.fallbacks = 16;
+    for wait in 0..100_000 {
+        let blocked = wait % 2 == 0;
+        set.wait(&AMD, Waits { descriptors: 256, ready: 1, blocked });
+    }
+    for (blocks, cost) in [(false, 530.0), (true, 3_140.0)] {
+        let learnt = set.policy.epoll.by_kind(blocks).predict(1.0);
+        assert!((0.6..1.6).contains(&(learnt / cost)), "{learnt} for {cost}");
+    }
+}
+
+#[test]
+fn modifications_do_not_change_the_price_of_additions() {
+    let mut set = Set::new();
+    set.waits(&EVENTFDS, load(100, 1), 2_000);
+    let price = set.policy.addition.predict(1.0);
+    for _ in 0..20_000 {
+        set.pending.modifications += 1;
+        set.wait(&EVENTFDS, load(100, 1));
+    }
+    assert!(set.was_on_epoll);
+    assert_eq!(set.policy.addition.predict(1.0), price);
+}
+
+#[test]
+fn entries_that_become_dearer_are_added_in_parts() {
+    let mut set = Set::new();
+    set.waits(&AMD, load(100, 1), 2_000);
+    set.pending.additions += 9_000;
+    let dear = Machine { entry: 20.0 * AMD.entry, ..AMD };
+    let mut cost = 0.0;
+    while !set.was_on_epoll || !set.pending.is_empty() {
+        cost += set.wait(&dear, load(9_100, 1));
+    }
+    let price = 9_000.0 * dear.entry;
+    assert!(cost < 2.5 * price, "{cost} for {price}");
+    assert!(cost > 1.5 * price, "they were all added at once: {cost} for {price}");
 }

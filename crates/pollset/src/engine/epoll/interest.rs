@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use super::serials::Serials;
 use super::{Entry, EpollEngine, State, Target, Trust, is, pollfd};
 use crate::PollFlags;
-use crate::engine::Failure;
+use crate::engine::{Failure, Pending};
 use crate::registrations::{NO_KEY, Registrations, Slot, VACANT};
 use crate::stats::Counters;
 use crate::sys::epoll::{Epoll, Token};
@@ -82,6 +82,7 @@ impl EpollEngine {
         let entry = &mut self.entries[key as usize];
         if !entry.is_pending {
             entry.is_pending = true;
+            self.pending_additions += usize::from(entry.state == State::New);
             self.pending.push(key);
         }
     }
@@ -92,8 +93,9 @@ impl EpollEngine {
         !self.pending.is_empty()
     }
 
-    pub fn pending(&self) -> usize {
-        self.pending.len()
+    pub fn pending(&self) -> Pending {
+        let additions = self.pending_additions.min(self.pending.len());
+        Pending { additions, modifications: self.pending.len() - additions }
     }
 
     /// Whether the instance is to be replaced before [`install`](Self::install).
@@ -102,11 +104,13 @@ impl EpollEngine {
     }
 
     /// Makes the kernel's entries those of the registrations: the first `entries` that are pending.
+    /// Returns for how many there were none.
     #[inline]
-    pub fn install(&mut self, entries: usize, counters: &Counters) -> Result<(), Failure> {
+    pub fn install(&mut self, entries: usize, counters: &Counters) -> Result<usize, Failure> {
         if self.is_lost {
             return Err(Failure::Lost);
         }
+        let mut added = 0;
         for place in 0..entries {
             let key = self.pending[place];
             let entry = &mut self.entries[key as usize];
@@ -118,7 +122,10 @@ impl EpollEngine {
             }
             match entry.state {
                 State::Free => continue,
-                State::New => self.add(key, false)?,
+                State::New => {
+                    self.add(key, false)?;
+                    added += 1;
+                }
                 _ if !was_registered && entry.interest == entry.installed => continue,
                 State::Installed => self.modify(key)?,
                 State::Fallback(_) => {
@@ -130,10 +137,12 @@ impl EpollEngine {
         }
         if entries == self.pending.len() {
             self.pending.clear();
+            self.pending_additions = 0;
         } else {
             self.pending.drain(..entries);
+            self.pending_additions = self.pending_additions.saturating_sub(added);
         }
-        Ok(())
+        Ok(added)
     }
 
     /// Adds an entry to the instance, or makes the descriptor a fallback. `is_known`: its kind was
@@ -299,7 +308,7 @@ mod tests {
             if is_exhausted {
                 engine.replace(Epoll::new(|_| false).unwrap(), &counters).unwrap();
             }
-            engine.install(engine.pending(), &counters).unwrap();
+            engine.install(1, &counters).unwrap();
             assert!(engine.entries[0].state == State::Installed);
         }
     }

@@ -79,6 +79,8 @@ pub struct EpollEngine {
     /// Keys of the entries to be installed, in the order of the slots. epoll reports in the order in
     /// which entries became ready, or were added.
     pending: Vec<u32>,
+    /// How many of them the kernel has no entry for, at least those that are still registered.
+    pending_additions: usize,
     /// For poll(2): the instance itself, and then the fallbacks.
     fallbacks: Vec<libc::pollfd>,
     /// The keys of `fallbacks[1..]`.
@@ -155,6 +157,7 @@ impl EpollEngine {
             targets: Vec::new(),
             free_keys: Vec::new(),
             pending: Vec::new(),
+            pending_additions: 0,
             fallback_keys: Vec::new(),
             buffer: vec![NO_EVENT; BUFFER_LENGTH],
             ready: ReadySlots::new(),
