@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 # In nanoseconds. The coarse clock that paces pollset's audit ticks every 4 ms: a round is longer,
 # so that each has its share of the audit.
 ROUND = 5_000_000
-WARM_UP = 50_000_000  # until pollset has settled on an engine
+WARM_UP = 200_000_000  # until pollset has settled on an engine
 
 Call = Callable[[], object]
 

@@ -40,7 +40,7 @@ const EPOLL: Costs = Costs::assumed([300.0, 110.0], [2_000.0, 110.0]);
 const INSTANCE: f32 = 1_000.0;
 const ADDITION: f32 = 1_000.0;
 const MODIFICATION: f32 = 300.0;
-/// So many entries are installed first, when a quarter of the assumed price is paid. They show the
+/// This many entries are installed first, when a quarter of the assumed price is paid. They show the
 /// price of the others.
 const FIRST_ENTRIES: usize = 16;
 /// The others follow in parts that cost at most this share of what the waits on poll(2) have cost.
@@ -65,7 +65,7 @@ const TRIAL: u8 = 3;
 const FIRST_SHARE: f32 = 1.0 / 16.0;
 const SHARE: f32 = 1.0 / 64.0;
 /// A wait of a trial takes at most this many times as long, as predicted. An instance is created for
-/// a trial only if epoll is predicted to take at most so many times as long.
+/// a trial only if epoll is predicted to take at most this many times as long.
 const MAX_RATIO: f32 = 16.0;
 const MAX_RATIO_TO_CREATE: f32 = 2.5;
 /// The waits between two trials: at first, and at most. Twice as many after each trial.
@@ -274,7 +274,7 @@ impl Policy {
         self.addition.predict(if is_known { additions } else { least.max(additions / 4) } as f32)
     }
 
-    /// Whether the waits on poll(2), including the next one, have cost so much more than with epoll.
+    /// Whether the waits on poll(2), including the next one, have cost more than with epoll by `price`.
     fn can_pay(&self, price: f32) -> bool {
         let advantage = self.poll_prediction - self.epoll_prediction;
         advantage > 0.0 && self.excess + advantage > price
