@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use rlimit::Resource;
 
-use crate::paths::COUNTED;
+use crate::paths::{COUNTED, NOT_COUNTED};
 
 const FD_LIMIT: u64 = 10_000;
 
-/// The name of each path, and its instructions: the fewest of all calls, because the audit, which
-/// depends on the time, can only add some.
+/// The name of each path, and its instructions: the fewest of all calls, because the audit and
+/// the samples of the policy, which depend on the time, can only add some.
 pub fn count() -> Result<Vec<(String, u64)>> {
     // Under valgrind the limit can't be raised, and valgrind itself fails if it is in the millions.
     let hard = Resource::NOFILE.get_hard()?;
@@ -37,11 +37,12 @@ pub fn count() -> Result<Vec<(String, u64)>> {
     for name in names.lines() {
         let total = totals.next().context("callgrind has counted fewer calls than were made")?;
         let total: u64 = total.parse()?;
-        match counts.last_mut() {
-            Some((last, fewest)) if last == name => *fewest = total.min(*fewest),
-            _ => counts.push((name.to_owned(), total)),
+        match counts.iter_mut().find(|(known, _)| known == name) {
+            Some((_, fewest)) => *fewest = total.min(*fewest),
+            None => counts.push((name.to_owned(), total)),
         }
     }
+    counts.retain(|(name, _)| name != NOT_COUNTED);
     Ok(counts)
 }
 

@@ -10,6 +10,9 @@ use rlimit::Resource;
 /// The function in which callgrind counts.
 pub const COUNTED: &str = "pollset_count::paths::counted";
 
+/// Stands for the name of a path after a call that took another one.
+pub const NOT_COUNTED: &str = "-";
+
 const NOW: Duration = Duration::ZERO;
 /// How many calls of each path are counted.
 const COUNTED_CALLS: usize = 10;
@@ -48,11 +51,24 @@ fn waits() -> io::Result<()> {
 fn run_wait(label: &str, ready: usize, n: usize, engine: Engine) -> io::Result<()> {
     let timeout = (ready == 0).then_some(NOW);
     let mut polled = PolledPipes::new(n, ready, engine)?;
-    // Under valgrind, other instructions are dear: the choice of the engine takes longer.
-    while engine == Engine::Auto && n > 8 && polled.set.stats().last_engine != Some(Engine::Epoll) {
+    let name = format!("{label} ready of {n}");
+    if engine != Engine::Auto || n <= 8 {
+        run_path(&name, engine, ready, || polled.wait(timeout));
+        return Ok(());
+    }
+    // The set chooses epoll when the waits on poll(2) have paid for it, tries poll(2) now and then,
+    // and times some waits.
+    let is_on_epoll = |polled: &PolledPipes| polled.set.stats().last_engine == Some(Engine::Epoll);
+    while !is_on_epoll(&polled) {
         polled.wait(Some(NOW));
     }
-    run_path(&format!("{label} ready of {n}"), engine, ready, || polled.wait(timeout));
+    let mut calls_on_epoll = 0;
+    while calls_on_epoll < 3 * COUNTED_CALLS {
+        (0..CALLS_BETWEEN).for_each(|_| assert_eq!(polled.wait(timeout), ready, "{name}"));
+        assert_eq!(counted(&mut || polled.wait(timeout)), ready, "{name}");
+        println!("{}", if is_on_epoll(&polled) { &name } else { NOT_COUNTED });
+        calls_on_epoll += usize::from(is_on_epoll(&polled));
+    }
     Ok(())
 }
 
