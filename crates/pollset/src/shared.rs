@@ -139,7 +139,7 @@ impl Shared {
             engines.take_changes(&mut registrations, &self.counters);
         }
         if engines.choose() {
-            self.install(engines);
+            self.install(engines, false);
         }
         if engines.is_audit_due() {
             self.audit(engines);
@@ -161,21 +161,21 @@ impl Shared {
 
     fn finish_audit(&self, engines: &mut Engines, outcome: Result<(), Failure>) {
         match outcome {
-            Ok(()) if engines.has_pending() => self.install(engines),
+            Ok(()) if engines.has_pending() => self.install(engines, true),
             Ok(()) => {}
             Err(failure) => self.fall_back(engines, failure),
         }
     }
 
-    /// Installs the entries that the kernel's interest list lacks, as many as pay.
-    fn install(&self, engines: &mut Engines) {
+    /// Installs the entries that the kernel's interest list lacks: all of them, or as many as pay.
+    fn install(&self, engines: &mut Engines, all: bool) {
         loop {
             let is_ready =
                 if engines.has_exhausted_serials() { self.replace_epoll(engines) } else { Ok(()) };
             if let Err(failure) = is_ready.and_then(|()| engines.install(&self.counters)) {
                 return self.fall_back(engines, failure);
             }
-            if !engines.has_pending() || !engines.reconsider() {
+            if !engines.has_pending() || !all && !engines.reconsider() {
                 return;
             }
         }

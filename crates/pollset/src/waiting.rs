@@ -263,11 +263,13 @@ impl<'a> Waiting<'a> {
             self.was_interrupted = true;
             return Ok(Step::Interrupted);
         }
-        // The kernel refuses more entries than the process may have descriptors. If other threads have
-        // unregistered some of them since, the wait begins anew.
+        // epoll may not fail where a trial of poll(2) does. And the kernel refuses more entries than
+        // the process may have descriptors: if other threads have unregistered some of them since, the
+        // wait begins anew.
         let polled = self.engines.get().map_or(0, |engines| engines.registered());
-        let is_trial = self.engines.get().is_some_and(Engines::end_trial);
-        if errno == Some(Errno::INVAL) && (is_trial || self.shared.read().len() < polled) {
+        if self.engines.get().is_some_and(Engines::end_trial)
+            || errno == Some(Errno::INVAL) && self.shared.read().len() < polled
+        {
             self.stage = Stage::Prepare;
             return Ok(Step::Unfinished);
         }

@@ -65,7 +65,8 @@ impl Cost {
 
     /// Forgets the samples for a better one: the time of many descriptors, without a fixed part.
     pub fn replace(&mut self, descriptors: f32, nanoseconds: f32) {
-        *self = Self { fixed: MIN, each: nanoseconds / descriptors, samples: Self::MEMORY };
+        let each = (nanoseconds / descriptors).max(MIN);
+        *self = Self { fixed: MIN, each, samples: Self::MEMORY };
     }
 
     /// Until there are samples: the fixed part is as assumed, or that of another call if it is dearer.

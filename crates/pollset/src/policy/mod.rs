@@ -43,7 +43,7 @@ const MODIFICATION: f32 = 300.0;
 /// This many entries are installed first, when a quarter of the assumed price is paid. They show the
 /// price of the others.
 const FIRST_ENTRIES: usize = 16;
-/// The others follow in parts that cost at most this share of what the waits on poll(2) have cost.
+/// The others follow in parts that cost at most this share of the excess of the waits on poll(2).
 const PART: f32 = 1.0 / 8.0;
 
 /// An engine is left if the other one costs less than this share.
@@ -113,6 +113,8 @@ pub struct Policy {
     interval: u8,
     /// Nanoseconds that trials may cost.
     budget: f32,
+    /// The price of the pending entries, if it has put an end to the last trial.
+    unpaid: f32,
     is_in_trial: bool,
     is_trial_on_epoll: bool,
     /// The waits of the trial that are to begin.
@@ -236,6 +238,7 @@ impl Policy {
             until_sample: FIRST_SAMPLE,
             interval: 1,
             budget: 0.0,
+            unpaid: 0.0,
             is_in_trial: false,
             is_trial_on_epoll: false,
             trial_waits: 0,
@@ -249,7 +252,7 @@ impl Policy {
     pub fn should_create(&self, descriptors: usize) -> bool {
         match self.forced {
             Engine::Poll => false,
-            Engine::Epoll => self.waits_since_failure + 1 >= self.backoff,
+            Engine::Epoll => self.waits_since_failure.saturating_add(1) >= self.backoff,
             Engine::Auto => descriptors > SMALL && self.can_pay_instance(descriptors),
         }
     }
@@ -299,7 +302,7 @@ impl Policy {
         self.is_timed = self.trial_waits + 1 < TRIAL;
     }
 
-    /// Ends a trial. Returns whether poll(2) was tried.
+    /// Ends a trial, if there is one. Returns whether poll(2) was tried.
     pub fn end_trial(&mut self) -> bool {
         let was_on_poll = self.is_in_trial && !self.is_trial_on_epoll;
         self.is_in_trial = false;
@@ -336,7 +339,9 @@ impl Policy {
             self.predict(descriptors, fallbacks);
         }
         if self.is_in_trial && self.is_trial_on_epoll {
-            self.is_in_trial = self.price(pending) <= self.budget;
+            let price = self.price(pending);
+            self.is_in_trial = price <= self.budget;
+            self.unpaid = if self.is_in_trial { 0.0 } else { price };
             return self.is_in_trial;
         }
         !self.is_in_trial
@@ -368,6 +373,9 @@ impl Policy {
 
     /// Records the processor time of installing some entries, and of how many the instance had none.
     pub fn record_entries(&mut self, entries: usize, added: usize, nanoseconds: u64) {
+        if nanoseconds == 0 {
+            return; // There is no such clock.
+        }
         if self.is_in_trial {
             self.budget -= nanoseconds as f32;
         }
@@ -543,11 +551,14 @@ impl Policy {
 
     /// Decides whether the next wait is timed, or the first of a trial.
     fn plan_sample(&mut self, wait: Wait) {
+        if !wait.has_epoll {
+            self.is_in_trial = false; // no instance could be paid for it
+        }
         let usual = self.prediction(wait.is_on_epoll);
         let share = if self.epoll.samples() > 0 { SHARE } else { FIRST_SHARE };
         self.budget += share * f32::from(self.interval) * usual;
         if wait.has_epoll {
-            self.budget = self.budget.min(MAX_BUDGET * usual);
+            self.budget = self.budget.min(MAX_BUDGET * usual + 2.0 * self.unpaid);
         }
         self.until_trial = self.until_trial.saturating_sub(self.interval.into());
         self.interval = (2 * self.interval).min(MAX_INTERVAL);
@@ -588,5 +599,5 @@ impl Policy {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, has_epoll))]
 mod tests;

@@ -552,6 +552,19 @@ fn a_trial_ends_also_if_its_waits_are_abandoned() {
 }
 
 #[test]
+fn a_trial_without_an_instance_ends() {
+    for others in [8, 9_000] {
+        let mut set = Set::new();
+        while !set.policy.is_in_trial || set.has_epoll {
+            set.wait(&AMD, load(16, 8));
+        }
+        set.wait(&AMD, load(others, 1));
+        set.waits(&AMD, load(9_000, 1), 500);
+        assert!(set.has_epoll, "{others}");
+    }
+}
+
+#[test]
 fn the_part_of_the_fallbacks_is_that_of_the_call() {
     let mut set = Set::new();
     set.fallbacks = 16;

@@ -25,7 +25,9 @@ impl EpollEngine {
 
     fn free(&mut self, key: u32) {
         self.leave_fallbacks(key);
-        self.entries[key as usize].state = State::Free;
+        let entry = &mut self.entries[key as usize];
+        self.pending_additions -= usize::from(entry.is_pending && entry.state == State::New);
+        entry.state = State::Free;
         self.targets[key as usize].serial = 0;
         self.free_keys.push(key);
     }
@@ -67,6 +69,7 @@ impl EpollEngine {
         match self.free_keys.pop() {
             Some(key) => {
                 let is_pending = self.entries[key as usize].is_pending;
+                self.pending_additions += usize::from(is_pending);
                 self.entries[key as usize] = Entry { is_pending, ..entry };
                 key
             }
@@ -94,7 +97,7 @@ impl EpollEngine {
     }
 
     pub fn pending(&self) -> Pending {
-        let additions = self.pending_additions.min(self.pending.len());
+        let additions = self.pending_additions;
         Pending { additions, modifications: self.pending.len() - additions }
     }
 
@@ -140,7 +143,7 @@ impl EpollEngine {
             self.pending_additions = 0;
         } else {
             self.pending.drain(..entries);
-            self.pending_additions = self.pending_additions.saturating_sub(added);
+            self.pending_additions -= added;
         }
         Ok(added)
     }
@@ -216,6 +219,7 @@ impl EpollEngine {
     pub fn reinstall(&mut self, key: u32) {
         self.targets[key as usize].serial = 0;
         let entry = &mut self.entries[key as usize];
+        self.pending_additions += usize::from(entry.is_pending && entry.state != State::New);
         entry.state = State::New;
         entry.trust = Trust::Full;
         entry.ends = 0;

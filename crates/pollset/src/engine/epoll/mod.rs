@@ -79,7 +79,7 @@ pub struct EpollEngine {
     /// Keys of the entries to be installed, in the order of the slots. epoll reports in the order in
     /// which entries became ready, or were added.
     pending: Vec<u32>,
-    /// How many of them the kernel has no entry for, at least those that are still registered.
+    /// How many of them are to be added.
     pending_additions: usize,
     /// For poll(2): the instance itself, and then the fallbacks.
     fallbacks: Vec<libc::pollfd>,
@@ -190,7 +190,7 @@ impl EpollEngine {
     }
 }
 
-/// To close an instance takes the kernel about 1 µs for each entry.
+/// To close an instance takes the kernel 0.4 to 1 µs for each entry.
 impl Drop for EpollEngine {
     fn drop(&mut self) {
         if !self.is_inherited(process_generation()) {
