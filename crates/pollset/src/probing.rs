@@ -1,9 +1,9 @@
 //! Decides whether a wait polls once with a timeout of 0 before it blocks: a *probe*.
 //!
-//! With a timeout of 0, poll(2) costs a quarter of what it costs to block: the kernel enters no
-//! descriptor into a wait queue, and no clock is read. Each probe without an event doubles the
-//! number of waits that skip it, up to 15 of 16. So a set that is mostly idle pays next to nothing
-//! for its probes.
+//! With a timeout of 0, poll(2) costs a quarter to a half of what it costs to block: the kernel
+//! enters no descriptor into a wait queue, and no clock is read. Each probe without an event doubles
+//! the number of waits that skip it, up to 15 of 16. So a set that is mostly idle pays next to
+//! nothing for its probes.
 
 pub struct Probing {
     /// The number of waits that skip the probe from now on.
