@@ -122,7 +122,7 @@ impl<T> ForkLock<T> {
     ///
     /// If the lock is taken over from a process that this one was forked from, `reset` makes a new
     /// value. All owners of the same lock must be leases.
-    #[inline]
+    #[inline(always)] // in each wait
     pub fn try_lease(&self, reset: impl FnOnce() -> T) -> Option<Lease<'_, T>> {
         let new = owner(process_generation(), Purpose::Leasing);
         // SeqCst: see `notify_lease`.

@@ -123,11 +123,15 @@ impl Shared {
     /// Leases the engines to a wait. Another wait is refused meanwhile.
     #[inline]
     pub fn lease_engines(&self) -> io::Result<Lease<'_, Engines>> {
-        let lease = self.engines.try_lease(|| {
-            self.changes.store(usize::MAX, Release);
-            Engines::new(self.settings)
-        });
+        let lease = self.engines.try_lease(|| self.new_engines());
         lease.ok_or_else(|| ConcurrentPoll.into())
+    }
+
+    /// For a child that was forked during a wait. They have to take all changes.
+    #[cold]
+    fn new_engines(&self) -> Engines {
+        self.changes.store(usize::MAX, Release);
+        Engines::new(self.settings)
     }
 
     /// Brings the engines up to date, and chooses the one that serves the wait.

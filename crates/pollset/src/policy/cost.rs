@@ -77,6 +77,34 @@ impl Cost {
     }
 }
 
+/// The costs of an engine.
+pub struct Costs {
+    /// Of a call that doesn't block.
+    pub probe: Cost,
+    /// Of a call that may block: processor time.
+    pub block: Cost,
+}
+
+impl Costs {
+    pub const fn assumed(probe: [f32; 2], block: [f32; 2]) -> Self {
+        Self { probe: Cost::assumed(probe[0], probe[1]), block: Cost::assumed(block[0], block[1]) }
+    }
+
+    pub fn by_kind(&mut self, blocks: bool) -> &mut Cost {
+        if blocks { &mut self.block } else { &mut self.probe }
+    }
+
+    /// The number of samples of the kind that has more.
+    pub fn samples(&self) -> u8 {
+        self.probe.samples().max(self.block.samples())
+    }
+
+    pub fn predict(&self, descriptors: f32, blocked: f32) -> f32 {
+        (1.0 - blocked) * self.probe.predict(descriptors)
+            + blocked * self.block.predict(descriptors)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Cost;
