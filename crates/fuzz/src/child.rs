@@ -19,7 +19,7 @@ const HANG_SECONDS: u32 = 60;
 /// or a descriptor that the program left open or closed by mistake.
 pub fn run_in_child(
     program: &Program,
-    engine: Engine,
+    engine: Option<Engine>,
     counts: &'static SharedCounts,
 ) -> Result<(), String> {
     match raw::fork() {

@@ -55,15 +55,15 @@ enum EngineName {
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     let engines = match args.engine {
-        None => vec![Engine::Auto, Engine::Epoll, Engine::Poll],
-        Some(EngineName::Auto) => vec![Engine::Auto],
-        Some(EngineName::Poll) => vec![Engine::Poll],
-        Some(EngineName::Epoll) => vec![Engine::Epoll],
+        None => vec![None, Some(Engine::Epoll), Some(Engine::Poll)],
+        Some(EngineName::Auto) => vec![None],
+        Some(EngineName::Poll) => vec![Some(Engine::Poll)],
+        Some(EngineName::Epoll) => vec![Some(Engine::Epoll)],
     };
     if args.files.is_empty() { fuzz(&args, &engines) } else { run_files(&args.files, &engines) }
 }
 
-fn run_files(files: &[PathBuf], engines: &[Engine]) -> anyhow::Result<ExitCode> {
+fn run_files(files: &[PathBuf], engines: &[Option<Engine>]) -> anyhow::Result<ExitCode> {
     let counts = SharedCounts::new();
     let mut status = ExitCode::SUCCESS;
     for file in files {
@@ -83,7 +83,7 @@ fn run_files(files: &[PathBuf], engines: &[Engine]) -> anyhow::Result<ExitCode> 
     Ok(status)
 }
 
-fn fuzz(args: &Args, engines: &[Engine]) -> anyhow::Result<ExitCode> {
+fn fuzz(args: &Args, engines: &[Option<Engine>]) -> anyhow::Result<ExitCode> {
     let duration = Duration::try_from(args.duration).context("--duration")?;
     let time = || SystemTime::now().duration_since(UNIX_EPOCH).map(|time| time.as_secs());
     let seed = args.seed.map_or_else(time, Ok)?;
@@ -132,7 +132,7 @@ fn runner(seed: u64, program: u64) -> TestRunner {
 fn report_failure(
     seed: u64,
     number: u64,
-    engine: Engine,
+    engine: Option<Engine>,
     reason: &str,
     program: &Program,
 ) -> anyhow::Result<ExitCode> {

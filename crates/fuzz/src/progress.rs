@@ -11,14 +11,14 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(60);
 
 pub struct Progress {
     pub programs: u64,
-    pub counts: Vec<(Engine, &'static SharedCounts)>,
+    pub counts: Vec<(Option<Engine>, &'static SharedCounts)>,
     pub start: Instant,
     bar: ProgressBar,
     next_line: Instant,
 }
 
 impl Progress {
-    pub fn new(engines: &[Engine]) -> Self {
+    pub fn new(engines: &[Option<Engine>]) -> Self {
         let start = Instant::now();
         Self {
             programs: 0,

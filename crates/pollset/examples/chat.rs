@@ -6,12 +6,11 @@
 //!
 //! Connect with `nc`. Press Enter to stop the server.
 
-use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 
-use pollset::{Event, PollFlags, PollSet};
+use pollset::{PollFlags, PollMap};
 
 /// Maximum bytes per read, and per line.
 const MAX_LINE: usize = 4 * 1024;
@@ -25,73 +24,67 @@ fn main() -> io::Result<()> {
     println!("listening on {}", listener.local_addr()?);
 
     let stdin = io::stdin();
-    let set = PollSet::new();
-    set.register(&stdin, PollFlags::IN)?;
-    set.register(&listener, PollFlags::IN)?;
-    let mut chat = Chat { set, listener, clients: HashMap::new() };
+    let mut chat = Chat::new(); // `None`: not a client
+    chat.register(&stdin, PollFlags::IN, None)?;
+    chat.register(&listener, PollFlags::IN, None)?;
     loop {
-        for event in chat.set.poll(None)? {
-            if event.is_for(&stdin) {
+        chat.poll(None)?;
+        while let Some((event, client)) = chat.next_event() {
+            if let Some(client) = client {
+                let can_send = event.revents.intersects(PollFlags::OUT);
+                let outcome = if can_send { client.send() } else { client.receive() };
+                let mut text = client.take_lines();
+                if outcome.unwrap_or_else(|error| is_transient(&error)) {
+                    let interest = client.interest();
+                    chat.modify(event.fd, interest)?;
+                } else {
+                    text += &format!("{} has left\n", client.name);
+                    chat.unregister(event.fd)?;
+                    chat.modify(&listener, PollFlags::IN)?;
+                }
+                if !text.is_empty() {
+                    broadcast(&mut chat, event.fd, &text)?;
+                }
+            } else if event.is_for(&stdin) {
                 return Ok(());
-            } else if event.is_for(&chat.listener) {
-                chat.accept()?;
             } else {
-                chat.serve(event)?;
+                accept(&mut chat, &listener)?;
             }
         }
     }
 }
 
-struct Chat {
-    set: PollSet,
-    listener: TcpListener,
-    clients: HashMap<RawFd, Client>,
+type Chat = PollMap<Option<Client>>;
+
+fn accept(chat: &mut Chat, listener: &TcpListener) -> io::Result<()> {
+    let (stream, name) = match listener.accept() {
+        Ok(accepted) => accepted,
+        Err(error) if is_transient(&error) => return Ok(()),
+        Err(error) if chat.len() == 2 => return Err(error),
+        // No descriptor is left: the client waits in the backlog until another one leaves.
+        Err(_) => return Ok(chat.modify(listener, PollFlags::empty())?),
+    };
+    stream.set_nonblocking(true)?;
+    let fd = stream.as_raw_fd();
+    let client = Client { stream, name, received: Vec::new(), unsent: Vec::new() };
+    chat.register(fd, PollFlags::IN, Some(client))?;
+    broadcast(chat, fd, &format!("{name} is here\n"))
 }
 
-impl Chat {
-    fn accept(&mut self) -> io::Result<()> {
-        let (stream, name) = match self.listener.accept() {
-            Ok(accepted) => accepted,
-            Err(error) if is_transient(&error) => return Ok(()),
-            Err(error) if self.clients.is_empty() => return Err(error),
-            // No descriptor is left: the client waits in the backlog until another one leaves.
-            Err(_) => return self.set.modify(&self.listener, PollFlags::empty()),
-        };
-        stream.set_nonblocking(true)?;
-        let fd = stream.as_raw_fd();
-        self.set.register(fd, PollFlags::IN)?;
-        self.clients.insert(fd, Client { stream, name, received: Vec::new(), unsent: Vec::new() });
-        self.broadcast(fd, &format!("{name} is here\n"))
-    }
-
-    fn serve(&mut self, Event { fd, revents }: Event) -> io::Result<()> {
-        let Some(client) = self.clients.get_mut(&fd) else { return Ok(()) };
-        let can_send = revents.intersects(PollFlags::OUT);
-        let outcome = if can_send { client.send() } else { client.receive() };
-        let mut text = client.take_lines();
-        if outcome.unwrap_or_else(|error| is_transient(&error)) {
-            self.set.modify(fd, client.interest())?;
+fn broadcast(chat: &mut Chat, sender: RawFd, text: &str) -> io::Result<()> {
+    let fds: Vec<RawFd> = chat.iter().map(|(fd, _)| fd).filter(|&fd| fd != sender).collect();
+    for fd in fds {
+        let Some(Some(client)) = chat.get_mut(fd) else { continue };
+        if client.unsent.len() + text.len() <= MAX_UNSENT {
+            client.unsent.extend_from_slice(text.as_bytes());
+            let interest = client.interest();
+            chat.modify(fd, interest)?;
         } else {
-            text += &format!("{} has left\n", client.name);
-            self.set.unregister(fd)?;
-            self.clients.remove(&fd);
-            self.set.modify(&self.listener, PollFlags::IN)?;
+            // Fails if the client has disconnected. In both cases the next wait reports HUP.
+            let _ = client.stream.shutdown(Shutdown::Both);
         }
-        if text.is_empty() { Ok(()) } else { self.broadcast(fd, &text) }
     }
-
-    fn broadcast(&mut self, sender: RawFd, text: &str) -> io::Result<()> {
-        for (&fd, client) in self.clients.iter_mut().filter(|&(&fd, _)| fd != sender) {
-            if client.unsent.len() + text.len() <= MAX_UNSENT {
-                client.unsent.extend_from_slice(text.as_bytes());
-                self.set.modify(fd, client.interest())?;
-            } else {
-                // Fails if the client has disconnected. In both cases the next wait reports HUP.
-                let _ = client.stream.shutdown(Shutdown::Both);
-            }
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 struct Client {

@@ -6,12 +6,11 @@
 //!
 //! Press Enter to stop the server.
 
-use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 
-use pollset::{PollFlags, PollSet};
+use pollset::{PollFlags, PollMap};
 
 /// Maximum bytes per read, and kept for each client.
 const CHUNK: usize = 16 * 1024;
@@ -26,35 +25,32 @@ fn main() -> io::Result<()> {
 /// Serves until `stop` is ready.
 pub fn serve(listener: &TcpListener, stop: &impl AsRawFd) -> io::Result<()> {
     listener.set_nonblocking(true)?;
-    let set = PollSet::new();
-    set.register(stop, PollFlags::IN)?;
-    set.register(listener, PollFlags::IN)?;
-    let mut clients = HashMap::new();
-    let mut events = Vec::new();
+    let mut map = PollMap::<Option<Client>>::new(); // `None`: not a client
+    map.register(stop, PollFlags::IN, None)?;
+    map.register(listener, PollFlags::IN, None)?;
     loop {
-        set.poll_into(&mut events, None)?;
-        for event in &events {
-            if event.is_for(stop) {
+        map.poll(None)?;
+        while let Some((event, client)) = map.next_event() {
+            if let Some(client) = client {
+                if client.echo().unwrap_or_else(|error| is_transient(&error)) {
+                    let interest = client.interest();
+                    map.modify(event.fd, interest)?;
+                } else {
+                    map.unregister(event.fd)?;
+                    map.modify(listener, PollFlags::IN)?;
+                }
+            } else if event.is_for(stop) {
                 return Ok(());
-            } else if event.is_for(listener) {
+            } else {
                 match accept(listener) {
                     Ok(client) => {
-                        set.register(&client.stream, PollFlags::IN)?;
-                        clients.insert(client.stream.as_raw_fd(), client);
+                        map.register(client.stream.as_raw_fd(), PollFlags::IN, Some(client))?;
                     }
                     Err(error) if is_transient(&error) => {}
-                    Err(error) if clients.is_empty() => return Err(error),
+                    Err(error) if map.len() == 2 => return Err(error),
                     // No descriptor is left: the client waits in the backlog until another one
                     // leaves.
-                    Err(_) => set.modify(listener, PollFlags::empty())?,
-                }
-            } else if let Some(client) = clients.get_mut(&event.fd) {
-                if client.echo().unwrap_or_else(|error| is_transient(&error)) {
-                    set.modify(event.fd, client.interest())?;
-                } else {
-                    set.unregister(event.fd)?;
-                    clients.remove(&event.fd);
-                    set.modify(listener, PollFlags::IN)?;
+                    Err(_) => map.modify(listener, PollFlags::empty())?,
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 /// This is the Rust form of "an integer, or an object with a `fileno()` method". It is
 /// implemented for [`RawFd`], for [`BorrowedFd`], and for `&T` where `T` is [`AsRawFd`], as
 /// sockets, files, pipes, standard streams, [`OwnedFd`](std::os::fd::OwnedFd) and
-/// [`Waker`](crate::Waker) are.
+/// [`Waker`](crate::Waker) are. Other types implement `AsRawFd`; this trait is sealed.
 ///
 /// ```
 /// use std::net::TcpListener;
@@ -21,31 +21,38 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 /// assert_eq!(set.len(), 1);
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub trait Descriptor {
+pub trait Descriptor: Sealed {
     /// The number.
     ///
     /// ```
     /// use pollset::Descriptor;
     ///
-    /// assert_eq!((&std::io::stdin()).number(), 0);
+    /// assert_eq!((&std::io::stdin()).raw_fd(), 0);
     /// ```
-    fn number(self) -> RawFd;
+    fn raw_fd(self) -> RawFd;
 }
 
+/// Keeps other crates from implementing [`Descriptor`].
+pub trait Sealed {}
+
+impl Sealed for RawFd {}
+impl Sealed for BorrowedFd<'_> {}
+impl<T: AsRawFd + ?Sized> Sealed for &T {}
+
 impl Descriptor for RawFd {
-    fn number(self) -> RawFd {
+    fn raw_fd(self) -> RawFd {
         self
     }
 }
 
 impl Descriptor for BorrowedFd<'_> {
-    fn number(self) -> RawFd {
+    fn raw_fd(self) -> RawFd {
         self.as_raw_fd()
     }
 }
 
 impl<T: AsRawFd + ?Sized> Descriptor for &T {
-    fn number(self) -> RawFd {
+    fn raw_fd(self) -> RawFd {
         self.as_raw_fd()
     }
 }

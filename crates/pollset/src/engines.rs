@@ -1,6 +1,7 @@
 //! The engines of a set, and which of them serves a wait.
 
 use std::io;
+#[cfg(feature = "bindings")]
 use std::iter;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::settings::Settings;
 use crate::stats::Counters;
 use crate::sys::clock::{now, thread_time};
 use crate::sys::epoll::Epoll;
+use crate::sys::signals::SignalSet;
 use crate::{Event, PollFlags};
 
 /// One wait at a time uses it. It is kept between the waits.
@@ -36,7 +38,7 @@ impl Engines {
             poll: PollEngine::new(),
             epoll: None,
             is_on_epoll: false,
-            policy: Policy::new(settings.engine),
+            policy: Policy::new(settings.forced),
             probing: Probing::new(),
             relaxed_audit: settings.relaxed_audit,
             registered: 0,
@@ -193,6 +195,7 @@ impl Engines {
     }
 
     /// The number of slots, vacant ones included.
+    #[cfg(feature = "bindings")]
     pub fn slots(&self) -> usize {
         self.poll.len()
     }
@@ -206,12 +209,17 @@ impl Engines {
         self.probing.record(ready);
     }
 
-    /// Polls by the engine of this wait, until a descriptor is ready or the time is up.
+    /// Polls by the engine of this wait, until a descriptor is ready or the time is up. A `mask`
+    /// replaces the signal mask of the thread meanwhile.
     #[inline]
-    pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<Polled> {
+    pub fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+        mask: Option<&SignalSet>,
+    ) -> io::Result<Polled> {
         match &mut self.epoll {
-            Some(epoll) if self.is_on_epoll => epoll.poll(timeout, self.poll.results()),
-            _ => self.poll.poll(timeout).map(Polled::Ready),
+            Some(epoll) if self.is_on_epoll => epoll.poll(timeout, mask, self.poll.results()),
+            _ => self.poll.poll(timeout, mask).map(Polled::Ready),
         }
     }
 
@@ -277,6 +285,7 @@ impl Engines {
     }
 
     /// The number of entries to [`install`](Self::install) if a wait is on epoll.
+    #[cfg(feature = "bindings")]
     pub fn pending(&self) -> usize {
         self.epoll.as_ref().map_or(0, |epoll| epoll.pending().len())
     }
@@ -310,6 +319,7 @@ impl Engines {
 
     /// Moves events to `events`, each with its slot, in registration order, as many as there is room
     /// for. Returns their number. Each is returned once.
+    #[cfg(feature = "bindings")]
     #[inline]
     pub fn take_events(&mut self, events: &mut [(usize, Event)]) -> usize {
         let Self { poll, epoll, is_on_epoll, .. } = self;
@@ -347,6 +357,7 @@ fn installation_clock(entries: usize) -> u64 {
     if entries > 1 { thread_time() } else { now() }
 }
 
+#[cfg(feature = "bindings")]
 #[inline]
 fn fill<T>(places: &mut [T], mut next: impl FnMut() -> Option<T>) -> usize {
     let mut filled = 0;

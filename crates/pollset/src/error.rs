@@ -5,16 +5,24 @@ use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
 
-/// The descriptor to unregister is not registered.
+use rustix::io::Errno;
+
+/// The descriptor to modify or unregister is not registered.
 ///
-/// Returned by [`PollSet::unregister`](crate::PollSet::unregister). It becomes an
-/// [`io::Error`] of kind [`NotFound`](io::ErrorKind::NotFound) under `?`.
+/// It becomes an [`io::Error`] of kind [`NotFound`](io::ErrorKind::NotFound) under `?`. Its
+/// [source](Error::source) is the system's error for that, `ENOENT`.
 ///
 /// ```
-/// use pollset::{NotRegistered, PollSet};
+/// use std::error::Error;
+/// use std::io::ErrorKind;
+/// use pollset::{PollFlags, PollSet};
 ///
 /// let set = PollSet::new();
-/// assert_eq!(set.unregister(7), Err(NotRegistered { fd: 7 }));
+/// assert_eq!(set.modify(7, PollFlags::IN).unwrap_err().fd, 7);
+/// let error = set.unregister(7).unwrap_err();
+/// assert_eq!(error.to_string(), "file descriptor 7 is not registered");
+/// assert!(error.source().is_some());
+/// assert_eq!(std::io::Error::from(error).kind(), ErrorKind::NotFound);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NotRegistered {
@@ -28,7 +36,11 @@ impl fmt::Display for NotRegistered {
     }
 }
 
-impl Error for NotRegistered {}
+impl Error for NotRegistered {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&Errno::NOENT)
+    }
+}
 
 impl From<NotRegistered> for io::Error {
     fn from(error: NotRegistered) -> Self {

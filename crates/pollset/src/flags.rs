@@ -34,8 +34,9 @@ bitflags! {
     /// assert_eq!((PollFlags::IN | PollFlags::HUP).to_string(), "IN | HUP");
     /// assert_eq!(PollFlags::empty().to_string(), "(none)");
     /// assert_eq!(PollFlags::from_name("OUT"), Some(PollFlags::OUT));
+    /// assert!(PollFlags::default().is_empty());
     /// ```
-    #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+    #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
     pub struct PollFlags: u16 {
         /// There is data to read, or reading will report the end or an error at once.
         const IN = libc::POLLIN as u16;
@@ -68,24 +69,6 @@ bitflags! {
             target_os = "illumos"
         ))]
         const RDHUP = libc::POLLRDHUP as u16;
-    }
-}
-
-impl PollFlags {
-    /// `IN | PRI | OUT`: the mask that `select.poll` uses if the caller gives none. The same as
-    /// [`PollFlags::default`].
-    ///
-    /// ```
-    /// use pollset::PollFlags;
-    ///
-    /// assert_eq!(PollFlags::default(), PollFlags::IN | PollFlags::PRI | PollFlags::OUT);
-    /// ```
-    pub const DEFAULT: Self = Self::IN.union(Self::PRI).union(Self::OUT);
-}
-
-impl Default for PollFlags {
-    fn default() -> Self {
-        Self::DEFAULT
     }
 }
 

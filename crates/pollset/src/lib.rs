@@ -92,6 +92,8 @@
 #[cfg(not(unix))]
 compile_error!("pollset needs a Unix system: it is built on poll(2)");
 
+#[cfg(feature = "bindings")]
+mod bindings;
 mod builder;
 mod descriptor;
 mod engine;
@@ -99,13 +101,18 @@ mod engines;
 mod error;
 mod event;
 mod flags;
+mod iter;
 mod lock;
+mod map;
 mod policy;
+mod poll_fd;
 mod probing;
 mod registrations;
 mod set;
 mod settings;
 mod shared;
+#[cfg(has_ppoll)]
+mod signal_mask;
 mod stats;
 mod sync;
 mod sys;
@@ -118,10 +125,16 @@ pub use descriptor::Descriptor;
 pub use error::{ConcurrentPoll, NotRegistered};
 pub use event::Event;
 pub use flags::PollFlags;
+pub use iter::Iter;
+pub use map::PollMap;
+pub use poll_fd::{PollFd, poll};
 pub use set::PollSet;
 pub use settings::Engine;
+#[cfg(has_ppoll)]
+pub use signal_mask::SignalMask;
 pub use stats::Stats;
 pub use timeout::Timeout;
+#[cfg(feature = "bindings")]
 pub use waiting::{Step, Waiting};
 pub use waker::Waker;
 

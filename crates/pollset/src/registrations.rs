@@ -139,13 +139,30 @@ impl Registrations {
         };
         let key = self.slots[slot].key;
         if key != NO_KEY
-            && let Some(instance) = &mut self.instance
-            && instance.epoll.is_owned_by(process_generation())
+            && let Some(instance) = self.own_instance()
         {
             instance.removed.push(Removed { key, fd });
         }
         self.remove(slot);
         true
+    }
+
+    pub fn clear(&mut self) {
+        let slots = std::mem::take(&mut self.slots);
+        if let Some(instance) = self.own_instance() {
+            let taken = slots.iter().filter(|slot| slot.key != NO_KEY);
+            instance.removed.extend(taken.map(|slot| Removed { key: slot.key, fd: slot.fd }));
+        }
+        self.index.clear();
+        self.dirty.clear();
+        self.vacant = 0;
+        self.synced = 0;
+    }
+
+    /// The epoll instance, unless it is that of a parent process.
+    fn own_instance(&mut self) -> Option<&mut Instance> {
+        let instance = self.instance.as_deref_mut();
+        instance.filter(|instance| instance.epoll.is_owned_by(process_generation()))
     }
 
     /// Shows every slot to `visit`, without a key, for an engine with a new instance.
@@ -183,10 +200,7 @@ impl Registrations {
     /// Deletes some of them. Returns whether there are more. Those of a parent's instance are left
     /// to the parent.
     pub fn delete_removed(&mut self) -> bool {
-        let Some(instance) = &mut self.instance else { return false };
-        if !instance.epoll.is_owned_by(process_generation()) {
-            return false;
-        }
+        let Some(instance) = self.own_instance() else { return false };
         for _ in 0..BATCH {
             let Some(removed) = instance.removed.get(instance.deleted) else { return false };
             instance.deleted += 1;
@@ -346,7 +360,7 @@ impl Registrations {
 
 /// Fibonacci hashing. The kernel chooses descriptor numbers, not an attacker, and assigns the lowest
 /// free one. The shift keeps numbers in regular gaps from colliding.
-fn hash(fd: RawFd) -> u64 {
+pub fn hash(fd: RawFd) -> u64 {
     let product = (fd as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     product ^ (product >> 32)
 }

@@ -5,13 +5,16 @@ use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::RawFd;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::vec;
 
 use rustix::io::Errno;
 
+#[cfg(has_ppoll)]
+use crate::SignalMask;
 use crate::settings::Settings;
 use crate::shared::Shared;
-use crate::{Descriptor, Event, NotRegistered, PollFlags, Stats, Step, Timeout, Waiting};
+use crate::sys::signals::SignalSet;
+use crate::waiting::{Step, Waiting};
+use crate::{Descriptor, Event, Iter, NotRegistered, PollFlags, Stats, Timeout};
 
 /// A polling object: a set of file descriptors, each with the events that it is watched for. It
 /// reports which of them are ready.
@@ -117,7 +120,7 @@ impl PollSet {
     /// use pollset::{PollFlags, PollSet};
     ///
     /// let set = PollSet::new();
-    /// set.register(0, PollFlags::DEFAULT)?;
+    /// set.register(0, PollFlags::IN | PollFlags::OUT)?;
     /// set.register(&std::io::stdin(), PollFlags::IN)?;
     /// assert_eq!(set.interest(0), Some(PollFlags::IN));
     ///
@@ -126,7 +129,7 @@ impl PollSet {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn register(&self, fd: impl Descriptor, events: PollFlags) -> io::Result<()> {
-        let fd = validate_fd(fd.number())?;
+        let fd = validate_fd(fd.raw_fd())?;
         self.0.change(|registrations| {
             registrations.register(fd, events);
             true
@@ -134,46 +137,11 @@ impl PollSet {
         Ok(())
     }
 
-    /// Registers several descriptors, as [`register`](Self::register) does one. It is faster, since
-    /// `&mut self` needs no lock. For sets that poll once and are dropped.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if a number is negative. Those before it are
-    /// registered, those after it are not.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use pollset::{PollFlags, PollSet};
-    ///
-    /// let mut set = PollSet::new();
-    /// set.register_all([(0, PollFlags::IN), (1, PollFlags::OUT)])?;
-    /// assert_eq!(set.len(), 2);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn register_all<D: Descriptor>(
-        &mut self,
-        descriptors: impl IntoIterator<Item = (D, PollFlags)>,
-    ) -> io::Result<()> {
-        let mut descriptors = descriptors.into_iter();
-        let Some((registrations, changes)) = self.0.get_mut() else {
-            return descriptors.try_for_each(|(fd, events)| self.register(fd, events));
-        };
-        registrations.reserve(descriptors.size_hint().0.min(MAX_PREALLOCATION));
-        for (fd, events) in descriptors {
-            registrations.register(validate_fd(fd.number())?, events);
-            *changes = changes.saturating_add(1);
-        }
-        Ok(())
-    }
-
     /// Replaces the mask of the registered `fd`.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](io::ErrorKind::NotFound), with the system's `ENOENT`, if `fd` is not
-    /// registered; [`InvalidInput`](io::ErrorKind::InvalidInput) if it is negative.
+    /// [`NotRegistered`] if it is not registered.
     ///
     /// # Examples
     ///
@@ -183,13 +151,13 @@ impl PollSet {
     /// let set = PollSet::new();
     /// set.register(0, PollFlags::IN)?;
     /// set.modify(0, PollFlags::IN | PollFlags::PRI)?;
-    /// assert_eq!(set.modify(1, PollFlags::OUT).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    /// assert_eq!(set.modify(1, PollFlags::OUT).unwrap_err().fd, 1);
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn modify(&self, fd: impl Descriptor, events: PollFlags) -> io::Result<()> {
-        let fd = validate_fd(fd.number())?;
+    pub fn modify(&self, fd: impl Descriptor, events: PollFlags) -> Result<(), NotRegistered> {
+        let fd = fd.raw_fd();
         let found = self.0.change(|registrations| registrations.modify(fd, events));
-        if found { Ok(()) } else { Err(Errno::NOENT.into()) }
+        if found { Ok(()) } else { Err(NotRegistered { fd }) }
     }
 
     /// Stops watching `fd`. Do this before the descriptor is closed.
@@ -201,18 +169,31 @@ impl PollSet {
     /// # Examples
     ///
     /// ```
-    /// use pollset::{NotRegistered, PollFlags, PollSet};
+    /// use pollset::{PollFlags, PollSet};
     ///
     /// let set = PollSet::new();
     /// set.register(0, PollFlags::IN)?;
-    /// assert_eq!(set.unregister(0), Ok(()));
-    /// assert_eq!(set.unregister(0), Err(NotRegistered { fd: 0 }));
+    /// set.unregister(0)?;
+    /// assert_eq!(set.unregister(0).unwrap_err().fd, 0);
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn unregister(&self, fd: impl Descriptor) -> Result<(), NotRegistered> {
-        let fd = fd.number();
+        let fd = fd.raw_fd();
         let found = self.0.unregister(fd);
         if found { Ok(()) } else { Err(NotRegistered { fd }) }
+    }
+
+    /// Stops watching all descriptors.
+    ///
+    /// ```
+    /// use pollset::{PollFlags, PollSet};
+    ///
+    /// let set = PollSet::from_iter([(0, PollFlags::IN), (1, PollFlags::OUT)]);
+    /// set.clear();
+    /// assert!(set.is_empty());
+    /// ```
+    pub fn clear(&self) {
+        self.0.clear();
     }
 
     /// Waits until a descriptor is ready or the time is up, and returns every ready one, in
@@ -324,9 +305,9 @@ impl PollSet {
     /// this set as well; but a wait on this set inside it fails with
     /// [`ConcurrentPoll`](crate::ConcurrentPoll).
     ///
-    /// A signal that comes just before the wait begins doesn't interrupt it. In a program that must
-    /// not miss a signal, the handler writes to a registered descriptor, such as that of a
-    /// [`Waker`](crate::Waker).
+    /// A signal that comes just before the wait begins doesn't interrupt it. A program that must not
+    /// miss a signal waits with `ppoll`, where the system has it, or its handler writes to a
+    /// registered descriptor, such as that of a [`Waker`](crate::Waker).
     ///
     /// # Errors
     ///
@@ -358,18 +339,86 @@ impl PollSet {
         timeout: impl Into<Timeout>,
         mut on_interrupt: impl FnMut() -> ControlFlow<()>,
     ) -> io::Result<usize> {
-        self.wait_interruptible(events, timeout.into(), &mut on_interrupt)
+        self.wait(events, timeout.into(), None, &mut on_interrupt)
+    }
+
+    /// Like [`poll_into`](Self::poll_into), but the signal mask of the calling thread is `mask` while
+    /// the wait blocks, and a signal handler ends the wait.
+    ///
+    /// The change of the mask and the wait are one step, as in `ppoll(2)`. So a thread that blocks a
+    /// signal, looks whether it has come (that is, whether its handler has run), and then waits with
+    /// a mask in which it isn't blocked, misses none: if the signal came in between, the handler runs
+    /// now and the wait ends.
+    ///
+    /// If descriptors are ready, the wait reports them, and a signal may stay pending until a wait
+    /// that finds none. Other threads may handle a signal that is sent to the process, unless they
+    /// block it, too.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`poll`](Self::poll), and [`Interrupted`](io::ErrorKind::Interrupted) if a handler
+    /// ran (on Linux also after the process was stopped and continued). No event is lost.
+    ///
+    /// # Portability
+    ///
+    /// Only on systems that have [`SignalMask`].
+    ///
+    /// # References
+    ///
+    /// [Linux](https://man7.org/linux/man-pages/man2/ppoll.2.html),
+    /// [FreeBSD](https://man.freebsd.org/cgi/man.cgi?query=ppoll)
+    ///
+    /// # Examples
+    ///
+    /// A loop that ends when the process is to terminate:
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    /// use pollset::{PollSet, SignalMask};
+    /// use signal_hook::consts::SIGTERM;
+    ///
+    /// let stop = Arc::new(AtomicBool::new(false));
+    /// signal_hook::flag::register(SIGTERM, Arc::clone(&stop))?;
+    /// let while_waiting = SignalMask::current();
+    /// let mut otherwise = while_waiting;
+    /// otherwise.insert(SIGTERM)?;
+    /// otherwise.apply(); // from here on, the handler runs only in a wait
+    ///
+    /// let set = PollSet::new();
+    /// let mut events = Vec::new();
+    /// # signal_hook::low_level::raise(SIGTERM)?;
+    /// while !stop.load(Ordering::Relaxed) {
+    ///     match set.ppoll(&mut events, None, &while_waiting) {
+    ///         Ok(_) => { /* serve the events */ }
+    ///         Err(error) if error.kind() == ErrorKind::Interrupted => {}
+    ///         Err(error) => return Err(error),
+    ///     }
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[cfg(has_ppoll)]
+    pub fn ppoll(
+        &self,
+        events: &mut Vec<Event>,
+        timeout: impl Into<Timeout>,
+        mask: &SignalMask,
+    ) -> io::Result<usize> {
+        let mut on_interrupt = || ControlFlow::Break(());
+        self.wait(events, timeout.into(), Some(mask.set()), &mut on_interrupt)
     }
 
     /// Compiled once, for all types of timeouts and callbacks.
-    fn wait_interruptible(
+    fn wait(
         &self,
         events: &mut Vec<Event>,
         timeout: Timeout,
+        mask: Option<&SignalSet>,
         on_interrupt: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> io::Result<usize> {
         events.clear();
-        let mut waiting = Waiting::new(&self.0, self.0.lease_engines()?, timeout);
+        let mut waiting = Waiting::new(&self.0, self.0.lease_engines()?, timeout, mask);
         loop {
             match waiting.step()? {
                 Step::Unfinished => {}
@@ -386,10 +435,12 @@ impl PollSet {
     /// Begins a wait that is made step by step: see [`Waiting`], which has an example of a whole
     /// loop. No system call is made before the first step.
     ///
+    /// Only with the feature `bindings`.
+    ///
     /// # Errors
     ///
-    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy), with [`ConcurrentPoll`](crate::ConcurrentPoll) inside: another wait
-    /// on this set is in progress.
+    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy), with [`ConcurrentPoll`](crate::ConcurrentPoll)
+    /// inside: another wait on this set is in progress.
     ///
     /// # Examples
     ///
@@ -403,12 +454,14 @@ impl PollSet {
     /// assert_eq!(waiting.step()?, Step::Ready(0));
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[cfg(feature = "bindings")]
     #[inline]
     pub fn start(&self, timeout: impl Into<Timeout>) -> io::Result<Waiting<'_>> {
-        Ok(Waiting::new(&self.0, self.0.lease_engines()?, timeout.into()))
+        Ok(Waiting::new(&self.0, self.0.lease_engines()?, timeout.into(), None))
     }
 
-    /// The engine of the last wait, and a few counters, for debugging. See [`Stats`].
+    /// The engine of the last wait, and a few counters, for debugging. See [`Stats`], which has an
+    /// example.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.0.counters.snapshot()
@@ -465,7 +518,7 @@ impl PollSet {
     /// ```
     #[must_use]
     pub fn interest(&self, fd: impl Descriptor) -> Option<PollFlags> {
-        let fd = fd.number(); // the caller's code, so before the lock is taken
+        let fd = fd.raw_fd(); // the caller's code, so before the lock is taken
         self.0.read().interest(fd)
     }
 
@@ -485,8 +538,8 @@ impl PollSet {
     /// assert!(set.iter().eq([(2, PollFlags::empty()), (0, PollFlags::empty())]));
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn iter(&self) -> vec::IntoIter<(RawFd, PollFlags)> {
-        self.0.copy().into_iter()
+    pub fn iter(&self) -> Iter {
+        Iter::new(self.0.copy())
     }
 
     #[cfg(test)]
@@ -501,10 +554,50 @@ const MAX_PREALLOCATION: usize = 1 << 16;
 
 impl IntoIterator for &PollSet {
     type Item = (RawFd, PollFlags);
-    type IntoIter = vec::IntoIter<(RawFd, PollFlags)>;
+    type IntoIter = Iter;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
+    }
+}
+
+/// Registers each descriptor, as [`register`](PollSet::register) does. `&mut self` needs no lock, so
+/// that this is faster.
+///
+/// # Panics
+///
+/// If a number is negative. Those before it are registered.
+///
+/// ```
+/// use pollset::{PollFlags, PollSet};
+///
+/// let mut set = PollSet::from_iter([(0, PollFlags::IN)]);
+/// set.extend([(1, PollFlags::OUT), (0, PollFlags::PRI)]);
+/// assert!(set.iter().eq([(0, PollFlags::PRI), (1, PollFlags::OUT)]));
+/// ```
+impl<D: Descriptor> Extend<(D, PollFlags)> for PollSet {
+    fn extend<I: IntoIterator<Item = (D, PollFlags)>>(&mut self, descriptors: I) {
+        let descriptors = descriptors.into_iter();
+        let Some((registrations, changes)) = self.0.get_mut() else {
+            return descriptors.for_each(|(fd, events)| {
+                self.register(fd, events).unwrap_or_else(|error| panic!("{error}"));
+            });
+        };
+        registrations.reserve(descriptors.size_hint().0.min(MAX_PREALLOCATION));
+        for (fd, events) in descriptors {
+            let fd = validate_fd(fd.raw_fd()).unwrap_or_else(|error| panic!("{error}"));
+            registrations.register(fd, events);
+            *changes = changes.saturating_add(1);
+        }
+    }
+}
+
+/// A new set with these descriptors; see the implementation of [`Extend`].
+impl<D: Descriptor> FromIterator<(D, PollFlags)> for PollSet {
+    fn from_iter<I: IntoIterator<Item = (D, PollFlags)>>(descriptors: I) -> Self {
+        let mut set = Self::new();
+        set.extend(descriptors);
+        set
     }
 }
 

@@ -70,14 +70,26 @@ impl Shared {
         if !registrations.unregister(fd) {
             return false;
         }
+        self.finish_removal(registrations, 1);
+        true
+    }
+
+    pub fn clear(&self) {
+        let mut registrations = self.lock(Purpose::Changing);
+        let removed = registrations.len();
+        registrations.clear();
+        self.finish_removal(registrations, removed);
+    }
+
+    #[inline]
+    fn finish_removal<'a>(&'a self, mut registrations: Guard<'a, Registrations>, removed: usize) {
         // SeqCst: if `delete_removed` finds no wait in progress, then each wait that begins later
         // reads a counter that isn't 0, and takes the lock, which this thread still holds.
-        self.changes.store(self.changes().saturating_add(1), SeqCst);
+        self.changes.store(self.changes().saturating_add(removed), SeqCst);
         if registrations.has_undeleted() {
             registrations.set_purpose(Purpose::Syncing);
             self.delete_removed(registrations);
         }
-        true
     }
 
     /// Deletes the epoll entries of unregistered descriptors, or leaves that to the wait in progress,

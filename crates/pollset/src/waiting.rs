@@ -17,9 +17,12 @@ use crate::engines::Engines;
 use crate::lock::Lease;
 use crate::shared::Shared;
 use crate::sys::process_generation;
-use crate::{Event, PollFlags, Timeout};
+use crate::sys::signals::SignalSet;
+use crate::{Event, Timeout};
 
 /// A wait in progress, made step by step: see [`PollSet::start`](crate::PollSet::start).
+///
+/// Only with the feature `bindings`. This interface may change in a minor version.
 ///
 /// For callers that do something around system calls that may block, such as releasing the lock of
 /// an interpreter. [`PollSet::poll_interruptible`](crate::PollSet::poll_interruptible) is a loop over
@@ -50,9 +53,9 @@ use crate::{Event, PollFlags, Timeout};
 ///         acquire_lock();
 ///     }
 ///     match step? {
-///         Step::Unfinished => {}
-///         Step::Interrupted => run_signal_handlers(),
 ///         Step::Ready(ready) => break ready,
+///         Step::Interrupted => run_signal_handlers(),
+///         _ => {}
 ///     }
 /// };
 /// assert_eq!(ready, 0);
@@ -61,30 +64,33 @@ use crate::{Event, PollFlags, Timeout};
 /// ```
 #[must_use]
 pub struct Waiting<'a> {
-    shared: &'a Shared,
-    engines: Lease<'a, Engines>,
+    pub(crate) shared: &'a Shared,
+    pub(crate) engines: Lease<'a, Engines>,
     timeout: Timeout,
+    /// Replaces the signal mask of the thread while the wait blocks.
+    mask: Option<&'a SignalSet>,
     /// What was left of the timeout when the wait began to block.
     to_block: Option<Duration>,
-    stage: Stage,
+    pub(crate) stage: Stage,
     was_interrupted: bool,
     /// The epoll instance has stale entries. The next step replaces it.
-    must_replace_epoll: bool,
+    pub(crate) must_replace_epoll: bool,
     /// False: the set had no epoll instance when the wait began.
     may_have_epoll: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Stage {
+pub enum Stage {
     Prepare,
     Poll,
     Block,
     Over { ready: usize },
 }
 
-/// The outcome of a step.
+/// The outcome of a step. The wait goes on after each but `Ready`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub enum Step {
     /// The wait is over, with this number of ready descriptors. 0: the time is up.
     Ready(usize),
@@ -95,44 +101,27 @@ pub enum Step {
     Unfinished,
 }
 
-/// A short step takes no more changes.
-const FEW_CHANGES: usize = 64;
-/// It polls no more descriptors by poll(2), and gets no more events from epoll.
+/// A short step polls no more descriptors by poll(2), and gets no more events from epoll.
 const FEW_DESCRIPTORS: usize = 128;
 
 impl<'a> Waiting<'a> {
     #[inline]
-    pub(crate) fn new(shared: &'a Shared, engines: Lease<'a, Engines>, timeout: Timeout) -> Self {
+    pub(crate) fn new(
+        shared: &'a Shared,
+        engines: Lease<'a, Engines>,
+        timeout: Timeout,
+        mask: Option<&'a SignalSet>,
+    ) -> Self {
         Self {
             shared,
             engines,
             timeout,
+            mask,
             to_block: None,
             stage: Stage::Prepare,
             was_interrupted: false,
             must_replace_epoll: false,
             may_have_epoll: true,
-        }
-    }
-
-    /// Whether the next step doesn't block, and is usually over in a few microseconds: it takes few
-    /// changes, and polls few descriptors or gets few events.
-    ///
-    /// On epoll it may also make checks of the audit, for up to 15 µs. The first wait after an
-    /// anonymous file (an eventfd, say) was registered takes 3 µs to determine its kind. And a
-    /// file whose readiness another process decides (FUSE) may take any time.
-    #[inline]
-    #[must_use]
-    pub fn is_short(&mut self) -> bool {
-        let Some(engines) = self.engines.get() else { return false };
-        match self.stage {
-            Stage::Prepare => {
-                self.shared.changes().saturating_add(engines.pending()) <= FEW_CHANGES
-                    && !engines.should_create_epoll()
-            }
-            Stage::Poll => polls_few(engines) && !self.must_replace_epoll,
-            Stage::Block => false,
-            Stage::Over { .. } => true,
         }
     }
 
@@ -187,8 +176,9 @@ impl<'a> Waiting<'a> {
         } else {
             Some(Duration::ZERO)
         };
+        let mask = self.mask.filter(|_| blocks || self.timeout.is_zero());
         let start = engines.start_timing(left);
-        let ready = match engines.poll(left)? {
+        let ready = match engines.poll(left, mask)? {
             Polled::Ready(ready) => ready,
             Polled::Again => return Ok(Step::Unfinished),
             Polled::Stale => {
@@ -276,33 +266,6 @@ impl<'a> Waiting<'a> {
         Err(error)
     }
 
-    /// The next event, in registration order. Each is returned once. `None` if there are no more, or
-    /// the wait isn't over.
-    #[inline]
-    pub fn take_event(&mut self) -> Option<Event> {
-        let mut event = [(0, Event { fd: 0, revents: PollFlags::empty() })];
-        (self.take_answers(&mut event) == 1).then(|| event[0].1)
-    }
-
-    /// Writes the next events to `events`, as many as it has room for, and returns their number. Each
-    /// comes with the *slot* of its registration, for caches: a number below
-    /// [`slots`](Self::slots), which stays the same until descriptors that were registered earlier
-    /// are unregistered.
-    #[inline]
-    pub fn take_answers(&mut self, events: &mut [(usize, Event)]) -> usize {
-        match (self.stage, self.engines.get()) {
-            (Stage::Over { .. }, Some(engines)) => engines.take_events(events),
-            _ => 0,
-        }
-    }
-
-    /// The number of slots of this wait, once it is over: no fewer than descriptors, and no more than
-    /// about twice as many.
-    #[must_use]
-    pub fn slots(&mut self) -> usize {
-        self.engines.get().map_or(0, |engines| engines.slots())
-    }
-
     /// Appends the events to `events`.
     #[inline]
     pub(crate) fn move_events_to(&mut self, events: &mut Vec<Event>) {
@@ -312,7 +275,7 @@ impl<'a> Waiting<'a> {
     }
 }
 
-fn polls_few(engines: &Engines) -> bool {
+pub fn polls_few(engines: &Engines) -> bool {
     engines.most_polled() <= FEW_DESCRIPTORS
 }
 

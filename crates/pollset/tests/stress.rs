@@ -28,8 +28,8 @@ fn is_done() -> bool {
 }
 
 static AUTOMATIC: PollSet = PollSet::new();
-static ON_POLL: PollSet = Builder::new().engine(Engine::Poll).build();
-static ON_EPOLL: PollSet = Builder::new().engine(Engine::Epoll).build();
+static ON_POLL: PollSet = Builder::new().engine(Some(Engine::Poll)).build();
+static ON_EPOLL: PollSet = Builder::new().engine(Some(Engine::Epoll)).build();
 
 fn main() {
     for set in [&AUTOMATIC, &ON_POLL, &ON_EPOLL] {

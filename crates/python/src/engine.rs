@@ -6,17 +6,17 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 /// `object` is an engine's name or `None`. Error messages name `callee`.
-pub fn convert(object: Option<&Bound<'_, PyAny>>, callee: &str) -> PyResult<Engine> {
-    let Some(object) = object else { return Ok(Engine::Auto) };
+pub fn convert(object: Option<&Bound<'_, PyAny>>, callee: &str) -> PyResult<Option<Engine>> {
+    let Some(object) = object else { return Ok(None) };
     let Ok(name) = object.cast::<PyString>() else {
         let type_name = object.get_type().name()?;
         let text = format!("{callee}() argument 'engine' must be str or None, not {type_name}");
         return Err(PyTypeError::new_err(text));
     };
     match name.to_str() {
-        Ok("auto") => Ok(Engine::Auto),
-        Ok("poll") => Ok(Engine::Poll),
-        Ok("epoll") => Ok(Engine::Epoll),
+        Ok("auto") => Ok(None),
+        Ok("poll") => Ok(Some(Engine::Poll)),
+        Ok("epoll") => Ok(Some(Engine::Epoll)),
         // An error of `to_str()` means lone surrogates: also an unknown name.
         _ => Err(PyValueError::new_err(format!(
             "{callee}() argument 'engine' must be 'auto', 'poll', 'epoll' or None, not {}",
@@ -28,8 +28,8 @@ pub fn convert(object: Option<&Bound<'_, PyAny>>, callee: &str) -> PyResult<Engi
 /// The name of an engine.
 pub fn name(engine: Engine) -> &'static str {
     match engine {
-        Engine::Auto => "auto",
         Engine::Poll => "poll",
         Engine::Epoll => "epoll",
+        _ => "another engine",
     }
 }

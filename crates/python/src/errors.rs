@@ -2,7 +2,7 @@
 
 use std::io;
 
-use pollset::ConcurrentPoll;
+use pollset::{ConcurrentPoll, NotRegistered};
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 
@@ -18,4 +18,9 @@ pub fn exception(error: io::Error) -> PyErr {
     let text = error.to_string();
     let text = text.strip_suffix(&format!(" (os error {errno})")).unwrap_or(&text);
     PyOSError::new_err((errno, text.to_owned()))
+}
+
+/// `FileNotFoundError`, the `OSError` for ENOENT, for a descriptor to modify that is not registered.
+pub fn not_found(_: NotRegistered) -> PyErr {
+    exception(io::Error::from_raw_os_error(libc::ENOENT))
 }

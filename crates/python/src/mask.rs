@@ -16,6 +16,9 @@ pub fn convert(object: &Bound<'_, PyAny>) -> PyResult<PollFlags> {
     Ok(PollFlags::from_bits_retain(bits))
 }
 
+/// The mask that `register()` uses if it is given none.
+const DEFAULT: PollFlags = PollFlags::IN.union(PollFlags::PRI).union(PollFlags::OUT);
+
 /// The optional mask of `register()`. PyO3's `Option` would accept `None` as an omitted argument;
 /// here it is a mask of the wrong type.
 pub enum Optional<'a, 'py> {
@@ -26,7 +29,7 @@ pub enum Optional<'a, 'py> {
 impl Optional<'_, '_> {
     pub fn convert(&self) -> PyResult<PollFlags> {
         match self {
-            Self::Omitted => Ok(PollFlags::DEFAULT),
+            Self::Omitted => Ok(DEFAULT),
             Self::Given(object) => convert(object),
         }
     }

@@ -88,7 +88,7 @@ impl Poll {
     #[pyo3(signature = (fd, eventmask, /), text_signature = "($self, fd, eventmask, /)")]
     fn modify(&self, fd: &Bound<'_, PyAny>, eventmask: &Bound<'_, PyAny>) -> PyResult<()> {
         let (fd, events) = (descriptor::convert(fd)?, mask::convert(eventmask)?);
-        self.set.modify(fd, events).map_err(errors::exception)
+        self.set.modify(fd, events).map_err(errors::not_found)
     }
 
     /// Remove a registered file descriptor. Call this before closing it.

@@ -27,7 +27,7 @@ pub fn list<'py, T>(
     // There may be fewer events than `ready`: a destructor that runs here may fork, and the child
     // may use the object.
     loop {
-        let taken = waiting.take_answers(&mut events);
+        let taken = waiting.take_events(&mut events);
         for &(slot, event) in &events[..taken] {
             if let Some(entry) = make_entry(slot, event)? {
                 assert!(filled < ready);

@@ -31,7 +31,7 @@ pub struct SelectorPoll {
 #[pyo3(signature = (*, engine=None))]
 pub fn selector_poll(engine: Option<&Bound<'_, PyAny>>) -> PyResult<SelectorPoll> {
     let engine = engine::convert(engine, "PollSelector")?;
-    Ok(SelectorPoll { set: Builder::new().engine(engine).audit_at_leisure().build() })
+    Ok(SelectorPoll { set: Builder::new().engine(engine).relaxed_audit().build() })
 }
 
 impl Drop for SelectorPoll {
@@ -51,7 +51,7 @@ impl SelectorPoll {
     #[pyo3(signature = (fd, eventmask, /))]
     fn modify(&self, fd: &Bound<'_, PyAny>, eventmask: &Bound<'_, PyAny>) -> PyResult<()> {
         let (fd, events) = (descriptor::convert(fd)?, mask::convert(eventmask)?);
-        self.set.modify(fd, events).map_err(errors::exception)
+        self.set.modify(fd, events).map_err(errors::not_found)
     }
 
     /// Does nothing if `fd` is not registered.

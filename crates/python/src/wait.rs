@@ -63,9 +63,9 @@ fn run_steps<'a>(
     let mut waiting = set.start(timeout).map_err(errors::exception)?;
     loop {
         match step(&mut waiting).map_err(errors::exception)? {
-            // A signal may also have arrived between two system calls.
-            Step::Unfinished | Step::Interrupted => py.check_signals()?,
             Step::Ready(ready) => return Ok((waiting, ready)),
+            // A signal may also have arrived between two system calls.
+            _ => py.check_signals()?,
         }
     }
 }

@@ -134,9 +134,9 @@ impl Subject {
             Self::PollingOneshot => Box::new(Polling::oneshot(capacity)?),
             Self::Mio => Box::new(Mio::new(capacity)?),
             Self::Pollset => Box::new(Pollset::new(builder)),
-            Self::PollsetOnPoll => Box::new(Pollset::new(builder.engine(Engine::Poll))),
-            Self::PollsetOnEpoll => Box::new(Pollset::new(builder.engine(Engine::Epoll))),
-            Self::PollsetSlowAudit => Box::new(Pollset::new(builder.audit_at_leisure())),
+            Self::PollsetOnPoll => Box::new(Pollset::new(builder.engine(Some(Engine::Poll)))),
+            Self::PollsetOnEpoll => Box::new(Pollset::new(builder.engine(Some(Engine::Epoll)))),
+            Self::PollsetSlowAudit => Box::new(Pollset::new(builder.relaxed_audit())),
         })
     }
 }

@@ -41,8 +41,8 @@ pub enum Workload {
     Churn,
     /// A new object is created, n Unix sockets are registered, one of which is ready, the object is
     /// polled once with timeout 0, and dropped. The time of all that. poll(2) and rustix have their
-    /// array on the stack, popol reserves its capacity beforehand. pollset registers all sockets in
-    /// one call (`register_all`); with an engine forced, one after the other.
+    /// array on the stack, popol reserves its capacity beforehand. pollset makes its set
+    /// with `collect`; with an engine forced, one after the other.
     Transient,
     /// One of n Unix sockets is ready. Before each wait its registration is modified: in turn to
     /// reading and writing, and to reading alone.

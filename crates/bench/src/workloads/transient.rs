@@ -48,8 +48,7 @@ fn new_round(subject: Subject, fds: &[RawFd]) -> Round<'_, f64> {
         Subject::Pollset => {
             let mut events = Vec::new();
             timed_round(move || {
-                let mut set = PollSet::new();
-                set.register_all(fds.iter().map(|&fd| (fd, PollFlags::IN))).unwrap();
+                let set: PollSet = fds.iter().map(|&fd| (fd, PollFlags::IN)).collect();
                 assert_eq!(set.poll_into(&mut events, ZERO).unwrap(), 1);
             })
         }

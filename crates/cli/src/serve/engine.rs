@@ -11,12 +11,12 @@ pub enum Engine {
     Epoll,
 }
 
-impl From<Engine> for pollset::Engine {
+impl From<Engine> for Option<pollset::Engine> {
     fn from(engine: Engine) -> Self {
         match engine {
-            Engine::Auto => Self::Auto,
-            Engine::Poll => Self::Poll,
-            Engine::Epoll => Self::Epoll,
+            Engine::Auto => None,
+            Engine::Poll => Some(pollset::Engine::Poll),
+            Engine::Epoll => Some(pollset::Engine::Epoll),
         }
     }
 }

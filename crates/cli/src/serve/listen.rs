@@ -18,7 +18,7 @@ use crate::usage_error::UsageError;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Returns whether the summary could be printed.
-pub fn run(address: &str, engine: Engine) -> Result<bool> {
+pub fn run(address: &str, engine: Option<Engine>) -> Result<bool> {
     let max_clients = fd_limit::raise_to_maximum()?;
     let mut server = Server::bind(address, engine).map_err(|error| match error.kind() {
         ErrorKind::InvalidInput => {

@@ -19,7 +19,7 @@ use super::summary;
 use crate::output;
 
 /// Returns whether every message came back and the summary could be printed.
-pub fn run(workload: &Workload, engine: Engine) -> Result<bool> {
+pub fn run(workload: &Workload, engine: Option<Engine>) -> Result<bool> {
     fd_limit::raise_for(workload.clients)?;
     let mut server = Server::bind((Ipv4Addr::LOCALHOST, 0), engine).context("can't listen")?;
     let stop = stop_signals()?;

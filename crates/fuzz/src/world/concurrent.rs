@@ -157,7 +157,7 @@ impl World {
         model.clear_stale();
         self.assert_model_matches_kernel(model);
         if let Some(fd) = model.fd(index) {
-            for mask in [PollFlags::empty(), PollFlags::DEFAULT] {
+            for mask in [PollFlags::empty(), PollFlags::IN | PollFlags::PRI | PollFlags::OUT] {
                 model.unregister(&self.set, fd);
                 self.assert_model_matches_kernel(model);
                 model.register(&self.set, fd, mask);

@@ -27,7 +27,7 @@ use crate::{FdIndex, Op, Program, SharedCounts, raw};
 pub struct World {
     set: PollSet,
     model: Mutex<Model>,
-    engine: Engine,
+    engine: Option<Engine>,
     /// Descriptors that were open before.
     inherited: BTreeSet<RawFd>,
     /// Children that hold copies of all descriptors.
@@ -45,7 +45,7 @@ const MAX_HOLDERS: usize = 3;
 impl World {
     /// A world with an empty set.
     #[must_use]
-    pub fn new(engine: Engine, counts: &'static SharedCounts) -> Self {
+    pub fn new(engine: Option<Engine>, counts: &'static SharedCounts) -> Self {
         let max_files = number::first() as usize - 100; // raises the limit as a side effect
         Self {
             set: Builder::new().engine(engine).build(),

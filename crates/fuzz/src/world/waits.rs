@@ -83,9 +83,8 @@ impl World {
         };
         let mut waiting = self.set.start(timeout)?;
         let ready = loop {
-            match waiting.step()? {
-                Step::Ready(ready) => break ready,
-                Step::Unfinished | Step::Interrupted => {}
+            if let Step::Ready(ready) = waiting.step()? {
+                break ready;
             }
         };
         let mut events = Vec::new();
@@ -96,7 +95,7 @@ impl World {
             let mut taken = vec![(0, no_event); batch];
             let mut last = None;
             loop {
-                let count = waiting.take_answers(&mut taken);
+                let count = waiting.take_events(&mut taken);
                 for &(slot, event) in &taken[..count] {
                     assert!(slot < slots && last < Some(slot), "slot {slot} of {slots}");
                     last = Some(slot);
@@ -189,7 +188,7 @@ impl World {
         let model = self.model();
         let before = model.kernel_events();
         let mut set = Builder::new().engine(self.engine).build();
-        set.register_all(model.registrations()).expect("no descriptor is negative");
+        set.extend(model.registrations());
         let result = set.poll(NOW);
         if model.kernel_events() == before && !model.is_over_limit() {
             assert_eq!(result.expect("the wait succeeds"), before, "a new set");

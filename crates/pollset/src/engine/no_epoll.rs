@@ -11,6 +11,7 @@ use crate::PollFlags;
 use crate::registrations::{Registrations, Slot};
 use crate::stats::Counters;
 use crate::sys::epoll::Epoll;
+use crate::sys::signals::SignalSet;
 
 pub struct EpollEngine(Infallible);
 
@@ -66,6 +67,7 @@ impl EpollEngine {
     pub fn poll(
         &mut self,
         _timeout: Option<Duration>,
+        _mask: Option<&SignalSet>,
         _results: Results<'_>,
     ) -> io::Result<Polled> {
         match self.0 {}
@@ -79,6 +81,7 @@ impl EpollEngine {
         match self.0 {}
     }
 
+    #[cfg(feature = "bindings")]
     pub fn take_slot(&mut self) -> Option<usize> {
         match self.0 {}
     }

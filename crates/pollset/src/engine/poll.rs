@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use smallvec::SmallVec;
 
 use crate::registrations::{SMALL, Slot, VACANT};
+use crate::sys::signals::SignalSet;
 use crate::{Event, PollFlags, sys};
 
 /// The poll(2) engine: an array with one `pollfd` for each slot, kept between waits.
@@ -51,12 +52,16 @@ impl PollEngine {
     }
 
     /// Waits until a descriptor is ready or the time is up (`None`: no timeout). Returns the number
-    /// of ready ones.
-    pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
+    /// of ready ones. A `mask` replaces the signal mask of the thread meanwhile.
+    pub fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+        mask: Option<&SignalSet>,
+    ) -> io::Result<usize> {
         self.next = 0;
-        self.left = match sys::poll(&mut self.entries, timeout) {
+        self.left = match sys::poll(&mut self.entries, timeout, mask) {
             Ok(ready) => ready,
-            Err(error) => self.poll_without_vacant(error, timeout)?,
+            Err(error) => self.poll_without_vacant(error, timeout, mask)?,
         };
         Ok(self.left)
     }
@@ -69,6 +74,7 @@ impl PollEngine {
         &mut self,
         error: io::Error,
         timeout: Option<Duration>,
+        mask: Option<&SignalSet>,
     ) -> io::Result<usize> {
         if Errno::from_io_error(&error) != Some(Errno::INVAL) {
             return Err(error);
@@ -76,7 +82,7 @@ impl PollEngine {
         let mut taken: Vec<_> =
             self.entries.iter_mut().filter(|entry| entry.fd != VACANT).collect();
         let mut copies: Vec<_> = taken.iter().map(|entry| **entry).collect();
-        let ready = sys::poll(&mut copies, timeout)?;
+        let ready = sys::poll(&mut copies, timeout, mask)?;
         for (entry, copy) in taken.iter_mut().zip(copies) {
             entry.revents = copy.revents;
         }
@@ -93,7 +99,7 @@ impl PollEngine {
             self.entries[slot].fd = VACANT;
         }
         self.entries.iter_mut().for_each(|entry| entry.revents = 0);
-        let outcome = self.poll(Some(Duration::ZERO));
+        let outcome = self.poll(Some(Duration::ZERO), None);
         for (slot, fd) in numbers {
             self.entries[slot].fd = fd;
         }
@@ -130,6 +136,7 @@ impl PollEngine {
     }
 
     /// The next slot with an event. Each is returned once.
+    #[cfg(feature = "bindings")]
     #[inline]
     pub fn take_slot(&mut self) -> Option<usize> {
         self.left = self.left.checked_sub(1)?;

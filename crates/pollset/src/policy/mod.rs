@@ -56,7 +56,7 @@ const MAX_INTERVAL: u8 = 64;
 const FIRST_SAMPLE: u8 = 2;
 
 pub struct Policy {
-    forced: Engine,
+    forced: Option<Engine>,
     poll: Costs,
     epoll: Costs,
     /// What poll(2) costs each descriptor, as the audit has measured it.
@@ -105,9 +105,9 @@ pub struct Wait {
 }
 
 impl Policy {
-    pub const fn new(engine: Engine) -> Self {
+    pub const fn new(forced: Option<Engine>) -> Self {
         Self {
-            forced: if cfg!(has_epoll) { engine } else { Engine::Poll },
+            forced: if cfg!(has_epoll) { forced } else { Some(Engine::Poll) },
             poll: POLL,
             epoll: EPOLL,
             compared_each: f32::INFINITY,
@@ -133,9 +133,11 @@ impl Policy {
     #[inline]
     pub fn should_create(&self, descriptors: usize) -> bool {
         match self.forced {
-            Engine::Poll => false,
-            Engine::Epoll => self.waits_since_failure.saturating_add(1) >= self.purchase.backoff(),
-            Engine::Auto => descriptors > SMALL && self.can_pay_instance(descriptors),
+            Some(Engine::Poll) => false,
+            Some(Engine::Epoll) => {
+                self.waits_since_failure.saturating_add(1) >= self.purchase.backoff()
+            }
+            None => descriptors > SMALL && self.can_pay_instance(descriptors),
         }
     }
 
@@ -180,10 +182,10 @@ impl Policy {
     #[inline]
     pub fn should_use(&mut self, descriptors: usize, fallbacks: usize, pending: Pending) -> bool {
         match self.forced {
-            Engine::Poll => false,
-            Engine::Epoll => true,
-            Engine::Auto if descriptors <= SMALL => false,
-            Engine::Auto => {
+            Some(Engine::Poll) => false,
+            Some(Engine::Epoll) => true,
+            None if descriptors <= SMALL => false,
+            None => {
                 if !self.trials.is_running()
                     && pending.is_empty()
                     && self.is_prediction_for(descriptors, fallbacks)
@@ -216,14 +218,14 @@ impl Policy {
     /// How many of the pending entries to install at a time.
     pub fn installable(&self, pending: Pending) -> usize {
         match self.forced {
-            Engine::Auto => self.purchase.part(pending),
+            None => self.purchase.part(pending),
             _ => pending.len(),
         }
     }
 
     /// Whether to time the installation of some entries.
     pub fn times_entries(&mut self, entries: usize) -> bool {
-        self.forced == Engine::Auto && self.purchase.times(entries, self.is_timed)
+        self.forced.is_none() && self.purchase.times(entries, self.is_timed)
     }
 
     /// Records the processor time of installing some entries, and of how many the instance had none.
@@ -288,7 +290,7 @@ impl Policy {
     /// Records the end of a wait.
     #[inline]
     pub fn record(&mut self, wait: Wait) {
-        if wait.descriptors <= SMALL || self.forced != Engine::Auto {
+        if wait.descriptors <= SMALL || self.forced.is_some() {
             // No instance is created whatever the cost, or at once, unless there were failures.
             self.is_timed = false;
             self.waits_since_failure = self.waits_since_failure.saturating_add(1);

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use libc::{c_int, epoll_event};
 
 use super::process_generation;
+use super::signals::SignalSet;
 use crate::PollFlags;
 
 /// The events of poll(2) have the same values in epoll(7), here.
@@ -131,12 +132,25 @@ impl Epoll {
     }
 
     /// Waits for `ms` milliseconds (-1: without a timeout), and writes the events to `events`, or as
-    /// many as it has room for. Returns their number.
+    /// many as it has room for. Returns their number. A `mask` replaces the signal mask of the thread
+    /// during the call.
     #[inline]
-    pub fn wait(&self, events: &mut [epoll_event], ms: c_int) -> io::Result<usize> {
+    pub fn wait(
+        &self,
+        events: &mut [epoll_event],
+        ms: c_int,
+        mask: Option<&SignalSet>,
+    ) -> io::Result<usize> {
         let room = events.len().min(c_int::MAX as usize) as c_int;
-        // SAFETY: the kernel writes at most `room` events to memory that `events` borrows.
-        let ready = unsafe { libc::epoll_wait(self.number(), events.as_mut_ptr(), room, ms) };
+        let (number, events) = (self.number(), events.as_mut_ptr());
+        // SAFETY: the kernel writes at most `room` events to memory that `events` borrows, and reads
+        // the mask, which lives through the call.
+        let ready = unsafe {
+            match mask {
+                None => libc::epoll_wait(number, events, room, ms),
+                Some(mask) => libc::epoll_pwait(number, events, room, ms, mask.as_ptr()),
+            }
+        };
         if ready < 0 { Err(io::Error::last_os_error()) } else { Ok(ready as usize) }
     }
 }

@@ -4,6 +4,7 @@ pub mod clock;
 #[cfg(has_epoll)]
 pub mod kinds;
 mod poll;
+pub mod signals;
 
 #[cfg_attr(not(has_epoll), path = "no_epoll.rs")]
 pub mod epoll;
@@ -16,5 +17,5 @@ mod generation;
 mod wake;
 
 pub use generation::process_generation;
-pub use poll::poll;
+pub use poll::{entries_of, poll};
 pub use wake::Wake;

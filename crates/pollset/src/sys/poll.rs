@@ -3,22 +3,34 @@
 //! poll(2) and ppoll(2).
 
 use std::io;
+#[cfg(has_ppoll)]
+use std::ptr;
+use std::slice;
 use std::time::Duration;
 
 use libc::{c_int, nfds_t, pollfd};
 
+use super::signals::SignalSet;
+use crate::PollFd;
+
 /// Calls poll(2), or ppoll(2) if the timeout needs it. Returns the number of entries with `revents`.
 ///
-/// A `timeout` of `None` is none. A return of 0 doesn't prove that the time is up: the system may
+/// A `timeout` of `None` is none. A `mask` replaces the signal mask of the thread during the call, where
+/// the system has ppoll(2); elsewhere there are none. A return of 0 doesn't prove that the time is up: the system may
 /// wake early where it has no ppoll(2), and clamp a very long timeout.
 ///
 /// Not `rustix::event::poll`: it takes only borrowed descriptors, which are open, and always calls
 /// ppoll(2), which costs 13 ns more with a timeout of 0.
-pub fn poll(entries: &mut [pollfd], timeout: Option<Duration>) -> io::Result<usize> {
-    let ready = match timeout {
-        None => poll_ms(entries, -1),
-        Some(Duration::ZERO) => poll_ms(entries, 0),
-        Some(timeout) => poll_for(entries, timeout),
+#[inline]
+pub fn poll(
+    entries: &mut [pollfd],
+    timeout: Option<Duration>,
+    mask: Option<&SignalSet>,
+) -> io::Result<usize> {
+    let ready = match (timeout, mask) {
+        (None, None) => poll_ms(entries, -1),
+        (Some(Duration::ZERO), None) => poll_ms(entries, 0),
+        _ => ppoll(entries, timeout, mask),
     };
     if ready < 0 { Err(io::Error::last_os_error()) } else { Ok(ready as usize) }
 }
@@ -31,21 +43,32 @@ fn poll_ms(entries: &mut [pollfd], ms: c_int) -> c_int {
 }
 
 #[cfg(has_ppoll)]
-fn poll_for(entries: &mut [pollfd], timeout: Duration) -> c_int {
-    // SAFETY: a timespec is integers only (and padding on some systems), for which zero is valid.
-    let mut timespec: libc::timespec = unsafe { std::mem::zeroed() };
-    timespec.tv_sec = timeout.as_secs().min(i32::MAX as u64) as libc::time_t;
-    timespec.tv_nsec = timeout.subsec_nanos() as _;
-    // SAFETY: as for poll(2) above; the kernel also reads the timespec, which lives through the
-    // call, and a null signal mask means that none is set.
-    unsafe {
-        let nfds = entries.len() as nfds_t;
-        libc::ppoll(entries.as_mut_ptr(), nfds, &timespec, std::ptr::null())
-    }
+fn ppoll(entries: &mut [pollfd], timeout: Option<Duration>, mask: Option<&SignalSet>) -> c_int {
+    let timespec = timeout.map(|timeout| {
+        // SAFETY: a timespec is integers only (and padding on some systems), for which zero is valid.
+        let mut timespec: libc::timespec = unsafe { std::mem::zeroed() };
+        timespec.tv_sec = timeout.as_secs().min(i32::MAX as u64) as libc::time_t;
+        timespec.tv_nsec = timeout.subsec_nanos() as _;
+        timespec
+    });
+    let timespec = timespec.as_ref().map_or(ptr::null(), ptr::from_ref);
+    let mask = mask.map_or(ptr::null(), SignalSet::as_ptr);
+    // SAFETY: as for poll(2) above; the kernel also reads the timespec and the mask, which live through
+    // the call. A null pointer means that there is none.
+    unsafe { libc::ppoll(entries.as_mut_ptr(), entries.len() as nfds_t, timespec, mask) }
 }
 
 #[cfg(not(has_ppoll))]
-fn poll_for(entries: &mut [pollfd], timeout: Duration) -> c_int {
+fn ppoll(entries: &mut [pollfd], timeout: Option<Duration>, _: Option<&SignalSet>) -> c_int {
+    let Some(timeout) = timeout else { return poll_ms(entries, -1) };
     let ms = timeout.as_nanos().div_ceil(1_000_000);
     poll_ms(entries, ms.min(c_int::MAX as u128) as c_int)
+}
+
+/// The same entries, as the system has them.
+#[inline]
+pub fn entries_of(fds: &mut [PollFd]) -> &mut [pollfd] {
+    // SAFETY: a PollFd has the layout of its only field, a pollfd, and no further invariant. The slice
+    // borrows `fds` for as long as the result is in use.
+    unsafe { slice::from_raw_parts_mut(fds.as_mut_ptr().cast(), fds.len()) }
 }

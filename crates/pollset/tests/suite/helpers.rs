@@ -19,10 +19,10 @@ pub fn event_counters(count: usize, value: u32) -> Vec<Fd> {
 
 /// A set with this engine in which `fds` are registered for `IN`.
 pub fn set_with_engine<'a, T: AsRawFd + 'a>(
-    engine: Engine,
+    engine: impl Into<Option<Engine>>,
     fds: impl IntoIterator<Item = &'a T>,
 ) -> PollSet {
-    let set = Builder::new().engine(engine).build();
+    let set = Builder::new().engine(engine.into()).build();
     for fd in fds {
         set.register(fd, PollFlags::IN).unwrap();
     }

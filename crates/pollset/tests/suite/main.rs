@@ -17,9 +17,13 @@ mod fork;
 mod helpers;
 mod leaks;
 mod limits;
+mod map;
+mod one_shot;
 mod oracle;
 mod own_descriptors;
 mod registrations;
+#[cfg(not(pollset_portable))]
+mod signal_masks;
 mod signals;
 mod steps;
 mod threads;

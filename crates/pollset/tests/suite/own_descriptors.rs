@@ -28,7 +28,7 @@ fn epoll_set_opens_one_descriptor_and_closes_it() {
     in_own_process(|| {
         let fd = kinds::eventfd(1);
         let before = open_fds();
-        let set = Builder::new().engine(Engine::Epoll).build();
+        let set = Builder::new().engine(Some(Engine::Epoll)).build();
         set.register(&fd, PollFlags::IN).unwrap();
         for _ in 0..1_000 {
             set.poll(None).unwrap();

@@ -1,10 +1,12 @@
 //! `register`, `modify`, `unregister`, and the queries about registrations.
 
+use std::error::Error;
 use std::io;
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use allocation_counter::measure;
-use pollset::{Descriptor, NotRegistered, PollFlags, PollSet, Stats};
+use pollset::{NotRegistered, PollFlags, PollSet, Stats};
 use proptest::prelude::*;
 
 use crate::helpers::event_counters;
@@ -18,12 +20,6 @@ const HUGE_FDS: [i32; 5] = [i32::MAX, i32::MAX - 1, i32::MAX / 2, 1 << 30, 1 << 
 
 fn assert_registered(set: &PollSet, expected: &[(i32, PollFlags)]) {
     assert_eq!(set.iter().collect::<Vec<_>>(), expected);
-}
-
-#[test]
-fn default_mask_is_in_pri_and_out() {
-    let expected = libc::POLLIN | libc::POLLPRI | libc::POLLOUT;
-    assert_eq!(PollFlags::DEFAULT.bits(), expected as u16);
 }
 
 #[test]
@@ -67,23 +63,23 @@ fn contains_and_interest_query_registrations() {
     assert_eq!(set.interest(NEVER_OPENED + 1), None);
 }
 
-/// A descriptor whose `number()` uses the set.
+/// An object whose `as_raw_fd()` uses the set.
 struct RegistersItself<'a> {
     set: &'a PollSet,
     fd: RawFd,
 }
 
-impl Descriptor for &RegistersItself<'_> {
-    fn number(self) -> RawFd {
+impl AsRawFd for RegistersItself<'_> {
+    fn as_raw_fd(&self) -> RawFd {
         self.set.register(self.fd, PollFlags::OUT).unwrap();
         assert!(self.set.contains(self.fd));
         self.fd
     }
 }
 
-/// `number()` is called without a lock: it would wait for the lock that its caller holds.
+/// `as_raw_fd()` is called without a lock: it would wait for the lock that its caller holds.
 #[test]
-fn number_of_a_descriptor_may_use_the_set() {
+fn as_raw_fd_of_a_descriptor_may_use_the_set() {
     in_own_process(|| {
         let set = &new_set();
         let [one, two, three, four] = [7, 8, 9, 10].map(|fd| RegistersItself { set, fd });
@@ -140,10 +136,10 @@ fn unregistering_and_registering_moves_to_the_end() {
 }
 
 #[test]
-fn modify_of_unregistered_fd_is_enoent_and_registers_nothing() {
+fn modify_of_unregistered_fd_names_it_and_registers_nothing() {
     let set = new_set();
-    let error = set.modify(NEVER_OPENED, PollFlags::IN).unwrap_err();
-    assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+    let outcome = set.modify(NEVER_OPENED, PollFlags::IN);
+    assert_eq!(outcome, Err(NotRegistered { fd: NEVER_OPENED }));
     assert!(set.is_empty());
     assert_eq!(set.poll(NOW).unwrap(), []);
 }
@@ -166,25 +162,29 @@ fn not_registered_converts_to_io_error_that_contains_it() {
 }
 
 #[test]
+fn source_of_not_registered_is_the_error_of_the_system() {
+    let error = NotRegistered { fd: 7 };
+    let source = error.source().unwrap().to_string();
+    assert_eq!(source, io::Error::from_raw_os_error(libc::ENOENT).to_string());
+}
+
+#[test]
 fn unregistered_fd_is_no_longer_known() {
     let set = set_of(&[Fd::closed()], PollFlags::IN);
     let (fd, _) = set.iter().next().unwrap();
     set.unregister(fd).unwrap();
     assert_eq!(set.unregister(fd), Err(NotRegistered { fd }));
-    let error = set.modify(fd, PollFlags::IN).unwrap_err();
-    assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+    assert_eq!(set.modify(fd, PollFlags::IN), Err(NotRegistered { fd }));
 }
 
 #[test]
-fn register_and_modify_reject_negative_fds() {
+fn register_rejects_negative_fds() {
     let set = new_set();
     for fd in [-1, -2, i32::MIN] {
-        for error in [set.register(fd, PollFlags::IN), set.modify(fd, PollFlags::IN)] {
-            let error = error.unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-            let message = format!("file descriptor cannot be a negative integer ({fd})");
-            assert_eq!(error.to_string(), message);
-        }
+        let error = set.register(fd, PollFlags::IN).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        let message = format!("file descriptor cannot be a negative integer ({fd})");
+        assert_eq!(error.to_string(), message);
     }
     assert!(set.is_empty());
 }
@@ -197,6 +197,7 @@ fn negative_fds_are_never_registered() {
     for last in (4..20).rev() {
         for fd in [-1, -2, i32::MIN] {
             assert_eq!(set.unregister(fd), Err(NotRegistered { fd }));
+            assert_eq!(set.modify(fd, PollFlags::IN), Err(NotRegistered { fd }));
             assert!(!set.contains(fd));
         }
         assert_eq!(set.len(), last as usize);
@@ -413,64 +414,107 @@ proptest! {
 }
 
 #[test]
-fn register_all_equals_registering_one_by_one() {
+fn extending_equals_registering_one_by_one() {
     for count in [0, 1, 8, 9, 100] {
         let fds = event_counters(count, 1);
         let mut at_once = new_set();
-        at_once.register_all(fds.iter().map(|fd| (fd, PollFlags::IN))).unwrap();
+        at_once.extend(fds.iter().map(|fd| (fd, PollFlags::IN)));
         let one_by_one = set_of(&fds, PollFlags::IN);
         assert!(at_once.iter().eq(one_by_one.iter()));
         assert_eq!(assert_matches_kernel(&at_once).len(), count);
+        let collected: PollSet = fds.iter().map(|fd| (fd, PollFlags::IN)).collect();
+        assert!(collected.iter().eq(one_by_one.iter()));
     }
 }
 
 #[test]
-fn register_all_keeps_the_order_and_replaces_masks() {
+fn extending_keeps_the_order_and_replaces_masks() {
     let mut set = new_set();
     set.register(7, PollFlags::IN).unwrap();
     set.poll(NOW).unwrap();
-    set.register_all([(9, PollFlags::IN), (7, PollFlags::OUT), (9, PollFlags::PRI)]).unwrap();
+    set.extend([(9, PollFlags::IN), (7, PollFlags::OUT), (9, PollFlags::PRI)]);
     assert_registered(&set, &[(7, PollFlags::OUT), (9, PollFlags::PRI)]);
     assert_matches_kernel(&set);
 }
 
 #[test]
-fn register_all_stops_at_a_negative_fd() {
+fn extending_panics_at_a_negative_fd_and_the_set_stays_usable() {
     let mut set = new_set();
     let many = [(1, PollFlags::IN), (-1, PollFlags::IN), (2, PollFlags::IN)];
-    let error = set.register_all(many).unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-    assert_eq!(error.to_string(), "file descriptor cannot be a negative integer (-1)");
+    let panic = catch_unwind(AssertUnwindSafe(|| set.extend(many))).unwrap_err();
+    let message: &String = panic.downcast_ref().unwrap();
+    assert_eq!(message, "file descriptor cannot be a negative integer (-1)");
     assert_registered(&set, &[(1, PollFlags::IN)]);
+    assert_matches_kernel(&set);
 }
 
 #[test]
 fn huge_size_hint_does_not_cause_a_huge_allocation() {
+    struct Exaggerates(i32);
+    impl Iterator for Exaggerates {
+        type Item = (RawFd, PollFlags);
+
+        fn next(&mut self) -> Option<Self::Item> {
+            self.0 += 1;
+            (self.0 < 20).then_some((self.0, PollFlags::IN))
+        }
+
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            (usize::MAX, None)
+        }
+    }
+
     let mut set = new_set();
-    // The lower bound of its `size_hint` is `usize::MAX`, rightly.
-    let endless = (0..).map(|fd| (if fd < 20 { fd } else { -1 }, PollFlags::IN));
-    let cost = measure(|| {
-        let error = set.register_all(endless).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-    });
+    let cost = measure(|| set.extend(Exaggerates(-1)));
     assert!(cost.bytes_max < 16 * 1024 * 1024, "{} bytes", cost.bytes_max);
     let expected: Vec<_> = (0..20).map(|fd| (fd, PollFlags::IN)).collect();
     assert_registered(&set, &expected);
 }
 
 #[test]
-fn register_all_works_in_a_set_that_has_shrunk() {
+fn a_set_that_has_shrunk_can_be_extended() {
     for left in 0..20 {
         let mut set = new_set();
-        set.register_all((0..20).map(|fd| (fd, PollFlags::IN))).unwrap();
+        set.extend((0..20).map(|fd| (fd, PollFlags::IN)));
         for fd in (left..20).rev() {
             set.unregister(fd).unwrap();
         }
         let expected: Vec<_> = (0..100).map(|fd| (fd, PollFlags::OUT)).collect();
-        set.register_all(expected.iter().copied()).unwrap();
+        set.extend(expected.iter().copied());
         assert_registered(&set, &expected);
         for (fd, mask) in expected {
             assert_eq!(set.interest(fd), Some(mask));
         }
     }
+}
+
+#[test]
+fn cleared_sets_are_like_new_ones() {
+    for size in [0, 1, 8, 9, 100] {
+        let fds = event_counters(size, 1);
+        let set = set_of(&fds, PollFlags::IN);
+        for _ in 0..3 {
+            assert_eq!(assert_matches_kernel(&set).len(), size);
+            set.clear();
+            assert_registered(&set, &[]);
+            assert_eq!(set.poll(NOW).unwrap(), []);
+            assert!(fds.iter().all(|fd| !set.contains(fd)));
+            // In the reverse order, so that other slots have these descriptors.
+            for fd in fds.iter().rev() {
+                set.register(fd, PollFlags::IN).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn registrations_are_iterated_from_both_ends() {
+    let set = set_of_never_opened(3);
+    let mut iter = set.iter();
+    set.clear();
+    assert_eq!((iter.len(), iter.size_hint()), (3, (3, Some(3))));
+    assert_eq!(iter.next().unwrap().0, NEVER_OPENED);
+    assert_eq!(iter.next_back().unwrap().0, NEVER_OPENED + 2);
+    assert_eq!(iter.clone().count(), 1);
+    assert!((&set).into_iter().next().is_none());
 }

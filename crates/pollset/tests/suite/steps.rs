@@ -148,7 +148,7 @@ fn step_that_polls_many_is_not_short() {
 #[test]
 fn step_that_polls_up_to_128_is_short() {
     for (count, is_short) in [(128, true), (129, false)] {
-        let set = Builder::new().engine(Engine::Poll).build();
+        let set = Builder::new().engine(Some(Engine::Poll)).build();
         for i in 0..count {
             set.register(NEVER_OPENED + i, PollFlags::IN).unwrap();
         }
@@ -255,9 +255,9 @@ fn slot_of_a_registration_is_stable() {
         let end = waiting.slots();
         let mut events = [(usize::MAX, event(&counters[0], PollFlags::empty())); 21];
         let (few, many) = events.split_at_mut(3);
-        assert_eq!(waiting.take_answers(few), 3);
-        assert_eq!(waiting.take_answers(many), 17);
-        assert_eq!(waiting.take_answers(&mut []), 0);
+        assert_eq!(waiting.take_events(few), 3);
+        assert_eq!(waiting.take_events(many), 17);
+        assert_eq!(waiting.take_events(&mut []), 0);
         assert_eq!(waiting.take_event(), None);
         let events = events[..20].to_vec();
         assert!(events.iter().all(|&(slot, _)| slot < end));
@@ -291,7 +291,7 @@ fn signal_ends_the_step_but_not_the_wait() {
 #[test]
 fn step_without_timeout_sleeps_until_interrupted() {
     for engine in [Engine::Poll, Engine::Epoll] {
-        let set = Builder::new().engine(engine).build();
+        let set = Builder::new().engine(Some(engine)).build();
         let mut waiting = set.start(None).unwrap();
         let _alarm = Alarm::every(50 * MILLISECOND);
         let unfinished = (0..).find(|_| waiting.step().unwrap() == Step::Interrupted);

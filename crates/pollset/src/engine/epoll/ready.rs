@@ -63,6 +63,7 @@ impl ReadySlots {
     }
 
     /// The next one. Each is returned once.
+    #[cfg(feature = "bindings")]
     #[inline]
     pub fn take_next(&mut self) -> Option<usize> {
         let next = *self.slots.get(self.taken)?;

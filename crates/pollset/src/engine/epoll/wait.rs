@@ -9,6 +9,7 @@ use super::compare::ENDS;
 use super::{EpollEngine, is};
 use crate::engine::{Failure, Polled, Results};
 use crate::sys::epoll::parts;
+use crate::sys::signals::SignalSet;
 use crate::{PollFlags, sys};
 
 pub const NO_EVENT: libc::epoll_event = libc::epoll_event { events: 0, u64: 0 };
@@ -18,21 +19,31 @@ pub const BUFFER_LENGTH: usize = 64;
 
 impl EpollEngine {
     /// Waits until a descriptor is ready or the time is up (`None`: no timeout). Writes the events of
-    /// the ready slots to `results`.
+    /// the ready slots to `results`. A `mask` replaces the signal mask of the thread meanwhile.
     #[inline]
-    pub fn poll(&mut self, timeout: Option<Duration>, results: Results<'_>) -> io::Result<Polled> {
+    pub fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+        mask: Option<&SignalSet>,
+        results: Results<'_>,
+    ) -> io::Result<Polled> {
         self.ready.clear();
         if self.fallback_keys.is_empty()
             && !self.has_compared()
-            && let Some(ms) = whole_milliseconds(timeout)
+            && let Some(ms) = whole_milliseconds(timeout, mask)
         {
-            return self.poll_epoll::<false>(ms, results);
+            return self.poll_epoll::<false>(ms, mask, results);
         }
-        self.poll_both(timeout, results)
+        self.poll_both(timeout, mask, results)
     }
 
     /// poll(2) polls the fallbacks and the instance, and then epoll its entries.
-    fn poll_both(&mut self, timeout: Option<Duration>, results: Results<'_>) -> io::Result<Polled> {
+    fn poll_both(
+        &mut self,
+        timeout: Option<Duration>,
+        mask: Option<&SignalSet>,
+        results: Results<'_>,
+    ) -> io::Result<Polled> {
         let has_results = self.has_results();
         let timeout = if has_results { Some(Duration::ZERO) } else { timeout };
         if timeout != Some(Duration::ZERO) {
@@ -40,16 +51,16 @@ impl EpollEngine {
             self.forget_compared();
         }
         if self.fallback_keys.is_empty()
-            && let Some(ms) = whole_milliseconds(timeout)
+            && let Some(ms) = whole_milliseconds(timeout, mask)
         {
-            return self.poll_epoll::<true>(ms, results);
+            return self.poll_epoll::<true>(ms, mask, results);
         }
         // The kernel accepts as many entries as the process may have descriptors. An instance without
         // entries is left out, since it could be one too many.
         let first = if self.installed() == 0 { 1 } else { 0 };
         self.fallbacks[0].revents = 0;
         self.hide_fallbacks_with_results();
-        let outcome = sys::poll(&mut self.fallbacks[first..], timeout);
+        let outcome = sys::poll(&mut self.fallbacks[first..], timeout, mask);
         self.restore_fallbacks_with_results();
         match outcome {
             Ok(_) => self.take_fallback_results(),
@@ -63,7 +74,7 @@ impl EpollEngine {
             }
         }
         match PollFlags::from_bits_retain(self.fallbacks[0].revents as u16) {
-            PollFlags::IN => self.poll_epoll::<true>(0, results),
+            PollFlags::IN => self.poll_epoll::<true>(0, None, results),
             revents if revents.is_empty() => {
                 let slots = results.slots();
                 self.merge(0, results);
@@ -79,9 +90,10 @@ impl EpollEngine {
     fn poll_epoll<const HAS_COMPARED: bool>(
         &mut self,
         ms: i32,
+        mask: Option<&SignalSet>,
         mut results: Results<'_>,
     ) -> io::Result<Polled> {
-        let ready = match self.epoll.wait(&mut self.buffer, ms) {
+        let ready = match self.epoll.wait(&mut self.buffer, ms, mask) {
             Ok(ready) => ready,
             Err(error) => return wait_error(error),
         };
@@ -140,6 +152,7 @@ impl EpollEngine {
     }
 
     /// The next ready slot, in order. Each is returned once.
+    #[cfg(feature = "bindings")]
     #[inline]
     pub fn take_slot(&mut self) -> Option<usize> {
         self.ready.take_next()
@@ -156,10 +169,12 @@ fn wait_error(error: io::Error) -> io::Result<Polled> {
     Ok(Polled::Failed(if is_lost { Failure::Lost } else { Failure::Refused }))
 }
 
-/// As epoll_wait(2) takes them: -1 is no timeout. `None`: there is a fraction (K), or too many.
-fn whole_milliseconds(timeout: Option<Duration>) -> Option<i32> {
+/// As epoll_wait(2) takes them: -1 is no timeout. `None`: there is a fraction (K), or too many; or there
+/// is a mask, and the call would not see a pending signal (L).
+fn whole_milliseconds(timeout: Option<Duration>, mask: Option<&SignalSet>) -> Option<i32> {
     match timeout {
         None => Some(-1),
+        Some(Duration::ZERO) if mask.is_some() => None,
         Some(Duration::ZERO) => Some(0),
         Some(timeout) if timeout.subsec_nanos() % 1_000_000 == 0 => {
             timeout.as_millis().try_into().ok()

@@ -69,7 +69,7 @@ fn an_average_of_ready_descriptors_decides() {
 #[test]
 fn fallbacks_cost_a_poll_beside_epoll() {
     for (fallbacks, uses_epoll) in [(0, true), (1, true), (500, true), (1_000, false)] {
-        let mut policy = Policy::new(Engine::Auto);
+        let mut policy = Policy::new(None);
         policy.record(poll_wait(1_000, 1));
         assert_eq!(policy.should_use(1_000, fallbacks, NOTHING), uses_epoll, "{fallbacks}");
     }
@@ -77,10 +77,10 @@ fn fallbacks_cost_a_poll_beside_epoll() {
 
 #[test]
 fn a_forced_engine_is_the_engine() {
-    assert!(!Policy::new(Engine::Poll).should_use(20_000, 0, NOTHING));
-    assert!(!Policy::new(Engine::Poll).should_create(20_000));
-    assert!(Policy::new(Engine::Epoll).should_use(1, 0, ADDITIONS));
-    assert_eq!(Policy::new(Engine::Epoll).installable(ADDITIONS), 9_000);
+    assert!(!Policy::new(Some(Engine::Poll)).should_use(20_000, 0, NOTHING));
+    assert!(!Policy::new(Some(Engine::Poll)).should_create(20_000));
+    assert!(Policy::new(Some(Engine::Epoll)).should_use(1, 0, ADDITIONS));
+    assert_eq!(Policy::new(Some(Engine::Epoll)).installable(ADDITIONS), 9_000);
 }
 
 #[test]

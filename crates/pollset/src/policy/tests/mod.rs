@@ -88,7 +88,7 @@ struct Set {
 impl Set {
     fn new() -> Self {
         Self {
-            policy: Policy::new(Engine::Auto),
+            policy: Policy::new(None),
             has_epoll: false,
             pending: NOTHING,
             fallbacks: 0,

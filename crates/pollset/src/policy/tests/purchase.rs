@@ -95,7 +95,7 @@ fn entries_that_are_dear_are_added_later() {
 
 #[test]
 fn after_each_failure_the_next_attempt_comes_later() {
-    let mut policy = Policy::new(Engine::Epoll);
+    let mut policy = Policy::new(Some(Engine::Epoll));
     assert!(policy.should_create(1));
     policy.refused();
     let waits = |policy: &mut Policy| {

@@ -1,11 +1,14 @@
 //! The changes that a wait applies to the epoll instance: no more than needed.
 
-use pollset::{PollFlags, PollSet};
+use std::thread;
+
+use pollset::{PollFlags, PollSet, Waker};
 
 use super::{epoll_set, polled_set};
-use crate::helpers::event_counters;
+use crate::helpers::{MILLISECOND, event_counters};
+use crate::util::fd::Fd;
 use crate::util::oracle::assert_matches_kernel;
-use crate::util::{NOW, event, kinds};
+use crate::util::{LONG, NOW, event, kinds};
 
 /// The number of changes that a wait applies.
 fn changes_applied_by_wait(set: &PollSet) -> u64 {
@@ -115,4 +118,42 @@ fn only_flags_of_poll_are_requested() {
     for _ in 0..3 {
         assert_eq!(set.poll(NOW).unwrap(), [event(&socket, expected)]);
     }
+}
+
+/// An entry that stays in the instance would be found to be stale, since its file is ready.
+#[test]
+fn clearing_deletes_the_entries() {
+    for count in [1, 9, 200] {
+        let fds = event_counters(count, 1);
+        let set = polled_set(&fds);
+        set.clear();
+        let idle = kinds::eventfd(0);
+        set.register(&idle, PollFlags::IN).unwrap();
+        for _ in 0..3 {
+            assert_eq!(set.poll(NOW).unwrap(), []);
+        }
+        assert_eq!(set.stats().replaced, 0);
+    }
+}
+
+/// The wait deletes them at its end.
+#[test]
+fn clearing_during_a_wait_deletes_the_entries() {
+    let idle = event_counters(200, 0);
+    let set = polled_set(&idle);
+    let waker = Waker::new().unwrap();
+    set.register(&waker, PollFlags::IN).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(5 * MILLISECOND);
+            set.clear();
+            waker.wake().unwrap();
+        });
+        assert_eq!(set.poll(LONG).unwrap(), [event(&waker, PollFlags::IN)]);
+    });
+    idle.iter().for_each(Fd::increment);
+    let other = kinds::eventfd(0);
+    set.register(&other, PollFlags::IN).unwrap();
+    assert_eq!(set.poll(NOW).unwrap(), []);
+    assert_eq!(set.stats().replaced, 0);
 }

@@ -27,7 +27,7 @@ fn poll_until_on(set: &PollSet, engine: Engine) {
 fn small_set_never_creates_an_instance() {
     in_own_process(|| {
         let fds = owned_counters(8);
-        let set = set_with_engine(Engine::Auto, &fds);
+        let set = set_with_engine(None, &fds);
         for _ in 0..20_000 {
             set.poll(NOW).unwrap();
         }
@@ -41,7 +41,7 @@ fn small_set_never_creates_an_instance() {
 fn large_set_creates_an_instance_after_many_waits() {
     in_own_process(|| {
         let fds = owned_counters(1_000);
-        let set = set_with_engine(Engine::Auto, &fds);
+        let set = set_with_engine(None, &fds);
         for _ in 0..5 {
             set.poll(NOW).unwrap();
         }
@@ -58,7 +58,7 @@ fn large_sets_polled_once_never_create_an_instance() {
     in_own_process(|| {
         let fds = owned_counters(1_000);
         for _ in 0..100 {
-            let set = set_with_engine(Engine::Auto, &fds);
+            let set = set_with_engine(None, &fds);
             set.poll(NOW).unwrap();
             assert_eq!(set.stats().epoll_waits, 0);
             assert_eq!(epoll_instances(), []);
@@ -70,7 +70,7 @@ fn large_sets_polled_once_never_create_an_instance() {
 fn set_switches_to_poll_when_most_are_ready_and_back_when_idle() {
     in_own_process(|| {
         let fds = owned_counters(1_000);
-        let set = set_with_engine(Engine::Auto, &fds);
+        let set = set_with_engine(None, &fds);
         poll_until_on(&set, Engine::Epoll);
         for _ in 0..3 {
             make_ready(&fds[..700]);
@@ -93,7 +93,7 @@ fn set_switches_to_poll_when_most_are_ready_and_back_when_idle() {
 fn changes_made_while_on_poll_are_applied_to_epoll() {
     in_own_process(|| {
         let mut fds = owned_counters(1_000);
-        let set = set_with_engine(Engine::Auto, &fds);
+        let set = set_with_engine(None, &fds);
         let (socket, _peer) = kinds::socket_pair();
         poll_until_on(&set, Engine::Epoll);
         make_ready(&fds[..700]);
@@ -113,7 +113,7 @@ fn changes_made_while_on_poll_are_applied_to_epoll() {
 fn set_that_has_become_small_is_on_poll() {
     in_own_process(|| {
         let mut fds = owned_counters(100);
-        let set = set_with_engine(Engine::Auto, &fds);
+        let set = set_with_engine(None, &fds);
         poll_until_on(&set, Engine::Epoll);
         for fd in fds.drain(8..) {
             set.unregister(&fd).unwrap();
@@ -132,7 +132,7 @@ fn instance_created_later_reports_hup_of_an_empty_mask() {
     in_own_process(|| {
         let fds = owned_counters(100);
         let (reader, writer) = kinds::pipe();
-        let set = Builder::new().engine(Engine::Auto).build();
+        let set = Builder::new().engine(None).build();
         set.register(&reader, PollFlags::empty()).unwrap();
         for fd in &fds {
             set.register(fd, PollFlags::IN).unwrap();
@@ -148,7 +148,7 @@ fn instance_created_later_reports_hup_of_an_empty_mask() {
 fn set_of_fallback_descriptors_stays_on_poll() {
     in_own_process(|| {
         let fds = owned_counters(300);
-        let set = Builder::new().engine(Engine::Auto).build();
+        let set = Builder::new().engine(None).build();
         for fd in &fds {
             set.register(fd, PollFlags::RDNORM).unwrap();
         }
@@ -164,7 +164,7 @@ fn set_of_fallback_descriptors_stays_on_poll() {
 fn churn_while_on_poll_uses_bounded_memory() {
     in_own_process(|| {
         let fds = owned_counters(16);
-        let set = set_with_engine(Engine::Auto, &fds);
+        let set = set_with_engine(None, &fds);
         poll_until_on(&set, Engine::Epoll);
         make_ready(&fds[..12]);
         poll_until_on(&set, Engine::Poll);
@@ -184,7 +184,7 @@ fn churn_while_on_poll_uses_bounded_memory() {
 fn set_on_poll_with_an_instance_reports_the_events_of_poll() {
     in_own_process(|| {
         let fds = owned_counters(200);
-        let set = set_with_engine(Engine::Auto, &fds);
+        let set = set_with_engine(None, &fds);
         poll_until_on(&set, Engine::Epoll);
         make_ready(&fds[..60]);
         poll_until_on(&set, Engine::Poll);

@@ -168,7 +168,7 @@ fn automatic_set_agrees_with_kernel_after_entering_sandbox() {
     in_own_process(|| {
         in_each_sandbox(|enter| {
             let fds = event_counters(300, 0);
-            let set = set_with_engine(Engine::Auto, &fds);
+            let set = set_with_engine(None, &fds);
             while set.stats().last_engine != Some(Engine::Epoll) {
                 assert_eq!(set.poll(NOW).unwrap(), []);
             }
