@@ -104,8 +104,9 @@ fn new_sets() -> io::Result<()> {
             pipes.readers.iter().for_each(|fd| set.register(fd, PollFlags::IN).unwrap());
             wait(&set, &mut events, Some(NOW))
         });
-        run_path(&format!("a set collected from {n}, wait, drop"), None, 1, || {
-            let set: PollSet = pipes.readers.iter().map(|fd| (fd, PollFlags::IN)).collect();
+        run_path(&format!("a new set, extend by {n}, wait, drop"), None, 1, || {
+            let mut set = PollSet::new();
+            set.extend(pipes.readers.iter().map(|fd| (fd, PollFlags::IN)));
             wait(&set, &mut events, Some(NOW))
         });
     }

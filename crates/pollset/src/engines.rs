@@ -209,17 +209,27 @@ impl Engines {
         self.probing.record(ready);
     }
 
-    /// Polls by the engine of this wait, until a descriptor is ready or the time is up. A `mask`
-    /// replaces the signal mask of the thread meanwhile.
+    /// Polls by the engine of this wait, until a descriptor is ready or the time is up.
     #[inline]
-    pub fn poll(
+    pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<Polled> {
+        match &mut self.epoll {
+            Some(epoll) if self.is_on_epoll => epoll.poll(timeout, self.poll.results()),
+            _ => self.poll.poll(timeout).map(Polled::Ready),
+        }
+    }
+
+    /// The same with `mask` as the signal mask of the thread.
+    #[cold]
+    pub fn poll_masked(
         &mut self,
         timeout: Option<Duration>,
-        mask: Option<&SignalSet>,
+        mask: &SignalSet,
     ) -> io::Result<Polled> {
         match &mut self.epoll {
-            Some(epoll) if self.is_on_epoll => epoll.poll(timeout, mask, self.poll.results()),
-            _ => self.poll.poll(timeout, mask).map(Polled::Ready),
+            Some(epoll) if self.is_on_epoll => {
+                epoll.poll_masked(timeout, mask, self.poll.results())
+            }
+            _ => self.poll.poll_masked(timeout, mask).map(Polled::Ready),
         }
     }
 

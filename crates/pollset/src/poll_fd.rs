@@ -61,7 +61,7 @@ pub fn poll(fds: &mut [PollFd], timeout: impl Into<Timeout>) -> io::Result<usize
 fn poll_until(fds: &mut [PollFd], mut timeout: Timeout) -> io::Result<usize> {
     loop {
         let left = if timeout.is_zero() { Some(Duration::ZERO) } else { timeout.start() };
-        match sys::poll(sys::entries_of(fds), left, None) {
+        match sys::poll(sys::entries_of(fds), left) {
             // The system may be early: see `sys::poll`.
             Ok(0) if !timeout.is_zero() && !timeout.is_over() => {}
             Err(error) if Errno::from_io_error(&error) == Some(Errno::INTR) => {}

@@ -12,7 +12,6 @@ use rustix::io::Errno;
 use crate::SignalMask;
 use crate::settings::Settings;
 use crate::shared::Shared;
-use crate::sys::signals::SignalSet;
 use crate::waiting::{Step, Waiting};
 use crate::{Descriptor, Event, Iter, NotRegistered, PollFlags, Stats, Timeout};
 
@@ -339,7 +338,7 @@ impl PollSet {
         timeout: impl Into<Timeout>,
         mut on_interrupt: impl FnMut() -> ControlFlow<()>,
     ) -> io::Result<usize> {
-        self.wait(events, timeout.into(), None, &mut on_interrupt)
+        self.wait(events, timeout.into(), |waiting| waiting.step(), &mut on_interrupt)
     }
 
     /// Like [`poll_into`](Self::poll_into), but the signal mask of the calling thread is `mask` while
@@ -405,22 +404,22 @@ impl PollSet {
         timeout: impl Into<Timeout>,
         mask: &SignalMask,
     ) -> io::Result<usize> {
-        let mut on_interrupt = || ControlFlow::Break(());
-        self.wait(events, timeout.into(), Some(mask.set()), &mut on_interrupt)
+        let step = |waiting: &mut Waiting<'_>| waiting.step_masked(Some(mask.set()));
+        self.wait(events, timeout.into(), step, &mut || ControlFlow::Break(()))
     }
 
-    /// Compiled once, for all types of timeouts and callbacks.
+    /// Compiled once for all types of timeouts and callbacks, and once more for waits with a mask.
     fn wait(
         &self,
         events: &mut Vec<Event>,
         timeout: Timeout,
-        mask: Option<&SignalSet>,
+        mut step: impl FnMut(&mut Waiting<'_>) -> io::Result<Step>,
         on_interrupt: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> io::Result<usize> {
         events.clear();
-        let mut waiting = Waiting::new(&self.0, self.0.lease_engines()?, timeout, mask);
+        let mut waiting = Waiting::new(&self.0, self.0.lease_engines()?, timeout);
         loop {
-            match waiting.step()? {
+            match step(&mut waiting)? {
                 Step::Unfinished => {}
                 Step::Interrupted if on_interrupt().is_continue() => {}
                 Step::Interrupted => return Err(Errno::INTR.into()),
@@ -457,7 +456,7 @@ impl PollSet {
     #[cfg(feature = "bindings")]
     #[inline]
     pub fn start(&self, timeout: impl Into<Timeout>) -> io::Result<Waiting<'_>> {
-        Ok(Waiting::new(&self.0, self.0.lease_engines()?, timeout.into(), None))
+        Ok(Waiting::new(&self.0, self.0.lease_engines()?, timeout.into()))
     }
 
     /// The engine of the last wait, and a few counters, for debugging. See [`Stats`], which has an

@@ -67,8 +67,6 @@ pub struct Waiting<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) engines: Lease<'a, Engines>,
     timeout: Timeout,
-    /// Replaces the signal mask of the thread while the wait blocks.
-    mask: Option<&'a SignalSet>,
     /// What was left of the timeout when the wait began to block.
     to_block: Option<Duration>,
     pub(crate) stage: Stage,
@@ -106,17 +104,11 @@ const FEW_DESCRIPTORS: usize = 128;
 
 impl<'a> Waiting<'a> {
     #[inline]
-    pub(crate) fn new(
-        shared: &'a Shared,
-        engines: Lease<'a, Engines>,
-        timeout: Timeout,
-        mask: Option<&'a SignalSet>,
-    ) -> Self {
+    pub(crate) fn new(shared: &'a Shared, engines: Lease<'a, Engines>, timeout: Timeout) -> Self {
         Self {
             shared,
             engines,
             timeout,
-            mask,
             to_block: None,
             stage: Stage::Prepare,
             was_interrupted: false,
@@ -134,17 +126,23 @@ impl<'a> Waiting<'a> {
     /// Those of [`PollSet::poll`](crate::PollSet::poll). After an error, the wait can only be dropped.
     #[inline]
     pub fn step(&mut self) -> io::Result<Step> {
+        self.step_masked(None)
+    }
+
+    /// The same. A `mask` replaces the signal mask of the thread while it blocks.
+    #[inline(always)] // without a mask, it costs nothing
+    pub(crate) fn step_masked(&mut self, mask: Option<&SignalSet>) -> io::Result<Step> {
         if take(&mut self.was_interrupted) {
             self.resume()?;
         }
-        match self.make_step() {
+        match self.make_step(mask) {
             Err(error) => self.recover_from(error),
             step => step,
         }
     }
 
-    #[inline]
-    fn make_step(&mut self) -> io::Result<Step> {
+    #[inline(always)]
+    fn make_step(&mut self, mask: Option<&SignalSet>) -> io::Result<Step> {
         let shared = self.shared;
         // None: another wait has taken the engines over in this process, a forked child.
         let Some(engines) = self.engines.get() else { return Err(Errno::INTR.into()) };
@@ -176,9 +174,12 @@ impl<'a> Waiting<'a> {
         } else {
             Some(Duration::ZERO)
         };
-        let mask = self.mask.filter(|_| blocks || self.timeout.is_zero());
         let start = engines.start_timing(left);
-        let ready = match engines.poll(left, mask)? {
+        let polled = match mask {
+            Some(mask) if blocks || self.timeout.is_zero() => engines.poll_masked(left, mask),
+            _ => engines.poll(left),
+        };
+        let ready = match polled? {
             Polled::Ready(ready) => ready,
             Polled::Again => return Ok(Step::Unfinished),
             Polled::Stale => {

@@ -52,16 +52,28 @@ impl PollEngine {
     }
 
     /// Waits until a descriptor is ready or the time is up (`None`: no timeout). Returns the number
-    /// of ready ones. A `mask` replaces the signal mask of the thread meanwhile.
-    pub fn poll(
+    /// of ready ones.
+    pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
+        self.poll_by(|entries| sys::poll(entries, timeout))
+    }
+
+    /// The same with `mask` as the signal mask of the thread.
+    pub fn poll_masked(
         &mut self,
         timeout: Option<Duration>,
-        mask: Option<&SignalSet>,
+        mask: &SignalSet,
+    ) -> io::Result<usize> {
+        self.poll_by(|entries| sys::poll_masked(entries, timeout, mask))
+    }
+
+    fn poll_by(
+        &mut self,
+        poll: impl Fn(&mut [libc::pollfd]) -> io::Result<usize>,
     ) -> io::Result<usize> {
         self.next = 0;
-        self.left = match sys::poll(&mut self.entries, timeout, mask) {
+        self.left = match poll(&mut self.entries) {
             Ok(ready) => ready,
-            Err(error) => self.poll_without_vacant(error, timeout, mask)?,
+            Err(error) => self.poll_without_vacant(error, poll)?,
         };
         Ok(self.left)
     }
@@ -73,8 +85,7 @@ impl PollEngine {
     fn poll_without_vacant(
         &mut self,
         error: io::Error,
-        timeout: Option<Duration>,
-        mask: Option<&SignalSet>,
+        poll: impl Fn(&mut [libc::pollfd]) -> io::Result<usize>,
     ) -> io::Result<usize> {
         if Errno::from_io_error(&error) != Some(Errno::INVAL) {
             return Err(error);
@@ -82,7 +93,7 @@ impl PollEngine {
         let mut taken: Vec<_> =
             self.entries.iter_mut().filter(|entry| entry.fd != VACANT).collect();
         let mut copies: Vec<_> = taken.iter().map(|entry| **entry).collect();
-        let ready = sys::poll(&mut copies, timeout, mask)?;
+        let ready = poll(&mut copies)?;
         for (entry, copy) in taken.iter_mut().zip(copies) {
             entry.revents = copy.revents;
         }
@@ -99,7 +110,7 @@ impl PollEngine {
             self.entries[slot].fd = VACANT;
         }
         self.entries.iter_mut().for_each(|entry| entry.revents = 0);
-        let outcome = self.poll(Some(Duration::ZERO), None);
+        let outcome = self.poll(Some(Duration::ZERO));
         for (slot, fd) in numbers {
             self.entries[slot].fd = fd;
         }

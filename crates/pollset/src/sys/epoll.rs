@@ -132,25 +132,27 @@ impl Epoll {
     }
 
     /// Waits for `ms` milliseconds (-1: without a timeout), and writes the events to `events`, or as
-    /// many as it has room for. Returns their number. A `mask` replaces the signal mask of the thread
-    /// during the call.
+    /// many as it has room for. Returns their number.
     #[inline]
-    pub fn wait(
+    pub fn wait(&self, events: &mut [epoll_event], ms: c_int) -> io::Result<usize> {
+        let room = events.len().min(c_int::MAX as usize) as c_int;
+        // SAFETY: the kernel writes at most `room` events to memory that `events` borrows.
+        let ready = unsafe { libc::epoll_wait(self.number(), events.as_mut_ptr(), room, ms) };
+        if ready < 0 { Err(io::Error::last_os_error()) } else { Ok(ready as usize) }
+    }
+
+    /// The same with `mask` as the signal mask of the thread.
+    pub fn wait_masked(
         &self,
         events: &mut [epoll_event],
         ms: c_int,
-        mask: Option<&SignalSet>,
+        mask: &SignalSet,
     ) -> io::Result<usize> {
         let room = events.len().min(c_int::MAX as usize) as c_int;
-        let (number, events) = (self.number(), events.as_mut_ptr());
+        let (events, mask) = (events.as_mut_ptr(), mask.as_ptr());
         // SAFETY: the kernel writes at most `room` events to memory that `events` borrows, and reads
         // the mask, which lives through the call.
-        let ready = unsafe {
-            match mask {
-                None => libc::epoll_wait(number, events, room, ms),
-                Some(mask) => libc::epoll_pwait(number, events, room, ms, mask.as_ptr()),
-            }
-        };
+        let ready = unsafe { libc::epoll_pwait(self.number(), events, room, ms, mask) };
         if ready < 0 { Err(io::Error::last_os_error()) } else { Ok(ready as usize) }
     }
 }

@@ -4,6 +4,8 @@ pub mod clock;
 #[cfg(has_epoll)]
 pub mod kinds;
 mod poll;
+
+#[cfg_attr(not(has_ppoll), path = "no_signals.rs")]
 pub mod signals;
 
 #[cfg_attr(not(has_epoll), path = "no_epoll.rs")]
@@ -17,5 +19,5 @@ mod generation;
 mod wake;
 
 pub use generation::process_generation;
-pub use poll::{entries_of, poll};
+pub use poll::{entries_of, poll, poll_masked};
 pub use wake::Wake;

@@ -15,23 +15,41 @@ use crate::PollFd;
 
 /// Calls poll(2), or ppoll(2) if the timeout needs it. Returns the number of entries with `revents`.
 ///
-/// A `timeout` of `None` is none. A `mask` replaces the signal mask of the thread during the call, where
-/// the system has ppoll(2); elsewhere there are none. A return of 0 doesn't prove that the time is up: the system may
+/// A `timeout` of `None` is none. A return of 0 doesn't prove that the time is up: the system may
 /// wake early where it has no ppoll(2), and clamp a very long timeout.
 ///
 /// Not `rustix::event::poll`: it takes only borrowed descriptors, which are open, and always calls
 /// ppoll(2), which costs 13 ns more with a timeout of 0.
-#[inline]
-pub fn poll(
+pub fn poll(entries: &mut [pollfd], timeout: Option<Duration>) -> io::Result<usize> {
+    let ready = match timeout {
+        None => poll_ms(entries, -1),
+        Some(Duration::ZERO) => poll_ms(entries, 0),
+        Some(timeout) => poll_for(entries, timeout),
+    };
+    result(ready)
+}
+
+/// Calls ppoll(2): `mask` is the signal mask of the thread meanwhile.
+#[cfg(has_ppoll)]
+pub fn poll_masked(
     entries: &mut [pollfd],
     timeout: Option<Duration>,
-    mask: Option<&SignalSet>,
+    mask: &SignalSet,
 ) -> io::Result<usize> {
-    let ready = match (timeout, mask) {
-        (None, None) => poll_ms(entries, -1),
-        (Some(Duration::ZERO), None) => poll_ms(entries, 0),
-        _ => ppoll(entries, timeout, mask),
-    };
+    result(ppoll(entries, timeout, Some(mask)))
+}
+
+/// There is no mask.
+#[cfg(not(has_ppoll))]
+pub fn poll_masked(
+    _entries: &mut [pollfd],
+    _timeout: Option<Duration>,
+    mask: &SignalSet,
+) -> io::Result<usize> {
+    match *mask {}
+}
+
+fn result(ready: c_int) -> io::Result<usize> {
     if ready < 0 { Err(io::Error::last_os_error()) } else { Ok(ready as usize) }
 }
 
@@ -40,6 +58,11 @@ fn poll_ms(entries: &mut [pollfd], ms: c_int) -> c_int {
     // inside the slice, which this call borrows alone. A number may be closed, or negative; the
     // kernel reads, writes or closes no descriptor.
     unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as nfds_t, ms) }
+}
+
+#[cfg(has_ppoll)]
+fn poll_for(entries: &mut [pollfd], timeout: Duration) -> c_int {
+    ppoll(entries, Some(timeout), None)
 }
 
 #[cfg(has_ppoll)]
@@ -59,8 +82,7 @@ fn ppoll(entries: &mut [pollfd], timeout: Option<Duration>, mask: Option<&Signal
 }
 
 #[cfg(not(has_ppoll))]
-fn ppoll(entries: &mut [pollfd], timeout: Option<Duration>, _: Option<&SignalSet>) -> c_int {
-    let Some(timeout) = timeout else { return poll_ms(entries, -1) };
+fn poll_for(entries: &mut [pollfd], timeout: Duration) -> c_int {
     let ms = timeout.as_nanos().div_ceil(1_000_000);
     poll_ms(entries, ms.min(c_int::MAX as u128) as c_int)
 }

@@ -12,7 +12,6 @@ use libc::{c_int, sigset_t};
 #[derive(Clone, Copy)]
 pub struct SignalSet(sigset_t);
 
-#[cfg_attr(not(has_ppoll), allow(dead_code))]
 impl SignalSet {
     pub fn empty() -> Self {
         let mut set = MaybeUninit::uninit();
@@ -44,13 +43,11 @@ impl SignalSet {
     }
 }
 
-#[cfg_attr(not(has_ppoll), allow(dead_code))]
 fn check(status: c_int) -> io::Result<()> {
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The mask of the calling thread.
-#[cfg_attr(not(has_ppoll), allow(dead_code))]
 pub fn thread_mask() -> SignalSet {
     let mut mask = SignalSet::empty();
     // SAFETY: the call writes the mask of the thread to `mask`; without a new set it changes nothing,
@@ -60,7 +57,6 @@ pub fn thread_mask() -> SignalSet {
 }
 
 /// Sets the mask of the calling thread.
-#[cfg_attr(not(has_ppoll), allow(dead_code))]
 pub fn set_thread_mask(mask: &SignalSet) {
     // SAFETY: the call reads the set. It fails only for an unknown first argument.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, mask.as_ptr(), ptr::null_mut()) };

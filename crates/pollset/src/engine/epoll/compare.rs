@@ -297,7 +297,7 @@ impl EpollEngine {
 /// Calls poll(2) with a timeout of 0, also if there are more entries than the process may have
 /// descriptors. An entry that can't be polled gets no `revents`.
 fn poll_in_parts(entries: &mut [libc::pollfd]) {
-    if let Err(error) = sys::poll(entries, Some(Duration::ZERO), None)
+    if let Err(error) = sys::poll(entries, Some(Duration::ZERO))
         && is(&error, Errno::INVAL)
         && entries.len() > 1
     {

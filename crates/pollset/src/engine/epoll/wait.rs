@@ -3,38 +3,54 @@
 use std::io;
 use std::time::Duration;
 
+use libc::epoll_event;
 use rustix::io::Errno;
 
 use super::compare::ENDS;
 use super::{EpollEngine, is};
 use crate::engine::{Failure, Polled, Results};
-use crate::sys::epoll::parts;
+use crate::sys::epoll::{Epoll, parts};
 use crate::sys::signals::SignalSet;
 use crate::{PollFlags, sys};
 
-pub const NO_EVENT: libc::epoll_event = libc::epoll_event { events: 0, u64: 0 };
+pub const NO_EVENT: epoll_event = epoll_event { events: 0, u64: 0 };
 
 /// The room for events, unless there were more lately (H).
 pub const BUFFER_LENGTH: usize = 64;
 
 impl EpollEngine {
     /// Waits until a descriptor is ready or the time is up (`None`: no timeout). Writes the events of
-    /// the ready slots to `results`. A `mask` replaces the signal mask of the thread meanwhile.
+    /// the ready slots to `results`.
     #[inline]
-    pub fn poll(
+    pub fn poll(&mut self, timeout: Option<Duration>, results: Results<'_>) -> io::Result<Polled> {
+        self.ready.clear();
+        if self.fallback_keys.is_empty()
+            && !self.has_compared()
+            && let Some(ms) = whole_milliseconds(timeout)
+        {
+            return self.poll_epoll::<false>(results, |epoll, buffer| epoll.wait(buffer, ms));
+        }
+        self.poll_both(timeout, None, results)
+    }
+
+    /// The same with `mask` as the signal mask of the thread.
+    #[cold]
+    pub fn poll_masked(
         &mut self,
         timeout: Option<Duration>,
-        mask: Option<&SignalSet>,
+        mask: &SignalSet,
         results: Results<'_>,
     ) -> io::Result<Polled> {
         self.ready.clear();
         if self.fallback_keys.is_empty()
             && !self.has_compared()
-            && let Some(ms) = whole_milliseconds(timeout, mask)
+            && timeout != Some(Duration::ZERO) // L
+            && let Some(ms) = whole_milliseconds(timeout)
         {
-            return self.poll_epoll::<false>(ms, mask, results);
+            return self
+                .poll_epoll::<false>(results, |epoll, buffer| epoll.wait_masked(buffer, ms, mask));
         }
-        self.poll_both(timeout, mask, results)
+        self.poll_both(timeout, Some(mask), results)
     }
 
     /// poll(2) polls the fallbacks and the instance, and then epoll its entries.
@@ -51,16 +67,21 @@ impl EpollEngine {
             self.forget_compared();
         }
         if self.fallback_keys.is_empty()
-            && let Some(ms) = whole_milliseconds(timeout, mask)
+            && mask.is_none()
+            && let Some(ms) = whole_milliseconds(timeout)
         {
-            return self.poll_epoll::<true>(ms, mask, results);
+            return self.poll_epoll::<true>(results, |epoll, buffer| epoll.wait(buffer, ms));
         }
         // The kernel accepts as many entries as the process may have descriptors. An instance without
         // entries is left out, since it could be one too many.
         let first = if self.installed() == 0 { 1 } else { 0 };
         self.fallbacks[0].revents = 0;
         self.hide_fallbacks_with_results();
-        let outcome = sys::poll(&mut self.fallbacks[first..], timeout, mask);
+        let fallbacks = &mut self.fallbacks[first..];
+        let outcome = match mask {
+            None => sys::poll(fallbacks, timeout),
+            Some(mask) => sys::poll_masked(fallbacks, timeout, mask),
+        };
         self.restore_fallbacks_with_results();
         match outcome {
             Ok(_) => self.take_fallback_results(),
@@ -74,7 +95,9 @@ impl EpollEngine {
             }
         }
         match PollFlags::from_bits_retain(self.fallbacks[0].revents as u16) {
-            PollFlags::IN => self.poll_epoll::<true>(0, None, results),
+            PollFlags::IN => {
+                self.poll_epoll::<true>(results, |epoll, buffer| epoll.wait(buffer, 0))
+            }
             revents if revents.is_empty() => {
                 let slots = results.slots();
                 self.merge(0, results);
@@ -89,11 +112,10 @@ impl EpollEngine {
     #[inline]
     fn poll_epoll<const HAS_COMPARED: bool>(
         &mut self,
-        ms: i32,
-        mask: Option<&SignalSet>,
         mut results: Results<'_>,
+        wait: impl FnOnce(&Epoll, &mut [epoll_event]) -> io::Result<usize>,
     ) -> io::Result<Polled> {
-        let ready = match self.epoll.wait(&mut self.buffer, ms, mask) {
+        let ready = match wait(&self.epoll, &mut self.buffer) {
             Ok(ready) => ready,
             Err(error) => return wait_error(error),
         };
@@ -169,12 +191,10 @@ fn wait_error(error: io::Error) -> io::Result<Polled> {
     Ok(Polled::Failed(if is_lost { Failure::Lost } else { Failure::Refused }))
 }
 
-/// As epoll_wait(2) takes them: -1 is no timeout. `None`: there is a fraction (K), or too many; or there
-/// is a mask, and the call would not see a pending signal (L).
-fn whole_milliseconds(timeout: Option<Duration>, mask: Option<&SignalSet>) -> Option<i32> {
+/// As epoll_wait(2) takes them: -1 is no timeout. `None`: there is a fraction (K), or too many.
+fn whole_milliseconds(timeout: Option<Duration>) -> Option<i32> {
     match timeout {
         None => Some(-1),
-        Some(Duration::ZERO) if mask.is_some() => None,
         Some(Duration::ZERO) => Some(0),
         Some(timeout) if timeout.subsec_nanos() % 1_000_000 == 0 => {
             timeout.as_millis().try_into().ok()
