@@ -11,32 +11,29 @@
 //! # An echo server
 //!
 //! ```
-//! use std::collections::HashMap;
 //! use std::io::{Read, Write};
-//! use std::net::TcpListener;
+//! use std::net::{TcpListener, TcpStream};
 //! use std::os::fd::AsRawFd;
-//! use pollset::{PollFlags, PollSet};
+//! use pollset::{PollFlags, PollMap};
 //!
 //! fn serve(listener: TcpListener) -> std::io::Result<()> {
-//!     let set = PollSet::new();
-//!     set.register(&listener, PollFlags::IN)?;
-//!     let mut clients = HashMap::new();
+//!     let mut map = PollMap::<Option<TcpStream>>::new(); // `None`: the listener
+//!     map.register(&listener, PollFlags::IN, None)?;
 //!     loop {
-//!         for event in set.poll(None)? {
-//!             if event.is_for(&listener) {
+//!         map.poll(None)?;
+//!         while let Some((event, client)) = map.next_event() {
+//!             let Some(client) = client else {
 //!                 let (client, _) = listener.accept()?;
-//!                 set.register(&client, PollFlags::IN)?;
-//!                 clients.insert(client.as_raw_fd(), client);
-//!             } else if let Some(client) = clients.get_mut(&event.fd) {
-//!                 let mut buffer = [0; 4096];
-//!                 let done = match client.read(&mut buffer) {
-//!                     Ok(0) | Err(_) => true,
-//!                     Ok(count) => client.write_all(&buffer[..count]).is_err(),
-//!                 };
-//!                 if done {
-//!                     set.unregister(event.fd)?;
-//!                     clients.remove(&event.fd);
-//!                 }
+//!                 map.register(client.as_raw_fd(), PollFlags::IN, Some(client))?;
+//!                 continue;
+//!             };
+//!             let mut buffer = [0; 4096];
+//!             let is_open = match client.read(&mut buffer) {
+//!                 Ok(0) | Err(_) => false,
+//!                 Ok(count) => client.write_all(&buffer[..count]).is_ok(),
+//!             };
+//!             if !is_open {
+//!                 map.unregister(event.fd)?; // returns the stream, which is closed here
 //!             }
 //!         }
 //!     }
@@ -56,15 +53,18 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`PollSet`] | the polling object |
+//! | [`PollSet`] | the polling object: descriptor numbers and masks. Any thread may change it |
+//! | [`PollMap`] | the same with a value for each registration, which comes with its events |
+//! | [`poll()`], [`PollFd`] | polls an array once, without an object |
 //! | [`PollFlags`] | events: requested in a mask, and reported |
 //! | [`Event`] | a ready descriptor and its events |
 //! | [`Descriptor`] | descriptor numbers, and references to sockets, files and the like |
 //! | [`Timeout`] | none, a duration, or a deadline |
 //! | [`Waker`] | ends a wait from another thread |
-//! | [`Waiting`], [`Step`] | a wait made step by step, for bindings to other languages |
+//! | `SignalMask` | for `PollSet::ppoll`, which waits for descriptors and signals; where the system has ppoll(2) |
 //! | [`Builder`], [`Engine`], [`Stats`] | force poll(2) or epoll(7), and see which one was used |
 //! | [`NotRegistered`], [`ConcurrentPoll`] | the errors that are not the system's |
+//! | `PollSet::start` | a wait made step by step, for bindings to other languages: with the feature `bindings` |
 //!
 //! # Guarantees
 //!
@@ -82,6 +82,35 @@
 //! - *Not* guaranteed: that a wait ends when another thread closes a descriptor, or that a number
 //!   that is closed *without being unregistered* is noticed at once: see [`PollSet`].
 //! - The library never reads from a registered descriptor, writes to it, closes or changes it.
+//!
+//! # I/O safety
+//!
+//! Sets store descriptor *numbers*, as poll(2) takes them: they neither own nor borrow the files.
+//! No `unsafe` is needed for that, because nothing is done with a file but to poll it:
+//!
+//! - A number that isn't open is reported as [`NVAL`](PollFlags::NVAL). One that means another file by
+//!   now is polled, and its events are reported: the program acts on a file that it has opened
+//!   itself, or another part of it has, with the calls that it would make anyway. No memory is
+//!   accessed, and no file is read, written, closed or changed. (Polling has side effects for a few
+//!   files, such as those of `/proc` that report a change once.)
+//! - The library's own epoll instance has a number that other code of the process can close or
+//!   replace. Before the library closes it, and after each sign that it has changed, it makes sure that
+//!   the number is still that of its instance.
+//!
+//! A borrowed type, `PollSet<'fd>` with [`BorrowedFd`](std::os::fd::BorrowedFd), would prove that a
+//! registered descriptor is open. But a server closes connections while others are registered, and
+//! keeps sockets in the same structure as the set; neither compiles with such a borrow. `mio` takes
+//! references and borrows nothing, as this crate does. The `add` of `polling` is `unsafe`: its caller
+//! promises to delete a source before it is dropped.
+//!
+//! Two duties are the caller's: to unregister a descriptor before it is closed, and not to take an
+//! event of the old file for one of the new, for which there is [`PollMap`].
+//!
+//! # Not part of it
+//!
+//! Edge-triggered and one-shot registrations, `EPOLLEXCLUSIVE`, several threads that wait on one
+//! object, Windows. The guide in the repository (`docs/guide.md`) says what to use instead, and how to use
+//! this crate with TLS, timers, thread pools and more.
 //!
 //! # Portability
 //!

@@ -39,6 +39,9 @@
 //!   the number.
 //! - **K. Whole milliseconds.** epoll_wait(2) takes no fractions. Such a timeout is left to poll(2),
 //!   which polls the instance.
+//! - **L. Signals.** With a signal mask and a timeout of 0, ppoll(2) fails with `EINTR` if a signal is
+//!   pending that the mask doesn't block, and epoll_pwait(2) doesn't look. Such a wait is left to
+//!   ppoll(2), too.
 //!
 //! A descriptor without an entry is a *fallback*: poll(2) polls it in the same wait, together with
 //! the instance.
