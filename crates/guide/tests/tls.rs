@@ -105,7 +105,8 @@ fn sends_what_a_client_reads_late() {
             let waits_for = if conn.wants_write() { PollFlags::OUT } else { PollFlags::empty() };
             assert!(ready(&sock, PollFlags::IN | waits_for, Duration::from_secs(20)));
             while conn.wants_write() && conn.write_tls(&mut sock).is_ok() {}
-            if conn.read_tls(&mut sock).is_ok() {
+            if let Ok(count) = conn.read_tls(&mut sock) {
+                assert_ne!(count, 0, "the server has closed the connection");
                 received += conn.process_new_packets().unwrap().plaintext_bytes_to_read();
             }
             while conn.reader().read(&mut [0; 4096]).is_ok_and(|count| count > 0) {}
