@@ -376,6 +376,21 @@ impl<T> PollMap<T> {
         self.values.find_mut(hash(fd), |entry| entry.fd == fd).map(|entry| &mut entry.value)
     }
 
+    /// Whether `fd` is registered.
+    ///
+    /// ```
+    /// use pollset::{PollFlags, PollMap};
+    ///
+    /// let mut map = PollMap::new();
+    /// map.register(0, PollFlags::IN, "input")?;
+    /// assert!(map.contains(0) && !map.contains(1));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn contains(&self, fd: impl Descriptor) -> bool {
+        self.get(fd).is_some()
+    }
+
     /// The mask of `fd`, as it was given; `None` if it is not registered.
     ///
     /// ```
