@@ -1,4 +1,4 @@
-//! Runs the program on its shortest workload.
+//! Runs the program on its shortest workloads.
 
 use std::fs;
 use std::path::Path;
@@ -40,6 +40,46 @@ fn a_run_prints_a_table_and_writes_samples_charts_and_page() {
         let bytes = fs::read(folder.path().join(chart)).unwrap();
         assert!(bytes.starts_with(b"\x89PNG"));
     }
+}
+
+#[test]
+fn one_shot_compares_the_function_with_the_bare_calls() {
+    let folder = tempdir().unwrap();
+    let subjects = ["poll(2)", "ppoll(2)", "rustix", "pollset::poll"];
+    for chart in charts(folder.path(), "one-shot") {
+        assert_eq!(subjects_of(&chart), subjects, "{chart}");
+    }
+}
+
+#[test]
+fn values_compares_maps_with_bare_calls() {
+    let folder = tempdir().unwrap();
+    let subjects = [
+        "poll(2) and Vec",
+        "epoll(7) and HashMap",
+        "epoll(7) and Vec",
+        "PollSet alone",
+        "PollSet and HashMap",
+        "PollMap",
+    ];
+    let [waits @ .., changes] = &charts(folder.path(), "values")[..] else { panic!("no chart") };
+    for chart in waits {
+        assert_eq!(subjects_of(chart), subjects, "{chart}");
+    }
+    assert_eq!(subjects_of(changes), subjects[3..], "{changes}");
+}
+
+fn charts(folder: &Path, workload: &str) -> Vec<Value> {
+    let output = bench(folder, &["--quick", workload]);
+    assert!(output.status.success(), "{output:?}");
+    let report = fs::read(folder.join(workload).with_extension("json")).unwrap();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    report["charts"].as_array().unwrap().clone()
+}
+
+fn subjects_of(chart: &Value) -> Vec<&str> {
+    let series = chart["series"].as_array().unwrap();
+    series.iter().map(|series| series["subject"].as_str().unwrap()).collect()
 }
 
 #[test]

@@ -2,8 +2,9 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use anyhow::Result;
-use pollset::{Builder, Event, PollFlags, PollSet};
+use pollset::{Builder, Event, PollFd, PollFlags, PollSet};
 
+use super::indexed::Indexed;
 use super::poller::{Interest, Poller};
 
 /// A set, and a list of events that is reused.
@@ -25,11 +26,7 @@ impl Poller for Pollset {
     }
 
     fn modify(&mut self, fd: RawFd, interest: Interest) -> Result<()> {
-        let flags = match interest {
-            Interest::Read => PollFlags::IN,
-            Interest::ReadAndWrite => PollFlags::IN | PollFlags::OUT,
-        };
-        self.set.modify(fd, flags)?;
+        self.set.modify(fd, flags(interest))?;
         Ok(())
     }
 
@@ -42,5 +39,40 @@ impl Poller for Pollset {
         self.set.poll_into(&mut self.events, timeout)?;
         ready.extend(self.events.iter().map(|event| event.fd));
         Ok(())
+    }
+}
+
+/// pollset's function on an array that changes in place with the registrations.
+#[derive(Default)]
+pub struct PollFunction(Indexed<PollFd>);
+
+impl Poller for PollFunction {
+    fn add(&mut self, fd: RawFd) -> Result<()> {
+        self.0.add(fd, PollFd::new(fd, PollFlags::IN));
+        Ok(())
+    }
+
+    fn modify(&mut self, fd: RawFd, interest: Interest) -> Result<()> {
+        *self.0.get_mut(fd) = PollFd::new(fd, flags(interest));
+        Ok(())
+    }
+
+    fn remove(&mut self, fd: RawFd) -> Result<()> {
+        self.0.remove(fd);
+        Ok(())
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<RawFd>) -> Result<()> {
+        let count = pollset::poll(&mut self.0.entries, timeout)?;
+        let events = self.0.entries.iter().filter_map(PollFd::event);
+        ready.extend(events.map(|event| event.fd).take(count));
+        Ok(())
+    }
+}
+
+fn flags(interest: Interest) -> PollFlags {
+    match interest {
+        Interest::Read => PollFlags::IN,
+        Interest::ReadAndWrite => PollFlags::IN | PollFlags::OUT,
     }
 }

@@ -10,7 +10,7 @@ use super::bookkeeping::Bookkeeping;
 use super::mio::Mio;
 use super::poller::Poller;
 use super::polling::Polling;
-use super::pollset::Pollset;
+use super::pollset::{PollFunction, Pollset};
 use super::popol::Popol;
 use super::rustix::RustixPoll;
 use super::select::{FD_SETSIZE, Select};
@@ -36,6 +36,8 @@ pub enum Subject {
     PollsetOnPoll,
     PollsetOnEpoll,
     PollsetSlowAudit,
+    /// The function for an array.
+    PollFunction,
 }
 
 /// When a poller reports a descriptor again.
@@ -87,6 +89,7 @@ impl Subject {
             Self::PollsetOnPoll => "pollset, poll forced",
             Self::PollsetOnEpoll => "pollset, epoll forced",
             Self::PollsetSlowAudit => "pollset, slow audit",
+            Self::PollFunction => "pollset::poll",
         }
     }
 
@@ -97,7 +100,7 @@ impl Subject {
             Self::Rustix | Self::Popol | Self::Polling | Self::PollingOneshot | Self::Mio => {
                 Kind::Peer
             }
-            Self::Pollset => Kind::Ours,
+            Self::Pollset | Self::PollFunction => Kind::Ours,
             Self::PollsetOnPoll | Self::PollsetOnEpoll | Self::PollsetSlowAudit => Kind::OursForced,
         }
     }
@@ -137,6 +140,7 @@ impl Subject {
             Self::PollsetOnPoll => Box::new(Pollset::new(builder.engine(Some(Engine::Poll)))),
             Self::PollsetOnEpoll => Box::new(Pollset::new(builder.engine(Some(Engine::Epoll)))),
             Self::PollsetSlowAudit => Box::new(Pollset::new(builder.relaxed_audit())),
+            Self::PollFunction => Box::new(PollFunction::default()),
         })
     }
 }

@@ -114,7 +114,7 @@ pub struct Style {
 }
 
 /// Bare calls are grey. Subjects that no chart shows together may share a style.
-const KNOWN: [(&str, Color, MarkerShape); 24] = [
+const KNOWN: [(&str, Color, MarkerShape); 31] = [
     ("poll(2)", GREY, MarkerShape::Square),
     ("epoll(7)", BLACK, MarkerShape::Diamond),
     ("epoll(7), no DEL", PALE, MarkerShape::Star),
@@ -139,6 +139,13 @@ const KNOWN: [(&str, Color, MarkerShape); 24] = [
     ("pollset.PollSelector", AMBER, MarkerShape::Pentagon),
     ("asyncio on pollset", AMBER, MarkerShape::Pentagon),
     ("pollset, slow audit", AMBER, MarkerShape::Pentagon),
+    ("pollset::poll", AMBER, MarkerShape::Pentagon),
+    ("ppoll(2)", BLACK, MarkerShape::Diamond),
+    ("poll(2) and Vec", GREY, MarkerShape::Square),
+    ("epoll(7) and Vec", BLACK, MarkerShape::Diamond),
+    ("epoll(7) and HashMap", PALE, MarkerShape::Star),
+    ("PollMap", VERMILLION, MarkerShape::Circle),
+    ("PollSet and HashMap", AMBER, MarkerShape::Pentagon),
 ];
 
 /// The styles of other names, in rotation.
@@ -238,7 +245,15 @@ mod tests {
             "pollset.PollSelector",
             "unknown",
         ];
-        for names in [&rust[..], &python, &selectors] {
+        let values = [
+            "poll(2) and Vec",
+            "epoll(7) and HashMap",
+            "epoll(7) and Vec",
+            "PollSet alone",
+            "PollSet and HashMap",
+            "PollMap",
+        ];
+        for names in [&rust[..], &python, &selectors, &values] {
             let series: Vec<Series> = names.iter().map(|name| series(name, Kind::Peer)).collect();
             let mut seen: Vec<_> = styles(&series)
                 .iter()

@@ -9,9 +9,11 @@ pub mod echo;
 mod longest;
 mod modify;
 mod numbering;
+mod one_shot;
 mod ready;
 mod registration;
 mod transient;
+mod values;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -40,10 +42,20 @@ pub enum Workload {
     /// unregistered and closed. The time of all that.
     Churn,
     /// A new object is created, n Unix sockets are registered, one of which is ready, the object is
-    /// polled once with timeout 0, and dropped. The time of all that. poll(2) and rustix have their
-    /// array on the stack, popol reserves its capacity beforehand. pollset makes its set
-    /// with `collect`; with an engine forced, one after the other.
+    /// polled once with timeout 0, and dropped. The time of all that. poll(2), rustix and
+    /// `pollset::poll` have their array on the stack, popol reserves its capacity beforehand. pollset
+    /// makes its set with `collect`; with an engine forced, one after the other.
     Transient,
+    /// An array of n Unix sockets, one of which is ready, is polled by one call. The time of the call,
+    /// with timeout 0, with no timeout, and with a timeout of 1 s. The array is made beforehand.
+    OneShot,
+    /// k of n Unix sockets are ready and stay so, evenly spread: one, 10 % and all. The time of a wait
+    /// without a timeout, and of adding 1 to a counter in the value of each event's registration. A
+    /// value has 64 bytes. "HashMap" is that of the standard library, by descriptor number; "Vec" is
+    /// indexed by the token of a registration, or by the place in the array. "PollSet alone" looks at
+    /// each event and has no values. In a last chart one more descriptor is registered with a value and
+    /// unregistered, without a wait in between.
+    Values,
     /// One of n Unix sockets is ready. Before each wait its registration is modified: in turn to
     /// reading and writing, and to reading alone.
     Modify,
@@ -90,6 +102,8 @@ impl Workload {
             Self::ActivePipes => active_pipes::measure(run),
             Self::Churn => churn::measure(run),
             Self::Transient => transient::measure(run),
+            Self::OneShot => one_shot::measure(run),
+            Self::Values => values::measure(run),
             Self::Modify => modify::measure(run),
             Self::Echo => echo::measure(run),
             Self::Registration => registration::measure(run),

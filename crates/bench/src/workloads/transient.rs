@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use arrayvec::ArrayVec;
-use pollset::{PollFlags, PollSet};
+use pollset::{PollFd, PollFlags, PollSet};
 use popol::{Sources, interest};
 
 use crate::measure::{Round, Run, timed_round};
@@ -24,9 +24,10 @@ pub fn measure(run: &Run) -> Result<Vec<Chart>> {
     for n in sizes {
         let sockets = WatchedFds::sockets(n, |index| index == n / 2)?;
         let fds = &sockets.raw_fds()[..];
-        let mut rounds: Vec<_> =
-            Subject::ALL.iter().map(|&subject| new_round(subject, fds)).collect();
-        run.add_points(&mut chart, n, &Subject::ALL, &mut rounds)?;
+        let mut subjects = Vec::from(Subject::ALL);
+        subjects.push(Subject::PollFunction);
+        let mut rounds: Vec<_> = subjects.iter().map(|&subject| new_round(subject, fds)).collect();
+        run.add_points(&mut chart, n, &subjects, &mut rounds)?;
     }
     Ok(vec![chart])
 }
@@ -43,6 +44,12 @@ fn new_round(subject: Subject, fds: &[RawFd]) -> Round<'_, f64> {
             let entries = fds.iter().map(|&fd| rustix::entry(fd, rustix::PollFlags::IN));
             let mut entries = ArrayVec::<_, MAX_DESCRIPTORS>::from_iter(entries);
             assert_eq!(rustix::wait(&mut entries, ZERO).unwrap(), 1);
+            black_box(&entries);
+        }),
+        Subject::PollFunction => timed_round(|| {
+            let entries = fds.iter().map(|&fd| PollFd::new(fd, PollFlags::IN));
+            let mut entries = ArrayVec::<_, MAX_DESCRIPTORS>::from_iter(entries);
+            assert_eq!(pollset::poll(&mut entries, ZERO).unwrap(), 1);
             black_box(&entries);
         }),
         Subject::Pollset => {
