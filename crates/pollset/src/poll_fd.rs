@@ -57,7 +57,7 @@ pub fn poll(fds: &mut [PollFd], timeout: impl Into<Timeout>) -> io::Result<usize
     poll_until(fds, timeout.into())
 }
 
-/// Compiled once, for all types of timeouts.
+#[inline(always)] // a call costs 10 to 20 ns, 5 % of a system call
 fn poll_until(fds: &mut [PollFd], mut timeout: Timeout) -> io::Result<usize> {
     loop {
         let left = if timeout.is_zero() { Some(Duration::ZERO) } else { timeout.start() };

@@ -19,5 +19,5 @@ mod generation;
 mod wake;
 
 pub use generation::process_generation;
-pub use poll::{entries_of, poll, poll_masked};
+pub use poll::{entries_of, poll, poll_masked, whole_milliseconds};
 pub use wake::Wake;

@@ -11,6 +11,7 @@ use super::{EpollEngine, is};
 use crate::engine::{Failure, Polled, Results};
 use crate::sys::epoll::{Epoll, parts};
 use crate::sys::signals::SignalSet;
+use crate::sys::whole_milliseconds;
 use crate::{PollFlags, sys};
 
 pub const NO_EVENT: epoll_event = epoll_event { events: 0, u64: 0 };
@@ -189,16 +190,4 @@ fn wait_error(error: io::Error) -> io::Result<Polled> {
     // J. Any other error means that the system forbids the call.
     let is_lost = is(&error, Errno::BADF) || is(&error, Errno::INVAL);
     Ok(Polled::Failed(if is_lost { Failure::Lost } else { Failure::Refused }))
-}
-
-/// As epoll_wait(2) takes them: -1 is no timeout. `None`: there is a fraction (K), or too many.
-fn whole_milliseconds(timeout: Option<Duration>) -> Option<i32> {
-    match timeout {
-        None => Some(-1),
-        Some(Duration::ZERO) => Some(0),
-        Some(timeout) if timeout.subsec_nanos() % 1_000_000 == 0 => {
-            timeout.as_millis().try_into().ok()
-        }
-        Some(_) => None,
-    }
 }
