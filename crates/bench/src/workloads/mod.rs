@@ -44,7 +44,7 @@ pub enum Workload {
     /// A new object is created, n Unix sockets are registered, one of which is ready, the object is
     /// polled once with timeout 0, and dropped. The time of all that. poll(2), rustix and
     /// `pollset::poll` have their array on the stack, popol reserves its capacity beforehand. pollset
-    /// makes its set with `collect`; with an engine forced, one after the other.
+    /// registers all sockets in one call (`extend`); with an engine forced, one after the other.
     Transient,
     /// An array of n Unix sockets, one of which is ready, is polled by one call. The time of the call,
     /// with timeout 0, with no timeout, and with a timeout of 1 s. The array is made beforehand.

@@ -55,7 +55,8 @@ fn new_round(subject: Subject, fds: &[RawFd]) -> Round<'_, f64> {
         Subject::Pollset => {
             let mut events = Vec::new();
             timed_round(move || {
-                let set: PollSet = fds.iter().map(|&fd| (fd, PollFlags::IN)).collect();
+                let mut set = PollSet::new();
+                set.extend(fds.iter().map(|&fd| (fd, PollFlags::IN)));
                 assert_eq!(set.poll_into(&mut events, ZERO).unwrap(), 1);
             })
         }
