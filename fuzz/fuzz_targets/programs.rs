@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use pollset::Engine;
-use pollset_fuzz::{Program, SharedCounts, World, assert_no_fd_leak};
+use pollset_fuzz::{Program, SharedCounts, World, assert_no_fd_leak, engine_name};
 use signal_hook::consts::SIGPIPE;
 
 static COUNTS: LazyLock<&SharedCounts> = LazyLock::new(SharedCounts::new);
@@ -28,7 +28,7 @@ impl<'a> Arbitrary<'a> for Input {
 /// The format of the files that `pollset-fuzz` runs. `cargo fuzz fmt` prints it.
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "// On {:?}.\n{}", self.engine, self.program)
+        write!(f, "// On {}.\n{}", engine_name(self.engine), self.program)
     }
 }
 

@@ -22,3 +22,8 @@ pub use counts::{Counts, SharedCounts};
 pub use generate::programs;
 pub use program::{Action, FdIndex, Mask, Op, Program, Until, WaitCall};
 pub use world::World;
+
+/// The name of an engine that is forced, or of the automatic choice.
+pub fn engine_name(engine: Option<pollset::Engine>) -> String {
+    engine.map_or("Auto".into(), |engine| format!("{engine:?}"))
+}

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use clap::{Parser, ValueEnum};
 use jiff::SignedDuration;
 use pollset::Engine;
-use pollset_fuzz::{Program, SharedCounts, programs, run_in_child};
+use pollset_fuzz::{Program, SharedCounts, engine_name, programs, run_in_child};
 use pollset_testkit::kinds;
 use progress::Progress;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
@@ -72,9 +72,9 @@ fn run_files(files: &[PathBuf], engines: &[Option<Engine>]) -> anyhow::Result<Ex
         let program = Program::parse(&text).with_context(|| name.to_string())?;
         for engine in engines {
             match run_in_child(&program, *engine, counts) {
-                Ok(()) => println!("{name} on {engine:?}: ok"),
+                Ok(()) => println!("{name} on {}: ok", engine_name(*engine)),
                 Err(reason) => {
-                    println!("{name} on {engine:?}: {reason}");
+                    println!("{name} on {}: {reason}", engine_name(*engine));
                     status = ExitCode::FAILURE;
                 }
             }
@@ -138,7 +138,8 @@ fn report_failure(
 ) -> anyhow::Result<ExitCode> {
     let file = format!("pollset-fuzz-{seed}-{number}.ron");
     let reason = reason.replace('\n', "\n// ");
-    let text = format!("// Program {number} of seed {seed}, on {engine:?}: {reason}\n{program}");
+    let engine = engine_name(engine);
+    let text = format!("// Program {number} of seed {seed}, on {engine}: {reason}\n{program}");
     std::fs::write(&file, &text).with_context(|| file.clone())?;
     println!("{text}Written to {file}.");
     Ok(ExitCode::FAILURE)

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar};
 use pollset::Engine;
-use pollset_fuzz::SharedCounts;
+use pollset_fuzz::{SharedCounts, engine_name};
 
 /// How often a line is printed if standard error is no terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(60);
@@ -53,7 +53,8 @@ impl Progress {
             let counts = counts.snapshot();
             let waits = counts.poll_waits + counts.epoll_waits;
             print!(
-                "{engine:?}: {} operations, {} waits ({} % on epoll), {} comparisons",
+                "{}: {} operations, {} waits ({} % on epoll), {} comparisons",
+                engine_name(*engine),
                 HumanCount(counts.ops),
                 HumanCount(waits),
                 (100 * counts.epoll_waits).checked_div(waits).unwrap_or(0),
