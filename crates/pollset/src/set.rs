@@ -349,6 +349,9 @@ impl PollSet {
     /// a mask in which it isn't blocked, misses none: if the signal came in between, the handler runs
     /// now and the wait ends.
     ///
+    /// A wait may consist of several system calls. A signal that the thread does *not* block outside may
+    /// be handled between two of them, and then doesn't end the wait.
+    ///
     /// If descriptors are ready, the wait reports them, and a signal may stay pending until a wait
     /// that finds none. Other threads may handle a signal that is sent to the process, unless they
     /// block it, too.

@@ -19,5 +19,7 @@ mod generation;
 mod wake;
 
 pub use generation::process_generation;
-pub use poll::{entries_of, poll, poll_masked, whole_milliseconds};
+#[cfg(has_epoll)]
+pub use poll::whole_milliseconds;
+pub use poll::{entries_of, poll, poll_masked};
 pub use wake::Wake;
