@@ -54,7 +54,9 @@ impl Event {
     ///
     /// True for `IN`, `RDNORM`, `RDBAND` and (where the system has it) `RDHUP`, and for `ERR`, `HUP`
     /// and `NVAL`, which are reported whether they are requested or not. So each event is readable,
-    /// writable or both, except one of [`PRI`](PollFlags::PRI) alone.
+    /// writable or both, except one of [`PRI`](PollFlags::PRI) alone. (On Linux, a socket also reports
+    /// `ERR` while its error queue has messages, such as time stamps. A program that requests those
+    /// reads them by `recvmsg(2)` with `MSG_ERRQUEUE`; a plain read may block.)
     ///
     /// ```
     /// # use pollset::{Event, PollFlags};
@@ -88,7 +90,7 @@ impl Event {
     /// Whether the peer has hung up ([`HUP`](PollFlags::HUP)), or the descriptor is not open
     /// ([`NVAL`](PollFlags::NVAL)).
     ///
-    /// After a hang-up there may still be data to read. False if the peer has only shut down its
+    /// A stream socket that was never connected reports `HUP`, too. After a hang-up there may still be data to read. False if the peer has only shut down its
     /// writing half (see [`PollFlags`]), and false for the writing end of a pipe without a reader,
     /// for which Linux reports [`ERR`](PollFlags::ERR) alone.
     ///

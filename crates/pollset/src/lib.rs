@@ -75,7 +75,7 @@
 //! - **Never early**: a wait without events takes at least as long as its timeout. The system decides
 //!   how much longer.
 //! - **Signals** don't end a wait, unless the caller
-//!   [requests that](PollSet::poll_interruptible).
+//!   [requests that](PollSet::poll_interruptible) (also by `PollSet::ppoll`).
 //! - *Not* guaranteed: that a descriptor is still ready when the program uses it. Another thread or
 //!   process may have read from it, and Linux may drop a datagram with a wrong checksum after it
 //!   was reported. Use non-blocking descriptors.

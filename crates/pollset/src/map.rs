@@ -26,7 +26,7 @@ use crate::{Descriptor, Event, NotRegistered, PollFlags, PollSet, Stats, Timeout
 /// open a new one, to which the system gives the same number. The event of the old one must not be
 /// taken for one of the new one: a read would block, or a new connection would be closed for the
 /// hang-up of another. In a `PollMap` that can't happen: `next_event` leaves out the events of
-/// registrations that are gone, and doesn't return them for others that were registered since the
+/// registrations that are gone, and never returns them for a registration that was made after the
 /// wait. The descriptors of these are reported by the next wait, if they are ready then.
 ///
 /// A program that stores its data elsewhere, by the number of a [`PollSet`]'s [`Event`], has to see to
@@ -34,8 +34,8 @@ use crate::{Descriptor, Event, NotRegistered, PollFlags, PollSet, Stats, Timeout
 ///
 /// # Changes, threads
 ///
-/// A map is used by one thread at a time, since it gives out `&mut T`. Other threads hand over their
-/// wishes, through a channel for instance, and end a wait by a [`Waker`](crate::Waker). For changes by
+/// A map is used by one thread at a time, since it gives out `&mut T`. Other threads send requests,
+/// through a channel for instance, and end a wait by a [`Waker`](crate::Waker). For changes by
 /// other threads during a wait, use a [`PollSet`].
 ///
 /// # Examples
@@ -304,6 +304,7 @@ impl<T> PollMap<T> {
     #[inline]
     fn begin(&mut self) {
         self.waits += 1;
+        self.events.clear();
         self.taken = 0;
     }
 

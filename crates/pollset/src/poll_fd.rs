@@ -21,6 +21,8 @@ use crate::{Descriptor, Event, PollFlags, Timeout, sys};
 ///
 /// # Errors
 ///
+/// After an error, `revents` are not specified.
+///
 /// - [`InvalidInput`](io::ErrorKind::InvalidInput) (`EINVAL`): there are more entries than the process
 ///   may open descriptors (`RLIMIT_NOFILE`).
 /// - [`OutOfMemory`](io::ErrorKind::OutOfMemory) (`ENOMEM`): the kernel has no memory.

@@ -12,6 +12,8 @@ use rustix::io::Errno;
 use crate::SignalMask;
 use crate::settings::Settings;
 use crate::shared::Shared;
+#[cfg(has_ppoll)]
+use crate::sys::signals::AllBlocked;
 use crate::waiting::{Step, Waiting};
 use crate::{Descriptor, Event, Iter, NotRegistered, PollFlags, Stats, Timeout};
 
@@ -24,7 +26,8 @@ use crate::{Descriptor, Event, Iter, NotRegistered, PollFlags, Stats, Timeout};
 /// # Changing the set
 ///
 /// [`register`](Self::register), [`modify`](Self::modify) and [`unregister`](Self::unregister)
-/// take `&self`, and constant time on average at any size. They may be called at any time: inside
+/// take `&self`, and constant time on average at any size ([`clear`](Self::clear): time for each
+/// descriptor). They may be called at any time: inside
 /// the loop over the events, and by other threads during a wait. A change during a wait counts
 /// from the next wait on. It neither wakes the wait in progress nor alters it, so that wait may still
 /// report a descriptor that was unregistered meanwhile. Use a [`Waker`](crate::Waker) to end it.
@@ -349,9 +352,6 @@ impl PollSet {
     /// a mask in which it isn't blocked, misses none: if the signal came in between, the handler runs
     /// now and the wait ends.
     ///
-    /// A wait may consist of several system calls. A signal that the thread does *not* block outside may
-    /// be handled between two of them, and then doesn't end the wait.
-    ///
     /// If descriptors are ready, the wait reports them, and a signal may stay pending until a wait
     /// that finds none. Other threads may handle a signal that is sent to the process, unless they
     /// block it, too.
@@ -407,7 +407,14 @@ impl PollSet {
         timeout: impl Into<Timeout>,
         mask: &SignalMask,
     ) -> io::Result<usize> {
-        let step = |waiting: &mut Waiting<'_>| waiting.step_masked(Some(mask.set()));
+        // Between the calls of a wait on epoll, signals stay pending.
+        let mut all_blocked = None;
+        let step = |waiting: &mut Waiting<'_>| {
+            if all_blocked.is_none() && waiting.blocks_on_epoll() {
+                all_blocked = Some(AllBlocked::new());
+            }
+            waiting.step_masked(Some(mask.set()))
+        };
         self.wait(events, timeout.into(), step, &mut || ControlFlow::Break(()))
     }
 

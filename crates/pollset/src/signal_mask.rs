@@ -12,8 +12,7 @@ use crate::sys::signals::{self, SignalSet};
 ///
 /// # Portability
 ///
-/// Only on systems with ppoll(2) that atomically changes the mask: Linux, Android, FreeBSD,
-/// DragonFly BSD and OpenBSD. Others don't have this type.
+/// Only on Linux, Android, FreeBSD, DragonFly BSD and OpenBSD, which have ppoll(2).
 ///
 /// # Examples
 ///
@@ -66,7 +65,7 @@ impl SignalMask {
         signals::set_thread_mask(&self.0);
     }
 
-    /// Blocks `signal`.
+    /// Adds `signal` to the mask.
     ///
     /// # Errors
     ///
@@ -89,7 +88,7 @@ impl SignalMask {
         self.0.insert(signal)
     }
 
-    /// Doesn't block `signal`.
+    /// Removes `signal` from the mask.
     ///
     /// # Errors
     ///

@@ -141,6 +141,13 @@ impl<'a> Waiting<'a> {
         }
     }
 
+    /// Whether the next step blocks on epoll. Then the wait may consist of several calls that block.
+    #[cfg(has_ppoll)]
+    pub(crate) fn blocks_on_epoll(&mut self) -> bool {
+        self.stage == Stage::Block
+            && self.engines.get().is_some_and(|engines| engines.is_on_epoll())
+    }
+
     #[inline(always)]
     fn make_step(&mut self, mask: Option<&SignalSet>) -> io::Result<Step> {
         let shared = self.shared;

@@ -14,12 +14,20 @@ pub struct SignalSet(sigset_t);
 
 impl SignalSet {
     pub fn empty() -> Self {
-        let mut set = MaybeUninit::uninit();
-        // SAFETY: sigemptyset(3) initializes the whole set that the pointer is to.
+        // Zeroed first: sigemptyset(3) may write only the part that the kernel uses.
+        let mut set = MaybeUninit::zeroed();
+        // SAFETY: a sigset_t is integers only, for which zero is valid.
         unsafe {
             libc::sigemptyset(set.as_mut_ptr());
             Self(set.assume_init())
         }
+    }
+
+    fn full() -> Self {
+        let mut set = Self::empty();
+        // SAFETY: the call changes the set.
+        unsafe { libc::sigfillset(&mut set.0) };
+        set
     }
 
     pub fn insert(&mut self, signal: c_int) -> io::Result<()> {
@@ -60,4 +68,23 @@ pub fn thread_mask() -> SignalSet {
 pub fn set_thread_mask(mask: &SignalSet) {
     // SAFETY: the call reads the set. It fails only for an unknown first argument.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, mask.as_ptr(), ptr::null_mut()) };
+}
+
+/// Blocks all signals in the calling thread until it is dropped.
+pub struct AllBlocked {
+    before: SignalSet,
+}
+
+impl AllBlocked {
+    pub fn new() -> Self {
+        let before = thread_mask();
+        set_thread_mask(&SignalSet::full());
+        Self { before }
+    }
+}
+
+impl Drop for AllBlocked {
+    fn drop(&mut self) {
+        set_thread_mask(&self.before);
+    }
 }

@@ -154,6 +154,35 @@ fn no_signal_is_lost_between_a_check_and_the_wait() {
     });
 }
 
+/// A wait on epoll makes several calls, which the audit interrupts.
+#[test]
+fn signal_that_only_the_mask_blocks_stays_pending_through_the_wait() {
+    for (set, fds) in idle_sets() {
+        let Some(fd) = fds.first() else { continue };
+        let mut mask = SignalMask::current();
+        mask.insert(SIGUSR1).unwrap();
+        let before = handled();
+        // SAFETY: it has no preconditions.
+        let status = format!("/proc/self/task/{}/status", unsafe { libc::gettid() });
+        let _alarm = Alarm::after(20 * MILLISECOND);
+        let is_pending = thread::scope(|scope| {
+            let observer = scope.spawn(|| {
+                thread::sleep(150 * MILLISECOND);
+                let status = std::fs::read_to_string(status).unwrap();
+                let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:\t"));
+                let pending = u64::from_str_radix(pending.unwrap(), 16).unwrap();
+                fd.increment();
+                pending & 1 << (SIGUSR1 - 1) != 0
+            });
+            set.ppoll(&mut Vec::new(), LONG, &mask).unwrap();
+            observer.join().unwrap()
+        });
+        assert!(is_pending, "{:?}", set.stats());
+        assert_eq!(handled(), before + 1);
+        assert!(!SignalMask::current().contains(SIGUSR1), "the mask of the thread is restored");
+    }
+}
+
 #[test]
 fn ppoll_is_never_early() {
     for (set, _fds) in idle_sets() {
