@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod duration;
+mod generate;
 mod output;
 mod serve;
 mod usage_error;
@@ -20,9 +21,9 @@ const USAGE_ERROR: u8 = 2;
 /// Exit status: the command line is right, but a system call failed.
 const SYSTEM_ERROR: u8 = 3;
 
-/// Wait for file descriptors in the shell, and serve many TCP clients in one thread.
+/// Wait for services, files and descriptors in the shell; serve many TCP clients in one thread.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(name = "pollset", version, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -32,6 +33,8 @@ struct Cli {
 enum Command {
     Serve(serve::Args),
     Wait(wait::Args),
+    Completions(generate::CompletionsArgs),
+    Man(generate::ManArgs),
     #[command(hide = true)]
     Load(serve::load::Args),
 }
@@ -40,6 +43,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => serve::run(&args),
         Command::Wait(args) => wait::run(args),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man(args) => generate::man(&args),
         Command::Load(args) => serve::load::run(&args),
     };
     match result {

@@ -5,7 +5,13 @@ use std::io::{self, ErrorKind, Write};
 
 /// Writes a line to standard error, and ignores errors.
 pub fn write_stderr(line: impl Display) {
+    let line = printable(&line.to_string());
     let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Replaces control characters, which a terminal would obey: names of files may contain them.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).collect()
 }
 
 /// Writes whole lines to standard output.
@@ -25,5 +31,14 @@ pub fn print(lines: &str) -> bool {
             false
         }
         _ => true,
+    }
+}
+
+/// The text of an error without its number.
+pub fn text(error: &io::Error) -> String {
+    let text = error.to_string();
+    match (error.raw_os_error(), text.split_once(" (os error ")) {
+        (Some(_), Some((text, _))) => text.to_owned(),
+        _ => text,
     }
 }

@@ -68,21 +68,28 @@ pub struct Args {
 
 const HELP: &str = "\
 Limits for clients that misbehave:
-  memory     for each client at most 64 KiB in the server, and two buffers of 64 KiB in the kernel
-             (Linux doubles them, for its own overhead). The server reads from a client again only
-             after it has sent back all data read before
-  turns      in a turn the server reads at most 64 KiB from each ready client, sends it at most
-             twice as much, and accepts at most 64 new clients. Data that arrives during a turn is
-             handled in the next
-  too many   without a descriptor or memory for another client, new ones wait in the kernel, and
-             the server tries to accept them every 100 milliseconds
-  vanished   on Linux, keepalive detects after 2 minutes that a client is gone without closing its
-             connection; if it has not acknowledged data, the kernel first retransmits for about
-             15 minutes (tcp_retries2). A client that is there and never reads stays connected
+  memory     for each client at most 64 KiB in the server, and two buffers
+             of 64 KiB in the kernel (Linux doubles them, for its own
+             overhead). The server reads from a client again only after it
+             has sent back all data read before
+  turns      in a turn the server reads at most 64 KiB from each ready
+             client, sends it at most twice as much, and accepts at most 64
+             new clients. Data that arrives during a turn is handled in the
+             next
+  too many   without a descriptor or memory for another client, new ones
+             wait in the kernel, and the server tries to accept them every
+             100 milliseconds
+  vanished   on Linux, keepalive detects after 2 minutes that a client is
+             gone without closing its connection; if it has not acknowledged
+             data, the kernel first retransmits for about 15 minutes
+             (tcp_retries2). A client that is there and never reads stays
+             connected
 
 Exit status:
-  0  success                     1  a message or client was lost, or the run was stopped early
-  2  the command line is wrong   3  the system failed, such as an address in use";
+  0  success
+  1  a message or client was lost, or the run was stopped early
+  2  the command line is wrong
+  3  the system failed, such as an address in use";
 
 /// Parses the number of things that need a descriptor each.
 fn fd_count() -> RangedU64ValueParser<usize> {

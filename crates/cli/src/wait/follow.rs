@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
-use pollset::{PollFlags, PollSet};
+use anyhow::Result;
+use pollset::{PollFlags, PollMap};
 
-use super::target::{Source, Target, WRITE_EVENTS};
-use super::watch::{Report, Watch};
+use super::report::Reporter;
+use super::target::{Condition, Source, Target, WRITE_EVENTS, hang_up_events};
+use super::watch::Watch;
 
 /// How often a reported target is polled for a change of its events.
 const RECHECK_INTERVAL: Duration = Duration::from_millis(50);
@@ -16,22 +17,21 @@ const RECHECK_INTERVAL: Duration = Duration::from_millis(50);
 /// Events that are permanent for a descriptor or a connection.
 const FINAL_EVENTS: PollFlags = PollFlags::ERR.union(PollFlags::HUP).union(PollFlags::NVAL);
 
-/// Events that [`follow`] needs each target to be watched for: `RDHUP`, where the system has it.
-pub fn extra_events() -> PollFlags {
-    PollFlags::from_name("RDHUP").unwrap_or(PollFlags::empty())
-}
-
 /// Reports a target each time that its events change, until the deadline or until every target has
 /// ended. Returns whether anything was reported.
-pub fn follow(watch: &mut Watch, report: &mut Report) -> io::Result<bool> {
-    let mut follower = Follower { watch, reported: PollSet::new(), last_events: HashMap::new() };
+pub fn follow(watch: &mut Watch, reporter: &mut Reporter) -> Result<bool> {
+    let mut follower = Follower { watch, reported: PollMap::new(), last_events: HashMap::new() };
     let mut reported_any = false;
     loop {
         let recheck_at = (!follower.reported.is_empty()).then(|| Instant::now() + RECHECK_INTERVAL);
-        let ready = follower.watch.wait(recheck_at)?;
-        reported_any |= follower.report(ready, report)?;
+        let met = follower.watch.wait(recheck_at)?;
+        let ready = met.into_iter().filter_map(|(index, condition)| match condition {
+            Condition::Events(revents) => Some((index, revents)),
+            _ => None, // refused on the command line
+        });
+        reported_any |= follower.report(ready.collect(), reporter)?;
         let changed = follower.changed()?;
-        reported_any |= follower.report(changed, report)?;
+        reported_any |= follower.report(changed, reporter)?;
         if follower.has_ended() || follower.watch.is_timed_out() {
             return Ok(reported_any);
         }
@@ -42,8 +42,8 @@ struct Follower<'a> {
     watch: &'a mut Watch,
     /// Targets that were ready when they were last reported. They are suspended in `watch`, since
     /// they would end each wait at once.
-    reported: PollSet,
-    last_events: HashMap<RawFd, PollFlags>,
+    reported: PollMap<usize>,
+    last_events: HashMap<usize, PollFlags>,
 }
 
 impl Follower<'_> {
@@ -51,64 +51,70 @@ impl Follower<'_> {
     /// were any.
     fn report(
         &mut self,
-        changes: Vec<(RawFd, PollFlags)>,
-        report: &mut Report,
+        changes: Vec<(usize, PollFlags)>,
+        reporter: &mut Reporter,
     ) -> io::Result<bool> {
         let mut reported_any = false;
-        for (fd, revents) in changes {
-            self.record(fd, revents)?;
+        for (index, revents) in changes {
+            self.record(index, revents)?;
             if !revents.is_empty() {
-                let (index, target) = self.watch.target(fd);
-                report(index, target, revents)?;
+                let (position, target) = self.watch.target(index);
+                reporter.report(position, target, Condition::Events(revents))?;
                 reported_any = true;
             }
         }
         Ok(reported_any)
     }
 
-    fn record(&mut self, fd: RawFd, revents: PollFlags) -> io::Result<()> {
+    fn record(&mut self, index: usize, revents: PollFlags) -> io::Result<()> {
+        let Some(fd) = self.watch.fd(index) else { return Ok(()) };
         if revents.is_empty() {
             self.reported.unregister(fd)?;
-            self.watch.resume(fd)?;
+            self.watch.resume(index)?;
         } else {
-            self.watch.suspend(fd);
-            self.reported.register(fd, self.watch.interest(fd))?;
+            self.watch.suspend(index);
+            self.reported.register(fd, self.watch.interest(index), index)?;
         }
-        self.last_events.insert(fd, revents);
+        self.last_events.insert(index, revents);
         Ok(())
     }
 
     /// The reported targets whose events have changed since, with their events now.
-    fn changed(&self) -> io::Result<Vec<(RawFd, PollFlags)>> {
-        let ready: HashMap<_, _> = self
-            .reported
-            .poll(Duration::ZERO)?
-            .into_iter()
-            .map(|event| (event.fd, event.revents))
-            .collect();
-        let now = |fd| ready.get(&fd).copied().unwrap_or(PollFlags::empty());
-        let fds = self.reported.iter().map(|(fd, _)| fd);
-        Ok(fds.map(|fd| (fd, now(fd))).filter(|(fd, now)| self.last_events[fd] != *now).collect())
+    fn changed(&mut self) -> io::Result<Vec<(usize, PollFlags)>> {
+        self.reported.poll(Duration::ZERO)?;
+        let mut ready = HashMap::new();
+        while let Some((event, &mut index)) = self.reported.next_event() {
+            ready.insert(index, event.revents);
+        }
+        let now = |index| ready.get(&index).copied().unwrap_or(PollFlags::empty());
+        let all = self.reported.iter().map(|(_, &index)| (index, now(index)));
+        let mut changes: Vec<_> =
+            all.filter(|(index, now)| self.last_events[index] != *now).collect();
+        changes.sort_unstable_by_key(|&(index, _)| index);
+        Ok(changes)
     }
 
     /// Whether the events of every target are final.
     fn has_ended(&self) -> bool {
-        !self.watch.has_pending_targets()
-            && self.watch.open_fds().all(|fd| {
-                let final_events = final_events(self.watch.target(fd).1);
-                self.last_events.get(&fd).is_some_and(|last| last.intersects(final_events))
-            })
+        (0..self.watch.len()).all(|index| {
+            let final_events = final_events(self.watch.target(index).1);
+            self.last_events.get(&index).is_some_and(|last| last.intersects(final_events))
+        })
     }
 }
 
 /// The events after which the events of a target don't change any more.
 fn final_events(target: &Target) -> PollFlags {
+    let writes = match target.condition {
+        Condition::Events(events) => events.intersects(WRITE_EVENTS),
+        _ => false,
+    };
     match target.source {
         // Other processes may open it again.
         Source::Path(_) => PollFlags::empty(),
-        // Only this process could write to it, and it doesn't.
-        Source::Tcp { .. } => FINAL_EVENTS | extra_events(),
-        Source::Descriptor(_) if target.events.intersects(WRITE_EVENTS) => FINAL_EVENTS,
-        Source::Descriptor(_) => FINAL_EVENTS | extra_events(),
+        // Other processes may write to it.
+        Source::Descriptor(_) if writes => FINAL_EVENTS,
+        // Only this process could write to a connection, and it doesn't.
+        _ => FINAL_EVENTS | hang_up_events(),
     }
 }

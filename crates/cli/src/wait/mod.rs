@@ -1,46 +1,68 @@
 //! `pollset wait`: the command line and the exit status.
 
+mod command;
+mod connect;
+mod files;
 mod follow;
+mod inherited;
+mod names;
 mod open;
-mod pending;
+mod progress;
 mod report;
+mod service;
+mod service_name;
 mod target;
 mod watch;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use pollset::PollFlags;
 
+use crate::usage_error::UsageError;
 use crate::{duration, output};
-use report::{Format, report};
-use target::Target;
+use progress::Progress;
+use report::{Destination, Format, Reporter};
+use target::{Condition, Target};
 use watch::Watch;
 
-/// Exit status: nothing was ready in time.
+/// Exit status: the time is up.
 const TIMED_OUT: u8 = 1;
+/// How many targets are named when the time is up.
+const MAX_PRINTED_MISSING: usize = 20;
 
-/// Wait until descriptors, FIFOs, devices or TCP services are ready, and print which are.
+/// Wait for services, files, FIFOs and descriptors, and print which are ready.
 ///
-/// Prints one line for each ready target, with its events, such as `0 in,hup`. Never reads from a
-/// target: all data is left for the next command.
+/// Prints one line for each ready target, with its events, such as `tcp:db:5432 out`. Never reads
+/// from a target and never writes to one: all data is left for the next command.
 #[derive(clap::Args)]
-#[command(after_long_help = HELP)]
+#[command(after_long_help = include_str!("help.txt"))]
 pub struct Args {
-    /// A descriptor that the shell opened (0), a path, or tcp:HOST:PORT; each may be followed by
-    /// a colon and the events to wait for (3:in, /run/x.fifo:in,hup)
+    /// tcp:HOST:PORT, unix:PATH, a path, a descriptor that the shell opened (0), or listen:NAME;
+    /// each may be followed by a colon and what to wait for (3:in,hup, x.lock:gone)
     #[arg(required = true, value_name = "TARGET[:EVENTS]")]
     #[arg(value_parser = OsStringValueParser::new().try_map(Target::parse))]
     targets: Vec<Target>,
 
-    /// Stop waiting after this time: 500ms, 2s, 1m30s; 0 polls once [default: never]
+    /// Wait until each target was ready once, not only the first
     ///
-    /// The first attempt to connect to a tcp: target may take 1 second even if this is shorter. So
-    /// with 0 there is one attempt, of at most 1 second.
+    /// A line is printed for each target when it is ready; it is not waited for again.
+    #[arg(short, long, conflicts_with = "follow")]
+    all: bool,
+
+    /// Stop waiting after this time: 500ms, 2s, 1m30s; 0 asks once [default: never]
+    ///
+    /// With 0, the command returns at once. Services on this machine have answered then; those on
+    /// other machines, and names other than localhost, need some time, such as 1s.
     #[arg(short, long, value_name = "TIME", value_parser = duration::parse)]
     timeout: Option<Duration>,
+
+    /// Print nothing but errors of the command line and of the system
+    #[arg(short, long, conflicts_with_all = ["json", "follow"])]
+    quiet: bool,
 
     /// Keep reporting: print a line each time that the events of a target change
     ///
@@ -50,71 +72,94 @@ pub struct Args {
     ///
     /// A reported target is polled again 20 times a second until its events change, so shorter
     /// changes can be missed.
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "command")]
     follow: bool,
 
-    /// Print each line as a JSON object: {"index":0,"target":"0","events":["in","hup"]}
+    /// Print each line as a JSON object
     ///
-    /// The index is the position of the target on the command line, from 0. It identifies targets
-    /// whose names are not UTF-8, which JSON can't represent. Use this option for paths with
-    /// newlines, too.
+    /// It has the index of the target, the target, its events, and the time of the line in UTC. The
+    /// index is the position of the target on the command line, from 0. It identifies targets whose
+    /// names are not UTF-8, which JSON can't represent. Use this option for paths with newlines, too.
     #[arg(long)]
     json: bool,
+
+    /// Then run this command, in place of pollset: same process, its exit status
+    ///
+    /// The lines are then printed to standard error. If the time is up, the command is not run.
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
 }
-
-const HELP: &str = "\
-Events (default: in; for tcp: out):
-  in      data to read, a connection to accept, or the end of the stream
-  pri     urgent data to read
-  out     writing will not block; for tcp: connected
-  rdhup   the peer has shut down its side and sends no more
-  err, hup, nval   an error, hung up, not open: always reported
-  rdnorm, rdband, wrnorm, wrband, msg   as in poll(2)
-
-Targets:
-  A path is opened for reading, or for writing if the events contain out. After a path
-  that contains a colon, write events or one more colon (/tmp/a:b:). Write ./3 for a
-  file whose name is a number. A FIFO without a reader, and a TCP service that refuses
-  the connection, are tried again until the timeout.
-
-  A FIFO given by its path is open only until pollset ends. Unless another process has
-  it open, data written to it is lost then, and its reader sees the end of the stream.
-  To avoid that, open it in the shell first and wait for the descriptor: exec 3<>FIFO,
-  or exec 3>FIFO, which waits for a reader.
-
-  If 0, 1 or 2 is closed (0<&-), /dev/null is opened in its place: always ready.
-
-Exit status:
-  0  a target is ready           1  no target was ready in time
-  2  the command line is wrong   3  the system failed, such as a full disk
-
-Examples:
-  Wait until the database is up, 30 seconds at most:
-      pollset wait --timeout 30s tcp:localhost:5432 && ./migrate
-  Read a line if there is one:
-      pollset wait --timeout 0 0 && read -r line
-  Read lines from two FIFOs as they arrive:
-      exec 3<>a.fifo 4<>b.fifo
-      pollset wait 3 4 | while read -r fd events; do read -r line <&$fd; done
-  Print when a device starts and stops sending data:
-      pollset wait --follow --json /dev/ttyUSB0";
 
 pub fn run(args: Args) -> Result<ExitCode> {
     let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
-    let format = if args.json { Format::Json } else { Format::Text };
-    let mut print = |index, target: &Target, revents| report(format, index, target, revents);
-    let extra_events = if args.follow { follow::extra_events() } else { PollFlags::empty() };
-    let mut watch = Watch::new(args.targets, extra_events, deadline)?;
-    let reported = if args.follow {
-        follow::follow(&mut watch, &mut print)?
-    } else {
-        watch.report_once(&mut print)?
+    if args.follow
+        && args.targets.iter().any(|target| !matches!(target.condition, Condition::Events(_)))
+    {
+        bail!(UsageError(
+            "--follow reports events; exists and gone are for other waits".to_owned()
+        ));
+    }
+    let extra_events = if args.follow { target::hang_up_events() } else { PollFlags::empty() };
+    let has_progress = !args.quiet && !args.follow;
+    let destination = match () {
+        () if args.quiet => Destination::Nowhere,
+        () if args.command.is_empty() => Destination::Stdout,
+        () => Destination::Stderr,
     };
-    if reported {
-        return Ok(ExitCode::SUCCESS);
+    let format = if args.json { Format::Json } else { Format::Text };
+    let progress = if has_progress { Progress::new() } else { None };
+    let mut reporter = Reporter::new(format, destination, progress);
+    let mut watch = Watch::new(args.targets, extra_events, deadline)?;
+    let succeeded = if args.follow {
+        follow::follow(&mut watch, &mut reporter)?
+    } else {
+        wait(&mut watch, args.all, &mut reporter)?
+    };
+    drop(reporter);
+    if !succeeded {
+        if !args.quiet {
+            print_missing(&watch, args.all, args.timeout == Some(Duration::ZERO));
+        }
+        return Ok(ExitCode::from(TIMED_OUT));
     }
-    for (label, reason) in watch.not_open() {
-        output::write_stderr(format_args!("pollset: {}: {reason}", label.display()));
+    Ok(match args.command.split_first() {
+        Some((program, arguments)) => command::run(program, arguments),
+        None => ExitCode::SUCCESS,
+    })
+}
+
+/// Waits until the conditions of some targets hold, or of all, and reports these. Returns false if
+/// the time is up.
+fn wait(watch: &mut Watch, all: bool, reporter: &mut Reporter) -> Result<bool> {
+    loop {
+        let met = watch.wait(reporter.next_update())?;
+        for &(index, condition) in &met {
+            let (position, target) = watch.target(index);
+            reporter.report(position, target, condition)?;
+            watch.finish(index);
+        }
+        if if all { watch.missing().next().is_none() } else { !met.is_empty() } {
+            return Ok(true);
+        }
+        if watch.is_timed_out() {
+            return Ok(false);
+        }
+        reporter.show_progress(watch);
     }
-    Ok(ExitCode::from(TIMED_OUT))
+}
+
+/// Prints why the wait has not ended for each target, if that is known. With `all`, prints each.
+fn print_missing(watch: &Watch, all: bool, asked_once: bool) {
+    let missing = watch.missing().filter(|(_, reason)| all || reason.is_some());
+    let missing: Vec<_> = missing.collect();
+    for (label, reason) in missing.iter().take(MAX_PRINTED_MISSING) {
+        let (label, reason) = (label.display(), reason.as_deref().unwrap_or("not ready"));
+        output::write_stderr(format_args!("pollset: {label}: {reason}"));
+    }
+    if let Some(others @ 1..) = missing.len().checked_sub(MAX_PRINTED_MISSING) {
+        output::write_stderr(format_args!("pollset: and {others} more"));
+    }
+    if asked_once && watch.needs_time() {
+        output::write_stderr("pollset: with --timeout 0 there is no time for an answer; try 1s");
+    }
 }

@@ -1,88 +1,71 @@
-//! Gets the descriptor of a target: checks an inherited one, opens a path, or connects.
+//! Opens a path, or checks whether it exists.
 
 use std::fs::OpenOptions;
 use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Result, bail};
-use pollset::{PollFlags, PollSet};
+use pollset::PollFlags;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::target::WRITE_EVENTS;
 use crate::usage_error::UsageError;
 
-/// The error of opening a FIFO for writing without blocking while no process reads it.
-const NO_READER: i32 = Errno::NXIO.raw_os_error();
-/// The time limit for one address: a host may drop the packets without a reply.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// Checks that inherited descriptors are open, and that each is given once.
-pub fn check_descriptors(fds: impl Iterator<Item = RawFd>) -> Result<()> {
-    let set = PollSet::new();
-    for fd in fds {
-        if set.contains(fd) {
-            bail!(UsageError(format!(
-                "descriptor {fd} is given twice; join its events: {fd}:in,out"
-            )));
-        }
-        set.register(fd, PollFlags::empty())?;
-    }
-    for event in set.poll(Duration::ZERO)? {
-        if event.revents.contains(PollFlags::NVAL) {
-            let fd = event.fd;
-            bail!(UsageError(format!(
-                "descriptor {fd} is not open; open it in the shell, as in {fd}<FILE"
-            )));
-        }
-    }
-    Ok(())
-}
-
 /// Opens a path without blocking: for reading, writing or both, depending on `events`.
 ///
-/// A FIFO can be opened for writing only while a process has it open for reading. Until then, the
-/// error is of the kind [`WouldBlock`](io::ErrorKind::WouldBlock).
-pub fn open_path(path: &Path, events: PollFlags) -> io::Result<OwnedFd> {
+/// The inner result is an error if that may work later: the path doesn't exist or may not be opened,
+/// a FIFO is to be written to and has no reader, or this process has no descriptor left.
+pub fn open(path: &Path, events: PollFlags) -> Result<io::Result<OwnedFd>> {
     let file = OpenOptions::new()
         .read(events.is_empty() || events.intersects(!WRITE_EVENTS))
         .write(events.intersects(WRITE_EVENTS))
         .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32)
         .open(path);
-    match file {
-        Err(error) if error.raw_os_error() == Some(NO_READER) && is_fifo(path) => {
-            Err(io::Error::new(io::ErrorKind::WouldBlock, "the FIFO has no reader"))
+    let error = match file {
+        Ok(file) => return Ok(Ok(file.into())),
+        Err(error) => error,
+    };
+    if Errno::from_io_error(&error) == Some(Errno::NXIO) {
+        let kind = path.metadata().map(|metadata| metadata.file_type());
+        if kind.as_ref().is_ok_and(|kind| kind.is_fifo()) {
+            return Ok(Err(io::Error::other("the FIFO has no reader")));
         }
-        file => file.map(OwnedFd::from),
-    }
-}
-
-fn is_fifo(path: &Path) -> bool {
-    path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo())
-}
-
-/// Connects to the first of the host's addresses that accepts the connection.
-pub fn connect(host: &str, port: u16) -> io::Result<OwnedFd> {
-    let mut result = Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
-    for address in (host, port).to_socket_addrs()? {
-        result = connect_to(address);
-        if result.is_ok() {
-            break;
+        if kind.is_ok_and(|kind| kind.is_socket()) {
+            let path = path.display();
+            bail!(UsageError(format!("{path} is a socket: write unix:{path}")));
         }
     }
-    result.map(OwnedFd::from)
+    if may_work_later(&error) {
+        return Ok(Err(error));
+    }
+    bail!(UsageError(format!("can't open {}: {error}", path.display())))
 }
 
-fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
-    // TCP's simultaneous open: a socket can connect to itself if the kernel gives it, as its local
-    // port, the port that it connects to.
-    if stream.local_addr()? == stream.peer_addr()? {
-        return Err(io::ErrorKind::ConnectionRefused.into());
+/// Whether a path exists; a symbolic link exists if its target does.
+///
+/// The inner result is an error if that can't be found out now.
+pub fn exists(path: &Path) -> Result<io::Result<bool>> {
+    match path.metadata() {
+        Ok(_) => Ok(Ok(true)),
+        Err(error) if is_absence(&error) => Ok(Ok(false)),
+        Err(error) if may_work_later(&error) => Ok(Err(error)),
+        Err(error) => {
+            bail!(UsageError(format!("can't look up {}: {error}", path.display())))
+        }
     }
-    Ok(stream)
+}
+
+fn is_absence(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::NOTDIR))
+}
+
+fn may_work_later(error: &io::Error) -> bool {
+    is_absence(error)
+        || matches!(
+            Errno::from_io_error(error),
+            Some(Errno::ACCESS | Errno::PERM | Errno::MFILE | Errno::NFILE | Errno::NOMEM)
+        )
 }

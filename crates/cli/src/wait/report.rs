@@ -1,19 +1,22 @@
-//! Prints the events of a target, as text or as JSON.
+//! Prints the targets for which the wait has ended, and the progress of the others.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::time::Instant;
 
-use pollset::PollFlags;
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::target::{Target, event_names};
+use super::progress::Progress;
+use super::target::{Condition, Target, event_names};
+use super::watch::Watch;
 use crate::output;
 
 #[derive(Clone, Copy)]
 pub enum Format {
     /// `0 in,hup`
     Text,
-    /// `{"index":0,"target":"0","events":["in","hup"]}`
+    /// `{"index":0,"target":"0","events":["in","hup"],"time":"2026-01-31T12:00:00.123456Z"}`
     Json,
 }
 
@@ -23,11 +26,73 @@ struct Line<'a> {
     index: usize,
     target: &'a str,
     events: Vec<String>,
+    time: String,
 }
 
-/// Prints a line.
-pub fn report(format: Format, index: usize, target: &Target, revents: PollFlags) -> io::Result<()> {
-    let events: Vec<_> = event_names(revents).collect();
+/// Where the lines go.
+#[derive(Clone, Copy)]
+pub enum Destination {
+    Stdout,
+    Stderr,
+    Nowhere,
+}
+
+pub struct Reporter {
+    format: Format,
+    destination: Destination,
+    /// `None` if nothing is to be printed beside the lines.
+    progress: Option<Progress>,
+}
+
+impl Reporter {
+    pub fn new(format: Format, destination: Destination, progress: Option<Progress>) -> Self {
+        Self { format, destination, progress }
+    }
+
+    pub fn report(
+        &mut self,
+        position: usize,
+        target: &Target,
+        condition: Condition,
+    ) -> io::Result<()> {
+        let line = line(self.format, position, target, condition)?;
+        let print = || match self.destination {
+            Destination::Stdout => output::write_stdout(&line),
+            Destination::Stderr => {
+                let _ = io::stderr().write_all(&line);
+                Ok(())
+            }
+            Destination::Nowhere => Ok(()),
+        };
+        match &self.progress {
+            Some(progress) => progress.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// When the progress is to be shown again.
+    pub fn next_update(&self) -> Option<Instant> {
+        self.progress.as_ref().map(Progress::next_update)
+    }
+
+    pub fn show_progress(&mut self, watch: &Watch) {
+        if let Some(progress) = &mut self.progress {
+            progress.show(watch);
+        }
+    }
+}
+
+fn line(
+    format: Format,
+    index: usize,
+    target: &Target,
+    condition: Condition,
+) -> io::Result<Vec<u8>> {
+    let events: Vec<_> = match condition {
+        Condition::Events(revents) => event_names(revents).collect(),
+        Condition::Exists => vec!["exists".to_owned()],
+        Condition::Gone => vec!["gone".to_owned()],
+    };
     let mut line = match format {
         Format::Text => {
             let mut line = target.label.as_bytes().to_vec();
@@ -36,9 +101,11 @@ pub fn report(format: Format, index: usize, target: &Target, revents: PollFlags)
             line
         }
         Format::Json => {
-            serde_json::to_vec(&Line { index, target: &target.label.to_string_lossy(), events })?
+            let target = &target.label.to_string_lossy();
+            let time = format!("{:.6}", Timestamp::now());
+            serde_json::to_vec(&Line { index, target, events, time })?
         }
     };
     line.push(b'\n');
-    output::write_stdout(&line)
+    Ok(line)
 }

@@ -1,176 +1,361 @@
-//! Opens the targets, and waits until some of them are ready.
+//! Waits for the targets: opens paths, connects to services, and polls what is open.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::time::Instant;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use pollset::{PollFlags, PollSet, Timeout};
+use anyhow::{Context, Result};
+use pollset::{PollFlags, Timeout};
 
-use super::open::{check_descriptors, connect, open_path};
-use super::pending::PendingTargets;
-use super::target::{Source, Target};
-use crate::usage_error::UsageError;
+use super::files::{Files, Role};
+use super::inherited;
+use super::names::Names;
+use super::open;
+use super::service::Service;
+use super::target::{Condition, Source, Target, hang_up_events};
+use crate::output;
 
-/// Called with the index of a target on the command line, the target, and its events.
-pub type Report<'a> = dyn FnMut(usize, &Target, PollFlags) -> io::Result<()> + 'a;
+/// The pause between two attempts to open a path or to connect to an address.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// With many targets the pause is longer, so that there are at most 1,000 attempts a second.
+const RETRY_INTERVAL_PER_TARGET: Duration = Duration::from_millis(1);
 
 pub struct Watch {
-    targets: Vec<Target>,
+    targets: Vec<Watched>,
     /// Events that each target is watched for in addition to its own.
     extra_events: PollFlags,
     deadline: Option<Instant>,
-    /// The index in `targets` of each open descriptor.
-    indices: HashMap<RawFd, usize>,
-    /// Keeps open the descriptors that this process has opened itself.
-    opened: Vec<OwnedFd>,
-    /// A target was opened after the last wait began.
-    has_new_targets: bool,
-    /// The waker of `pending`, and the open targets that are not suspended.
-    set: PollSet,
-    pending: PendingTargets,
+    files: Files,
+    /// `None` if there is no host to look up.
+    names: Option<Names>,
+    /// The indices of the targets that are not open, and for which the wait has not ended.
+    pending: BTreeSet<usize>,
+    next_retry: Instant,
+    /// The pending targets whose condition holds.
+    met: Vec<Met>,
+}
+
+/// The index of a target, and why the wait for it has ended.
+pub type Met = (usize, Condition);
+
+struct Watched {
+    target: Target,
+    /// The position of its argument on the command line.
+    position: usize,
+    state: State,
+}
+
+enum State {
+    /// A path that is not open.
+    Path {
+        reason: String,
+    },
+    Service(Service),
+    Open {
+        fd: RawFd,
+        _file: Option<OwnedFd>,
+    },
+    /// The wait for it has ended.
+    Done,
 }
 
 impl Watch {
-    /// Opens the targets. Those that can't be opened yet are tried again during the waits.
+    /// Opens the targets, and begins to connect. What fails is tried again during the waits.
     pub fn new(
         targets: Vec<Target>,
         extra_events: PollFlags,
         deadline: Option<Instant>,
     ) -> Result<Self> {
-        check_descriptors(targets.iter().filter_map(|target| match target.source {
+        let targets = with_descriptors(targets)?;
+        inherited::check(targets.iter().filter_map(|(_, target)| match target.source {
             Source::Descriptor(fd) => Some(fd),
             _ => None,
         }))?;
         let mut watch = Self {
-            targets,
+            targets: Vec::new(),
             extra_events,
             deadline,
-            indices: HashMap::new(),
-            opened: Vec::new(),
-            has_new_targets: false,
-            set: PollSet::new(),
-            pending: PendingTargets::new()?,
+            files: Files::new(),
+            names: None,
+            pending: BTreeSet::new(),
+            next_retry: Instant::now(),
+            met: Vec::new(),
         };
-        watch.set.register(watch.pending.waker(), PollFlags::IN)?;
-        for index in 0..watch.targets.len() {
-            watch.open(index)?;
+        for (position, target) in targets {
+            watch.add(position, target)?;
         }
+        watch.retry()?;
         Ok(watch)
     }
 
-    fn open(&mut self, index: usize) -> Result<()> {
-        let Target { label, source, events } = self.targets[index].clone();
-        let thread_error = || format!("can't start a thread for {}", label.display());
-        match source {
-            Source::Descriptor(fd) => self.add(index, fd)?,
-            Source::Path(path) => match open_path(&path, events) {
-                Ok(file) => self.add_opened(index, file)?,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self
-                    .pending
-                    .add(index, Some(error), move || open_path(&path, events))
-                    .with_context(thread_error)?,
-                Err(error) => {
-                    let path = path.display();
-                    bail!(UsageError(format!("can't open {path}: {error}")));
+    fn add(&mut self, position: usize, target: Target) -> Result<()> {
+        let index = self.targets.len();
+        let is_awaited_gone = target.condition == Condition::Gone;
+        let state = match &target.source {
+            Source::Descriptor(fd) => State::Open { fd: *fd, _file: None },
+            Source::Path(_) => State::Path { reason: String::new() },
+            Source::Tcp { .. } => {
+                if self.names.is_none() {
+                    let names = Names::new()?;
+                    self.files.register(names.waker(), PollFlags::IN, Role::Lookups)?;
+                    self.names = Some(names);
                 }
+                State::Service(Service::of_host(index, is_awaited_gone))
+            }
+            Source::Unix(address) => {
+                State::Service(Service::with_address(index, is_awaited_gone, address.clone()))
+            }
+            Source::Listen(_) => unreachable!("replaced by `with_descriptors`"),
+        };
+        if !matches!(state, State::Open { .. }) {
+            self.pending.insert(index);
+        }
+        self.targets.push(Watched { target, position, state });
+        self.resume(index)?;
+        Ok(())
+    }
+
+    fn set_open(&mut self, index: usize, file: OwnedFd) -> io::Result<()> {
+        self.pending.remove(&index);
+        self.targets[index].state = State::Open { fd: file.as_raw_fd(), _file: Some(file) };
+        self.resume(index)
+    }
+
+    fn set_met(&mut self, index: usize, condition: Condition) {
+        if !self.met.iter().any(|&(known, _)| known == index) {
+            self.met.push((index, condition));
+        }
+    }
+
+    /// Waits until the conditions of some targets hold, and returns these. The result is empty if
+    /// the deadline or `until` has passed, or if something else has to be done.
+    pub fn wait(&mut self, until: Option<Instant>) -> Result<Vec<Met>> {
+        let next_retry = (!self.pending.is_empty()).then_some(self.next_retry);
+        let until = until.into_iter().chain(self.deadline).chain(next_retry).min();
+        let timeout = match until {
+            _ if !self.met.is_empty() => Timeout::from(Duration::ZERO),
+            None => Timeout::Never,
+            Some(until) => Timeout::At(until),
+        };
+        let mut retry = false;
+        for (role, revents) in self.files.poll(timeout)? {
+            match role {
+                Role::Lookups => {
+                    self.names.as_mut().expect("owns the waker").take_results()?;
+                    retry = true;
+                }
+                Role::Attempt((index, address)) => self.end_attempt(index, address)?,
+                Role::Kept((index, address)) => {
+                    if let State::Service(service) = &mut self.targets[index].state {
+                        service.has_hung_up(address, &mut self.files);
+                    }
+                }
+                Role::Target(index) => {
+                    let is_gone = self.targets[index].target.condition == Condition::Gone;
+                    let met = if is_gone { Condition::Gone } else { Condition::Events(revents) };
+                    self.set_met(index, met);
+                }
+            }
+        }
+        if (retry || self.next_retry <= Instant::now()) && !self.has_deadline_passed() {
+            self.retry()?;
+        }
+        self.begin_attempts();
+        self.met.sort_unstable_by_key(|&(index, _)| index);
+        Ok(std::mem::take(&mut self.met))
+    }
+
+    fn end_attempt(&mut self, index: usize, address: usize) -> io::Result<()> {
+        let State::Service(service) = &mut self.targets[index].state else { return Ok(()) };
+        let connection = service.end_attempt(address, &mut self.files);
+        if let Some(socket) = connection {
+            service.close(&mut self.files);
+            self.set_open(index, socket.into())?;
+        }
+        self.check_gone(index);
+        Ok(())
+    }
+
+    fn check_gone(&mut self, index: usize) {
+        if let State::Service(service) = &self.targets[index].state
+            && service.is_awaited_gone()
+            && service.is_gone()
+        {
+            self.set_met(index, Condition::Gone);
+        }
+    }
+
+    /// Tries what is due of the pending targets.
+    fn retry(&mut self) -> Result<()> {
+        let now = Instant::now();
+        let count = u32::try_from(self.pending.len()).unwrap_or(u32::MAX);
+        let interval = RETRY_INTERVAL.max(RETRY_INTERVAL_PER_TARGET.saturating_mul(count));
+        self.next_retry = now + interval;
+        for index in self.pending.clone() {
+            let Watched { target, state, .. } = &mut self.targets[index];
+            match (state, &target.source) {
+                (State::Service(service), source) => {
+                    if let (Source::Tcp { host, port }, Some(names)) = (source, &mut self.names) {
+                        let lookup = names.lookup(host, now).with_context(|| {
+                            format!("can't start a thread for {}", target.label.display())
+                        })?;
+                        if let Some(lookup) = lookup {
+                            service.set_lookup(lookup, *port);
+                        }
+                    }
+                    service.update(&mut self.files, now, interval);
+                    self.check_gone(index);
+                }
+                (State::Path { .. }, Source::Path(path)) => {
+                    let path = path.clone();
+                    self.try_path(index, &path)?;
+                }
+                _ => {}
+            }
+        }
+        self.begin_attempts();
+        Ok(())
+    }
+
+    fn begin_attempts(&mut self) {
+        while let Some((index, address)) = self.files.next_attempt() {
+            let State::Service(service) = &mut self.targets[index].state else { continue };
+            if !service.begin_attempt(address, &mut self.files) {
+                self.files.put_back_attempt((index, address));
+                break;
+            }
+            self.check_gone(index); // the attempt may have failed at once
+        }
+    }
+
+    fn try_path(&mut self, index: usize, path: &Path) -> Result<()> {
+        let condition = self.targets[index].target.condition;
+        let error = match condition {
+            Condition::Events(events) => match open::open(path, events)? {
+                Ok(file) => return Ok(self.set_open(index, file)?),
+                Err(error) => Some(error),
             },
-            Source::Tcp { host, port } => self
-                .pending
-                .add(index, None, move || connect(&host, port))
-                .with_context(thread_error)?,
-        }
+            Condition::Exists | Condition::Gone => match open::exists(path)? {
+                Ok(exists) if exists == (condition == Condition::Exists) => {
+                    self.set_met(index, condition);
+                    return Ok(());
+                }
+                result => result.err(),
+            },
+        };
+        let reason = match error {
+            Some(error) => output::text(&error),
+            None if condition == Condition::Gone => "still exists".to_owned(),
+            None => "doesn't exist".to_owned(),
+        };
+        self.targets[index].state = State::Path { reason };
         Ok(())
-    }
-
-    fn add(&mut self, index: usize, fd: RawFd) -> io::Result<()> {
-        self.has_new_targets = true;
-        self.indices.insert(fd, index);
-        self.resume(fd)
-    }
-
-    fn add_opened(&mut self, index: usize, file: OwnedFd) -> io::Result<()> {
-        self.add(index, file.as_raw_fd())?;
-        self.opened.push(file);
-        Ok(())
-    }
-
-    /// Waits until a target is ready, and reports all that are. Returns false if none was ready
-    /// before the deadline.
-    pub fn report_once(&mut self, report: &mut Report) -> io::Result<bool> {
-        loop {
-            let ready = self.wait(None)?;
-            for &(fd, revents) in &ready {
-                let (index, target) = self.target(fd);
-                report(index, target, revents)?;
-            }
-            if !ready.is_empty() || self.is_timed_out() {
-                return Ok(!ready.is_empty());
-            }
-        }
-    }
-
-    /// Waits until a target is ready, and returns the ready ones. The result is empty if the
-    /// deadline or `until` has passed, or if an attempt to open a target has ended.
-    pub fn wait(&mut self, until: Option<Instant>) -> io::Result<Vec<(RawFd, PollFlags)>> {
-        self.has_new_targets = false;
-        let until = until.into_iter().chain(self.effective_deadline()).min();
-        let events = self.set.poll(until.map_or(Timeout::Never, Timeout::At))?;
-        let (wakes, ready): (Vec<_>, Vec<_>) =
-            events.into_iter().partition(|event| event.is_for(self.pending.waker()));
-        if !wakes.is_empty() {
-            for (index, file) in self.pending.take_opened()? {
-                self.add_opened(index, file)?;
-            }
-        }
-        Ok(ready.into_iter().map(|event| (event.fd, event.revents)).collect())
-    }
-
-    fn effective_deadline(&self) -> Option<Instant> {
-        self.deadline.map(|deadline| self.pending.extend(deadline))
     }
 
     /// Whether the deadline has passed and each open target has been polled.
     pub fn is_timed_out(&self) -> bool {
-        !self.has_new_targets && self.effective_deadline().is_some_and(|at| Instant::now() >= at)
+        self.met.is_empty() && !self.files.has_new_files() && self.has_deadline_passed()
+    }
+
+    fn has_deadline_passed(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// Ends the wait for a target, and closes what this process has opened for it.
+    pub fn finish(&mut self, index: usize) {
+        self.pending.remove(&index);
+        self.suspend(index);
+        if let State::Service(service) = &mut self.targets[index].state {
+            service.close(&mut self.files);
+        }
+        self.targets[index].state = State::Done;
+        self.begin_attempts(); // with the descriptors that are free now
     }
 
     /// Excludes an open target from the waits until [`resume`](Self::resume).
-    pub fn suspend(&self, fd: RawFd) {
-        // Fails if the target is suspended already.
-        let _ = self.set.unregister(fd);
+    pub fn suspend(&mut self, index: usize) {
+        if let State::Open { fd, .. } = self.targets[index].state {
+            self.files.unregister(fd);
+        }
     }
 
-    pub fn resume(&self, fd: RawFd) -> io::Result<()> {
-        self.set.register(fd, self.interest(fd))
+    pub fn resume(&mut self, index: usize) -> io::Result<()> {
+        match self.fd(index) {
+            Some(fd) => self.files.register(fd, self.interest(index), Role::Target(index)),
+            None => Ok(()),
+        }
+    }
+
+    /// The descriptor of a target, if it is open.
+    pub fn fd(&self, index: usize) -> Option<RawFd> {
+        match self.targets[index].state {
+            State::Open { fd, .. } => Some(fd),
+            _ => None,
+        }
     }
 
     /// The events that an open target is watched for.
-    pub fn interest(&self, fd: RawFd) -> PollFlags {
-        self.target(fd).1.events | self.extra_events
+    pub fn interest(&self, index: usize) -> PollFlags {
+        match self.targets[index].target.condition {
+            Condition::Events(events) => events | self.extra_events,
+            _ => hang_up_events(),
+        }
     }
 
-    /// An open target, and its index.
-    pub fn target(&self, fd: RawFd) -> (usize, &Target) {
-        let index = self.indices[&fd];
-        (index, &self.targets[index])
+    /// A target, and the position of its argument on the command line.
+    pub fn target(&self, index: usize) -> (usize, &Target) {
+        let watched = &self.targets[index];
+        (watched.position, &watched.target)
     }
 
-    pub fn open_fds(&self) -> impl Iterator<Item = RawFd> {
-        self.indices.keys().copied()
+    /// The number of targets.
+    pub fn len(&self) -> usize {
+        self.targets.len()
     }
 
-    pub fn has_pending_targets(&self) -> bool {
-        !self.pending.is_empty()
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
-    /// The labels of the targets that are not open yet, each with the reason.
-    pub fn not_open(&self) -> impl Iterator<Item = (&OsStr, String)> {
-        self.pending.iter().map(|(index, error)| {
-            let reason = error.map_or("not connected yet".to_owned(), io::Error::to_string);
-            (self.targets[index].label.as_os_str(), reason)
+    /// Whether a lookup or an attempt to connect has not ended.
+    pub fn needs_time(&self) -> bool {
+        self.targets.iter().any(
+            |watched| matches!(&watched.state, State::Service(service) if service.needs_time()),
+        )
+    }
+
+    /// The labels of the targets for which the wait has not ended. For those that are not open, or
+    /// not gone, the reason.
+    pub fn missing(&self) -> impl Iterator<Item = (&OsStr, Option<String>)> {
+        self.targets.iter().filter_map(|Watched { target, state, .. }| {
+            let reason = match state {
+                State::Path { reason } => Some(reason.clone()),
+                State::Service(service) => Some(service.reason()),
+                State::Open { .. } => None,
+                State::Done => return None,
+            };
+            Some((target.label.as_os_str(), reason))
         })
     }
+}
+
+/// Replaces each `listen:` target by one target for each of its descriptors. Returns the targets
+/// with their positions on the command line.
+fn with_descriptors(targets: Vec<Target>) -> Result<Vec<(usize, Target)>> {
+    let mut result = Vec::new();
+    for (position, target) in targets.into_iter().enumerate() {
+        match &target.source {
+            Source::Listen(name) => {
+                for fd in inherited::listen_fds(name.as_deref())? {
+                    let source = Source::Descriptor(fd);
+                    result.push((position, Target { source, ..target.clone() }));
+                }
+            }
+            _ => result.push((position, target)),
+        }
+    }
+    Ok(result)
 }

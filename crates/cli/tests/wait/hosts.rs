@@ -1,0 +1,94 @@
+//! Names of hosts and services. The scripts write a hosts file of their own.
+
+use crate::util::{assert_printed, assert_usage_error, sh, sh_in_namespaces, stderr, stdout};
+
+/// Begins a script whose hosts file is ./hosts, with an interface and a server on 127.0.0.1:7007.
+const WITH_HOSTS: &str = "ip link set lo up
+    echo 127.0.0.1 localhost >hosts; mount --bind hosts /etc/hosts
+    echo hosts: files >nsswitch; mount --bind nsswitch /etc/nsswitch.conf
+    $pollset serve --listen 127.0.0.1:7007 >/dev/null 2>&1 & server=$!
+    wait --quiet tcp:127.0.0.1:7007
+";
+
+#[test]
+fn name_can_appear_later() {
+    let script = "wait --timeout 100ms tcp:db:7007 2>&1
+         (sleep 0.5; echo 127.0.0.1 db >>hosts) &
+         wait --timeout 30s tcp:db:7007; kill $server";
+    let Some(output) = sh_in_namespaces(&format!("{WITH_HOSTS}{script}")) else { return };
+    let unknown = "pollset: tcp:db:7007: Name or service not known\n";
+    assert_printed(&output, &format!("{unknown}tcp:db:7007 out\n"));
+}
+
+#[test]
+fn name_can_get_another_address() {
+    let script = "echo 127.0.0.2 db >>hosts
+         (sleep 0.5; echo 127.0.0.1 localhost db >hosts) &
+         wait --timeout 30s tcp:db:7007; kill $server";
+    let Some(output) = sh_in_namespaces(&format!("{WITH_HOSTS}{script}")) else { return };
+    assert_printed(&output, "tcp:db:7007 out\n");
+}
+
+#[test]
+fn address_without_an_answer_does_not_delay_the_others() {
+    // Packets to 10.0.0.0/8 are lost. One attempt takes 3 seconds there.
+    let script = "ip link add lost type dummy && ip link set lost up
+         ip addr add 10.0.0.1/8 dev lost
+         printf '10.0.0.%s db\\n' 7 8 9 >>hosts; echo 127.0.0.1 db >>hosts
+         wait --timeout 300ms tcp:10.0.0.7:7007 2>&1
+         wait --timeout 2s tcp:db:7007; kill $server";
+    let Some(output) = sh_in_namespaces(&format!("{WITH_HOSTS}{script}")) else { return };
+    if stdout(&output).contains("unreachable") {
+        eprintln!("SKIPPED: this kernel has no dummy interfaces");
+        return;
+    }
+    assert_printed(&output, "pollset: tcp:10.0.0.7:7007: no answer yet\ntcp:db:7007 out\n");
+}
+
+#[test]
+fn name_is_gone_when_it_has_no_address_or_none_accepts() {
+    let script = "echo 127.0.0.1 db >>hosts
+         wait --timeout 300ms tcp:db:7007:gone 2>&1
+         (sleep 0.3; echo 127.0.0.1 localhost >hosts) &
+         wait --timeout 30s tcp:db:7007:gone
+         echo 127.0.0.1 db >>hosts; (sleep 0.3; kill $server) &
+         wait --timeout 30s tcp:db:7007:gone";
+    let Some(output) = sh_in_namespaces(&format!("{WITH_HOSTS}{script}")) else { return };
+    let accepts = "pollset: tcp:db:7007: still accepts connections\n";
+    assert_printed(&output, &format!("{accepts}tcp:db:7007 gone\ntcp:db:7007 gone\n"));
+}
+
+#[test]
+fn failed_name_server_does_not_mean_that_a_host_is_gone() {
+    let script = "echo hosts: dns >nsswitch
+         echo nameserver 127.0.0.1 >resolv; mount --bind resolv /etc/resolv.conf
+         wait --timeout 1s tcp:db:7007:gone; status=$?; kill $server; exit $status";
+    let Some(output) = sh_in_namespaces(&format!("{WITH_HOSTS}{script}")) else { return };
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(stderr(&output).contains("Temporary failure in name resolution"), "{output:?}");
+}
+
+#[test]
+fn service_can_have_a_name() {
+    let script = "echo echo-test 7007/tcp >services; mount --bind services /etc/services
+         wait --timeout 30s tcp:localhost:echo-test; kill $server";
+    let Some(output) = sh_in_namespaces(&format!("{WITH_HOSTS}{script}")) else { return };
+    assert_printed(&output, "tcp:localhost:echo-test out\n");
+    assert_usage_error("wait tcp:localhost:no-such-service", "write the number of the port");
+}
+
+#[test]
+fn name_other_than_localhost_needs_time() {
+    let output = sh("wait --timeout 0 tcp:no-such-host.invalid:80");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let printed = stderr(&output);
+    assert!(printed.contains("the name is not looked up yet\n"), "{output:?}");
+    assert!(printed.ends_with("no time for an answer; try 1s\n"), "{output:?}");
+}
+
+#[test]
+fn failure_to_start_a_thread_is_a_system_error() {
+    let output = sh("RUST_MIN_STACK=1000000000000000 $pollset wait tcp:no-such-host.invalid:80");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(stderr(&output).contains("can't start a thread for tcp:"), "{output:?}");
+}
