@@ -1,8 +1,10 @@
 //! The documents: sessions in a shell run as they are shown, and links, paths and figures are right.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -32,14 +34,22 @@ fn matches(output: &str, expected: &str) -> bool {
     rest.is_empty() || expected.ends_with("...\n")
 }
 
+/// The search path of a shell that finds the command.
+fn path_with_pollset() -> OsString {
+    let commands = Path::new(env!("CARGO_BIN_EXE_pollset")).parent().unwrap().to_owned();
+    let path = env::var_os("PATH").unwrap();
+    env::join_paths([commands].into_iter().chain(env::split_paths(&path))).unwrap()
+}
+
 /// Runs the lines that begin with `$ ` in a shell, in a new folder, and compares what they print
 /// with the other lines.
 #[track_caller]
 fn assert_runs_as_shown(session: &str) {
     let service = TcpListener::bind("127.0.0.1:0").unwrap();
     let session = session.replace("5432", &service.local_addr().unwrap().port().to_string());
-    let mut script =
-        "printf '#!/bin/sh\\necho migrated\\n' >migrate; chmod +x migrate\n".to_owned();
+    let mut script = "printf '#!/bin/sh\\necho migrated\\n' >migrate; chmod +x migrate
+         printf '#!/bin/sh\\necho server $*\\n' >server; chmod +x server\n"
+        .to_owned();
     let mut expected = String::new();
     for line in session.lines() {
         match line.strip_prefix("$ ") {
@@ -48,13 +58,11 @@ fn assert_runs_as_shown(session: &str) {
         }
     }
     let folder = tempfile::tempdir().unwrap();
-    let commands = Path::new(env!("CARGO_BIN_EXE_pollset")).parent().unwrap().to_owned();
-    let path = env::var_os("PATH").unwrap();
-    let path = env::join_paths([commands].into_iter().chain(env::split_paths(&path))).unwrap();
+    let _server = UnixListener::bind(folder.path().join("app.sock")).unwrap();
     let shell = Command::new("sh")
         .args(["-c", &script])
         .current_dir(folder.path())
-        .env("PATH", path)
+        .env("PATH", path_with_pollset())
         .output()
         .unwrap();
     assert!(shell.status.success(), "{script}{shell:?}");
@@ -64,12 +72,32 @@ fn assert_runs_as_shown(session: &str) {
 
 #[test]
 fn sessions_run_as_shown() {
-    for (document, least) in [("README.md", 1), ("docs/command.md", 8)] {
+    for (document, least) in [("README.md", 1), ("docs/command.md", 14)] {
         let text = read(document);
         let sessions = blocks(&text, "console");
         assert!(sessions.len() >= least, "{document}");
         sessions.into_iter().for_each(assert_runs_as_shown);
     }
+}
+
+#[test]
+fn lines_that_install_files_work() {
+    let document = read("docs/command.md");
+    let lines =
+        document.split('`').skip(1).step_by(2).filter(|code| code.starts_with("mkdir -p ~"));
+    let mut count = 0;
+    for line in lines {
+        let home = tempfile::tempdir().unwrap();
+        let shell = Command::new("sh")
+            .args(["-c", &format!("{line} && find ~ -type f -size +1k")])
+            .env("HOME", home.path())
+            .env("PATH", path_with_pollset())
+            .output()
+            .unwrap();
+        assert!(shell.status.success() && !shell.stdout.is_empty(), "{line}: {shell:?}");
+        count += 1;
+    }
+    assert_eq!(count, 3);
 }
 
 #[test]

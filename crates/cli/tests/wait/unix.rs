@@ -1,7 +1,8 @@
 //! Services at Unix sockets.
 
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::util::{assert_prints, assert_times_out, assert_usage_error};
 
@@ -47,12 +48,11 @@ fn server_that_stops_is_gone() {
 fn server_with_a_full_queue_is_neither_ready_nor_gone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");
-    let listener =
-        socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
-    let address = socket2::SockAddr::unix(&path).unwrap();
+    let listener = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    let address = SockAddr::unix(&path).unwrap();
     listener.bind(&address).unwrap();
     listener.listen(0).unwrap();
-    let _client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    let _client = UnixStream::connect(&path).unwrap();
     for condition in ["", ":gone"] {
         let target = format!("unix:{}", path.display());
         assert_times_out(
@@ -62,8 +62,12 @@ fn server_with_a_full_queue_is_neither_ready_nor_gone() {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn abstract_name_is_written_with_an_at_sign() {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+
     let name = format!("pollset-test-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     let _listener = UnixListener::bind_addr(&address).unwrap();
