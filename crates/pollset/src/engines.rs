@@ -173,9 +173,7 @@ impl Engines {
     #[cold]
     pub fn fall_back(&mut self, failure: Failure, counters: &Counters) {
         self.is_on_epoll = false;
-        if let Some(mut epoll) = self.epoll.take()
-            && failure == Failure::Lost
-        {
+        if let (Some(mut epoll), Failure::Lost) = (self.epoll.take(), failure) {
             epoll.abandon();
         }
         self.policy.refused();

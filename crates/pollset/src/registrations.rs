@@ -138,10 +138,10 @@ impl Registrations {
             return false;
         };
         let key = self.slots[slot].key;
-        if key != NO_KEY
-            && let Some(instance) = self.own_instance()
-        {
-            instance.removed.push(Removed { key, fd });
+        if key != NO_KEY {
+            if let Some(instance) = self.own_instance() {
+                instance.removed.push(Removed { key, fd });
+            }
         }
         self.remove(slot);
         true

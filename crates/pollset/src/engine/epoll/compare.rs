@@ -118,9 +118,8 @@ impl EpollEngine {
 
     /// Compares the listed entries. Returns their number.
     pub fn compare_listed(&mut self) -> usize {
-        while self.comparison.array.len() < MAX_LISTED
-            && let Some(key) = self.comparison.listed.pop()
-        {
+        while self.comparison.array.len() < MAX_LISTED {
+            let Some(key) = self.comparison.listed.pop() else { break };
             if take(&mut self.entries[key as usize].is_compared_next) {
                 self.add_to_call(key);
             }
@@ -297,10 +296,8 @@ impl EpollEngine {
 /// Calls poll(2) with a timeout of 0, also if there are more entries than the process may have
 /// descriptors. An entry that can't be polled gets no `revents`.
 fn poll_in_parts(entries: &mut [libc::pollfd]) {
-    if let Err(error) = sys::poll(entries, Some(Duration::ZERO))
-        && is(&error, Errno::INVAL)
-        && entries.len() > 1
-    {
+    let result = sys::poll(entries, Some(Duration::ZERO));
+    if result.is_err_and(|error| is(&error, Errno::INVAL)) && entries.len() > 1 {
         let (one, other) = entries.split_at_mut(entries.len() / 2);
         poll_in_parts(one);
         poll_in_parts(other);

@@ -25,11 +25,10 @@ impl EpollEngine {
     #[inline]
     pub fn poll(&mut self, timeout: Option<Duration>, results: Results<'_>) -> io::Result<Polled> {
         self.ready.clear();
-        if self.fallback_keys.is_empty()
-            && !self.has_compared()
-            && let Some(ms) = whole_milliseconds(timeout)
-        {
-            return self.poll_epoll::<false>(results, |epoll, buffer| epoll.wait(buffer, ms));
+        if self.fallback_keys.is_empty() && !self.has_compared() {
+            if let Some(ms) = whole_milliseconds(timeout) {
+                return self.poll_epoll::<false>(results, |epoll, buffer| epoll.wait(buffer, ms));
+            }
         }
         self.poll_both(timeout, None, results)
     }
@@ -43,13 +42,12 @@ impl EpollEngine {
         results: Results<'_>,
     ) -> io::Result<Polled> {
         self.ready.clear();
-        if self.fallback_keys.is_empty()
-            && !self.has_compared()
-            && timeout != Some(Duration::ZERO) // L
-            && let Some(ms) = whole_milliseconds(timeout)
-        {
-            return self
-                .poll_epoll::<false>(results, |epoll, buffer| epoll.wait_masked(buffer, ms, mask));
+        let may_block = timeout != Some(Duration::ZERO); // L
+        if self.fallback_keys.is_empty() && !self.has_compared() && may_block {
+            if let Some(ms) = whole_milliseconds(timeout) {
+                let wait = |epoll: &Epoll, buffer: &mut _| epoll.wait_masked(buffer, ms, mask);
+                return self.poll_epoll::<false>(results, wait);
+            }
         }
         self.poll_both(timeout, Some(mask), results)
     }
@@ -67,11 +65,10 @@ impl EpollEngine {
             // What epoll reports may have become ready since it was compared.
             self.forget_compared();
         }
-        if self.fallback_keys.is_empty()
-            && mask.is_none()
-            && let Some(ms) = whole_milliseconds(timeout)
-        {
-            return self.poll_epoll::<true>(results, |epoll, buffer| epoll.wait(buffer, ms));
+        if self.fallback_keys.is_empty() && mask.is_none() {
+            if let Some(ms) = whole_milliseconds(timeout) {
+                return self.poll_epoll::<true>(results, |epoll, buffer| epoll.wait(buffer, ms));
+            }
         }
         // The kernel accepts as many entries as the process may have descriptors. An instance without
         // entries is left out, since it could be one too many.
