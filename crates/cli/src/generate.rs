@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::{fs, io, iter};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
@@ -15,11 +15,12 @@ use crate::{Cli, output};
 /// Print the completion file of a shell.
 #[derive(clap::Args)]
 #[command(after_help = "\
-To install it:
-  bash   pollset completions bash >~/.local/share/bash-completion/completions/pollset
-  zsh    pollset completions zsh >DIR/_pollset, where DIR is one of $fpath
-  fish   pollset completions fish >~/.config/fish/completions/pollset.fish")]
+To install it, write it to
+  bash  ~/.local/share/bash-completion/completions/pollset
+  zsh   _pollset in a folder of $fpath
+  fish  ~/.config/fish/completions/pollset.fish")]
 pub struct CompletionsArgs {
+    /// The shell
     shell: Shell,
 }
 
@@ -27,8 +28,9 @@ pub struct CompletionsArgs {
 #[derive(clap::Args)]
 #[command(after_help = "\
 To install them:
-  mkdir -p ~/.local/share/man/man1 && pollset man ~/.local/share/man/man1")]
+  dir=~/.local/share/man/man1; mkdir -p $dir && pollset man $dir")]
 pub struct ManArgs {
+    /// The folder: it has to exist
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
@@ -51,7 +53,8 @@ pub fn man(args: &ManArgs) -> Result<ExitCode> {
         let name = command.get_display_name().unwrap_or(command.get_name());
         let path = args.folder.join(format!("{name}.1"));
         let page = man_page(command)?;
-        fs::write(&path, page).with_context(|| format!("can't write {}", path.display()))?;
+        fs::write(&path, page)
+            .map_err(|error| anyhow!("can't write {}: {}", path.display(), output::text(&error)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

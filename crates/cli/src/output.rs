@@ -11,13 +11,13 @@ pub fn write_stderr(line: impl Display) {
 
 /// Replaces control characters, which a terminal would obey: names of files may contain them.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// Writes whole lines to standard output.
 pub fn write_stdout(lines: &[u8]) -> io::Result<()> {
     io::stdout().write_all(lines).map_err(|error| {
-        let message = format!("can't write to standard output: {error}");
+        let message = format!("can't write to standard output: {}", text(&error));
         io::Error::new(error.kind(), message)
     })
 }

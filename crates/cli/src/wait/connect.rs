@@ -40,7 +40,7 @@ pub fn finish(socket: &Socket, address: &SockAddr) -> io::Result<()> {
 }
 
 /// Whether an attempt has failed because no process accepts connections at its address, or because
-/// the address can't be reached. Other errors are those of this process or of its system.
+/// the address can't be reached.
 pub fn means_gone(error: &io::Error) -> bool {
     const GONE: [Errno; 8] = [
         Errno::CONNREFUSED,
@@ -53,6 +53,14 @@ pub fn means_gone(error: &io::Error) -> bool {
         Errno::NOTDIR,
     ];
     error.kind() == io::ErrorKind::TimedOut || GONE.iter().any(|&errno| is(error, errno))
+}
+
+/// Whether an attempt has failed because this system can't use the address: it has no IPv6, a route
+/// or a firewall forbids it, or the address has no meaning here.
+pub fn means_unusable(error: &io::Error) -> bool {
+    const UNUSABLE: [Errno; 5] =
+        [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL, Errno::ACCESS, Errno::PERM, Errno::INVAL];
+    UNUSABLE.iter().any(|&errno| is(error, errno))
 }
 
 pub fn is_lack_of_descriptors(error: &io::Error) -> bool {

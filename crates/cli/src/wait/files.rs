@@ -1,20 +1,10 @@
-//! The descriptors that a wait polls, each with its role. Bounds the number of connections.
+//! The descriptors that a wait polls, each with its role.
 
-use std::collections::VecDeque;
 use std::io;
 
 use pollset::{Descriptor, PollFlags, PollMap, Timeout};
-use socket2::Socket;
 
-use super::target::hang_up_events;
-
-/// The maximum number of attempts to connect that are in progress. The others are queued.
-const MAX_ATTEMPTS: usize = 512;
-/// The maximum number of connections that are kept open to notice that a service is gone.
-const MAX_KEPT: usize = 256;
-
-/// An address of a service: the index of the target, and that of the address.
-pub type AddressId = (usize, usize);
+use super::attempts::AddressId;
 
 #[derive(Clone, Copy)]
 pub enum Role {
@@ -28,26 +18,13 @@ pub enum Role {
     Target(usize),
 }
 
+#[derive(Default)]
 pub struct Files {
     files: PollMap<Role>,
-    /// A file was registered after the last poll began.
     has_new_files: bool,
-    queue: VecDeque<AddressId>,
-    attempts: usize,
-    kept: usize,
 }
 
 impl Files {
-    pub fn new() -> Self {
-        Self {
-            files: PollMap::new(),
-            has_new_files: false,
-            queue: VecDeque::new(),
-            attempts: 0,
-            kept: 0,
-        }
-    }
-
     pub fn register(
         &mut self,
         fd: impl Descriptor,
@@ -76,43 +53,5 @@ impl Files {
     /// Whether a file was registered after the last poll began.
     pub fn has_new_files(&self) -> bool {
         self.has_new_files
-    }
-
-    pub fn enqueue_attempt(&mut self, id: AddressId) {
-        self.queue.push_back(id);
-    }
-
-    /// The address to connect to next, if another attempt may begin.
-    pub fn next_attempt(&mut self) -> Option<AddressId> {
-        if self.attempts < MAX_ATTEMPTS { self.queue.pop_front() } else { None }
-    }
-
-    /// Puts back what [`next_attempt`](Self::next_attempt) has returned.
-    pub fn put_back_attempt(&mut self, id: AddressId) {
-        self.queue.push_front(id);
-    }
-
-    pub fn begin_attempt(&mut self, socket: &Socket, id: AddressId) -> io::Result<()> {
-        self.register(socket, PollFlags::OUT, Role::Attempt(id))?;
-        self.attempts += 1;
-        Ok(())
-    }
-
-    pub fn end_attempt(&mut self, socket: &Socket) {
-        self.unregister(socket);
-        self.attempts -= 1;
-    }
-
-    /// Registers a connection for its hang-up. Returns false if there are too many.
-    pub fn keep(&mut self, socket: &Socket, id: AddressId) -> bool {
-        let is_kept =
-            self.kept < MAX_KEPT && self.register(socket, hang_up_events(), Role::Kept(id)).is_ok();
-        self.kept += usize::from(is_kept);
-        is_kept
-    }
-
-    pub fn end_keeping(&mut self, socket: &Socket) {
-        self.unregister(socket);
-        self.kept -= 1;
     }
 }

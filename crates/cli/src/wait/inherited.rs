@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use pollset::{PollFlags, PollSet};
+use rlimit::Resource;
 use rustix::process::{Pid, getpid, getppid};
 
 use crate::usage_error::UsageError;
@@ -51,7 +52,10 @@ pub fn listen_fds(name: Option<&str>) -> Result<Vec<RawFd>> {
     }
     let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
     let names: Vec<_> = names.split(':').collect();
-    let fds = FIRST_LISTEN_FD..FIRST_LISTEN_FD.saturating_add(count);
+    // None is open above the limit.
+    let limit = Resource::NOFILE.get_soft().ok().and_then(|limit| RawFd::try_from(limit).ok());
+    let fds =
+        FIRST_LISTEN_FD..FIRST_LISTEN_FD.saturating_add(count).min(limit.unwrap_or(RawFd::MAX));
     let matching = fds.zip(0..).filter(|&(_, at)| match name {
         Some(name) => names.get(at).is_some_and(|known| *known == name),
         None => true,

@@ -1,16 +1,17 @@
 //! `pollset wait`: the command line and the exit status.
 
+mod attempts;
 mod command;
 mod connect;
 mod files;
 mod follow;
 mod inherited;
+mod lookup;
 mod names;
 mod open;
 mod progress;
 mod report;
 mod service;
-mod service_name;
 mod target;
 mod watch;
 
@@ -43,7 +44,7 @@ const MAX_PRINTED_MISSING: usize = 20;
 pub struct Args {
     /// tcp:HOST:PORT, unix:PATH, a path, a descriptor that the shell opened (0), or listen:NAME;
     /// each may be followed by a colon and what to wait for (3:in,hup, x.lock:gone)
-    #[arg(required = true, value_name = "TARGET[:EVENTS]")]
+    #[arg(required = true, value_name = "TARGET[:EVENTS]", allow_negative_numbers = true)]
     #[arg(value_parser = OsStringValueParser::new().try_map(Target::parse))]
     targets: Vec<Target>,
 
@@ -55,8 +56,9 @@ pub struct Args {
 
     /// Stop waiting after this time: 500ms, 2s, 1m30s; 0 asks once [default: never]
     ///
-    /// With 0, the command returns at once. Services on this machine have answered then; those on
-    /// other machines, and names other than localhost, need some time, such as 1s.
+    /// With 0, the command returns at once. Services on this machine have answered by then, unless
+    /// their queue of connections is full. Those on other machines, and names other than localhost,
+    /// need some time, such as 1s.
     #[arg(short, long, value_name = "TIME", value_parser = duration::parse)]
     timeout: Option<Duration>,
 
@@ -108,7 +110,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     };
     let format = if args.json { Format::Json } else { Format::Text };
     let progress = if has_progress { Progress::new() } else { None };
-    let mut reporter = Reporter::new(format, destination, progress);
+    let mut reporter = Reporter::new(format, destination, progress, args.follow);
     let mut watch = Watch::new(args.targets, extra_events, deadline)?;
     let succeeded = if args.follow {
         follow::follow(&mut watch, &mut reporter)?
@@ -138,7 +140,7 @@ fn wait(watch: &mut Watch, all: bool, reporter: &mut Reporter) -> Result<bool> {
             reporter.report(position, target, condition)?;
             watch.finish(index);
         }
-        if if all { watch.missing().next().is_none() } else { !met.is_empty() } {
+        if if all { watch.is_done() } else { !met.is_empty() } {
             return Ok(true);
         }
         if watch.is_timed_out() {

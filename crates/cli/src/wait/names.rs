@@ -8,22 +8,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dns_lookup::{AddrInfoHints, LookupErrorKind, SockType, getaddrinfo};
 use pollset::Waker;
+use rustix::io::fcntl_dupfd_cloexec;
+
+use super::lookup::{self, LookupError};
 
 /// The pause between two lookups of a name.
 const LOOKUP_INTERVAL: Duration = Duration::from_millis(500);
-const MAX_THREADS: usize = 16;
+/// Lookups that are not answered take many seconds each. Others have to find a free thread.
+const MAX_THREADS: usize = 64;
+/// How many descriptors getaddrinfo(3) needs.
+const NEEDED_DESCRIPTORS: usize = 3;
 
-/// The last lookup of a host.
+/// The result of the last lookup of a host. The addresses have port 0.
 pub type Lookup = Result<Vec<SocketAddr>, LookupError>;
-
-#[derive(Clone)]
-pub struct LookupError {
-    pub message: String,
-    /// Whether the name server has answered that the host has no address.
-    pub is_final: bool,
-}
 
 /// The hosts that are looked up, again and again.
 pub struct Names {
@@ -38,10 +36,16 @@ pub struct Names {
     in_progress: usize,
 }
 
-struct Host {
-    lookup: Option<Lookup>,
-    next_lookup: Instant,
-    is_in_progress: bool,
+enum Host {
+    /// It needs no lookup.
+    Fixed(Lookup),
+    LookingUp {
+        last: Option<Lookup>,
+    },
+    LookedUp {
+        last: Lookup,
+        next_lookup: Instant,
+    },
 }
 
 impl Names {
@@ -60,31 +64,48 @@ impl Names {
         })
     }
 
-    /// The last lookup of a host, `None` if there was none yet. The addresses have port 0.
-    ///
-    /// Requests another lookup if the last one is old. An error means that no thread can be started.
+    /// The last lookup of a host, `None` if there was none yet. Requests another if that is due. An
+    /// error means that no thread can be started.
     pub fn lookup(&mut self, host: &str, now: Instant) -> io::Result<Option<&Lookup>> {
-        if !self.hosts.contains_key(host) {
-            let lookup = without_lookup(host).map(Ok);
-            let new = Host { lookup, next_lookup: now, is_in_progress: false };
+        let is_due = match self.hosts.get(host) {
+            None => true,
+            Some(Host::LookedUp { next_lookup, .. }) => *next_lookup <= now,
+            Some(Host::Fixed(_) | Host::LookingUp { .. }) => false,
+        };
+        if is_due {
+            let new = match (self.hosts.remove(host), without_lookup(host)) {
+                (None, Some(addresses)) => Host::Fixed(Ok(addresses)),
+                (known, _) => {
+                    self.request(host)?;
+                    let last = match known {
+                        Some(Host::LookedUp { last, .. }) => Some(last),
+                        _ => None,
+                    };
+                    Host::LookingUp { last }
+                }
+            };
             self.hosts.insert(host.to_owned(), new);
         }
-        let known = self.hosts.get_mut(host).expect("inserted above");
-        let needs_lookup = without_lookup(host).is_none();
-        if needs_lookup && !known.is_in_progress && known.next_lookup <= now {
-            known.is_in_progress = true;
-            self.in_progress += 1;
-            self.start_thread()?;
-            self.requests.send(host.to_owned()).expect("`queue` is the receiver");
-        }
-        Ok(self.hosts[host].lookup.as_ref())
+        Ok(match &self.hosts[host] {
+            Host::Fixed(last) | Host::LookedUp { last, .. } => Some(last),
+            Host::LookingUp { last } => last.as_ref(),
+        })
     }
 
-    /// Starts a thread if all are busy. More than [`MAX_THREADS`] lookups wait for each other.
-    fn start_thread(&mut self) -> io::Result<()> {
-        if self.in_progress <= self.threads || self.threads == MAX_THREADS {
-            return Ok(());
+    fn request(&mut self, host: &str) -> io::Result<()> {
+        if self.in_progress == self.threads && self.threads < MAX_THREADS {
+            match self.start_thread() {
+                Ok(()) => self.threads += 1,
+                Err(error) if self.threads == 0 => return Err(error),
+                Err(_) => {} // the others do it later
+            }
         }
+        self.in_progress += 1;
+        self.requests.send(host.to_owned()).expect("`queue` is the receiver");
+        Ok(())
+    }
+
+    fn start_thread(&self) -> io::Result<()> {
         let (queue, results, waker) =
             (self.queue.clone(), self.result_sender.clone(), self.waker.clone());
         let work = move || {
@@ -97,12 +118,7 @@ impl Names {
                 }
             }
         };
-        match thread::Builder::new().spawn(work) {
-            Ok(_) => self.threads += 1,
-            Err(error) if self.threads == 0 => return Err(error),
-            Err(_) => {} // the others do it later
-        }
-        Ok(())
+        thread::Builder::new().spawn(work).map(drop)
     }
 
     /// Readable when a lookup has ended, until [`take_results`](Self::take_results).
@@ -110,18 +126,17 @@ impl Names {
         &self.waker
     }
 
-    pub fn take_results(&mut self) -> io::Result<()> {
+    /// Takes the lookups that have ended. Returns their hosts.
+    pub fn take_results(&mut self) -> io::Result<Vec<String>> {
         self.waker.clear()?;
-        for (host, lookup) in self.results.try_iter() {
+        let mut hosts = Vec::new();
+        for (host, last) in self.results.try_iter() {
             self.in_progress -= 1;
-            let known = self.hosts.get_mut(&host).expect("is never removed");
-            *known = Host {
-                lookup: Some(lookup),
-                next_lookup: Instant::now() + LOOKUP_INTERVAL,
-                is_in_progress: false,
-            };
+            let next_lookup = Instant::now() + LOOKUP_INTERVAL;
+            self.hosts.insert(host.clone(), Host::LookedUp { last, next_lookup });
+            hosts.push(host);
         }
-        Ok(())
+        Ok(hosts)
     }
 }
 
@@ -135,14 +150,16 @@ fn without_lookup(host: &str) -> Option<Vec<SocketAddr>> {
     Some(addresses.into_iter().map(|address| (address, 0).into()).collect())
 }
 
-/// What the crate puts before the text of gai_strerror(3).
-const PREFIX: &str = "failed to lookup address information: ";
-
 fn look_up(host: &str) -> Lookup {
-    let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
-    let addresses = getaddrinfo(Some(host), None, Some(hints)).map_err(|error| LookupError {
-        is_final: matches!(error.kind(), LookupErrorKind::NoName | LookupErrorKind::NoData),
-        message: io::Error::from(error).to_string().replace(PREFIX, ""),
-    })?;
-    Ok(addresses.flatten().map(|info| info.sockaddr).collect())
+    lookup::addresses(host).map_err(|error| match lack_of_descriptors() {
+        // The C library couldn't read /etc/hosts, say. To some it is as if there were no such name.
+        Some(lack) => LookupError { message: lack.to_string(), is_final: false },
+        None => error,
+    })
+}
+
+fn lack_of_descriptors() -> Option<io::Error> {
+    let duplicate = |_| fcntl_dupfd_cloexec(io::stderr(), 0);
+    let spare: Result<Vec<_>, _> = (0..NEEDED_DESCRIPTORS).map(duplicate).collect();
+    spare.err().map(io::Error::from)
 }

@@ -12,12 +12,13 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::target::WRITE_EVENTS;
+use crate::output;
 use crate::usage_error::UsageError;
 
 /// Opens a path without blocking: for reading, writing or both, depending on `events`.
 ///
-/// The inner result is an error if that may work later: the path doesn't exist or may not be opened,
-/// a FIFO is to be written to and has no reader, or this process has no descriptor left.
+/// The inner result is an error if that may work later: the path doesn't exist or may not be opened, a
+/// FIFO is to be written to and has no reader, a device is busy, no descriptor is left.
 pub fn open(path: &Path, events: PollFlags) -> Result<io::Result<OwnedFd>> {
     let file = OpenOptions::new()
         .read(events.is_empty() || events.intersects(!WRITE_EVENTS))
@@ -38,10 +39,10 @@ pub fn open(path: &Path, events: PollFlags) -> Result<io::Result<OwnedFd>> {
             bail!(UsageError(format!("{path} is a socket: write unix:{path}")));
         }
     }
-    if may_work_later(&error) {
-        return Ok(Err(error));
+    if never_works(&error) {
+        bail!(UsageError(format!("can't open {}: {}", path.display(), output::text(&error))));
     }
-    bail!(UsageError(format!("can't open {}: {error}", path.display())))
+    Ok(Err(error))
 }
 
 /// Whether a path exists; a symbolic link exists if its target does.
@@ -51,10 +52,10 @@ pub fn exists(path: &Path) -> Result<io::Result<bool>> {
     match path.metadata() {
         Ok(_) => Ok(Ok(true)),
         Err(error) if is_absence(&error) => Ok(Ok(false)),
-        Err(error) if may_work_later(&error) => Ok(Err(error)),
-        Err(error) => {
-            bail!(UsageError(format!("can't look up {}: {error}", path.display())))
+        Err(error) if never_works(&error) => {
+            bail!(UsageError(format!("can't look up {}: {}", path.display(), output::text(&error))))
         }
+        Err(error) => Ok(Err(error)),
     }
 }
 
@@ -62,10 +63,10 @@ fn is_absence(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::NOTDIR))
 }
 
-fn may_work_later(error: &io::Error) -> bool {
-    is_absence(error)
-        || matches!(
-            Errno::from_io_error(error),
-            Some(Errno::ACCESS | Errno::PERM | Errno::MFILE | Errno::NFILE | Errno::NOMEM)
-        )
+/// Whether the argument itself is wrong.
+fn never_works(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::ISDIR | Errno::LOOP | Errno::NAMETOOLONG | Errno::INVAL)
+    )
 }

@@ -3,7 +3,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::SignedDuration;
 use rustix::process::getpgrp;
 use rustix::termios::tcgetpgrp;
 
@@ -23,7 +24,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// `None` if standard error is not a terminal, or this process is in the background of it.
+    /// `None` if standard error is not a terminal.
     pub fn new() -> Option<Self> {
         let bar = ProgressBar::new_spinner()
             .with_style(ProgressStyle::with_template("{wide_msg}").expect("is a valid template"));
@@ -40,12 +41,14 @@ impl Progress {
         self.next_update
     }
 
-    /// Rewrites the line, if it is time.
+    /// Rewrites the line, if it is time and this process is in the foreground of its terminal.
     pub fn show(&mut self, watch: &Watch) {
         if Instant::now() >= self.next_update {
             self.next_update = Instant::now() + UPDATE_INTERVAL;
-            self.bar.set_message(text(watch));
-            self.is_shown = true;
+            if tcgetpgrp(io::stderr()).is_ok_and(|group| group == getpgrp()) {
+                self.bar.set_message(text(watch));
+                self.is_shown = true;
+            }
         }
     }
 
@@ -63,13 +66,13 @@ impl Drop for Progress {
     }
 }
 
-/// `12 seconds left, waiting for tcp:db:5432 (Connection refused), 3 and 2 more`
+/// `12s left, waiting for tcp:db:5432 (Connection refused), 3 and 2 more`
 fn text(watch: &Watch) -> String {
     let mut text = String::new();
     if let Some(deadline) = watch.deadline() {
         let left = deadline.saturating_duration_since(Instant::now());
-        let seconds = left.as_millis().div_ceil(1000) as u64;
-        text += &format!("{} left, ", HumanDuration(Duration::from_secs(seconds)));
+        let seconds = left.as_millis().div_ceil(1000) as i64;
+        text += &format!("{:#} left, ", SignedDuration::from_secs(seconds));
     }
     let mut missing = watch.missing();
     let named: Vec<_> = missing

@@ -1,6 +1,6 @@
 //! Prints the targets for which the wait has ended, and the progress of the others.
 
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
 
@@ -42,11 +42,18 @@ pub struct Reporter {
     destination: Destination,
     /// `None` if nothing is to be printed beside the lines.
     progress: Option<Progress>,
+    /// Whether a closed pipe is an error, since lines are all that is wanted.
+    ends_with_output: bool,
 }
 
 impl Reporter {
-    pub fn new(format: Format, destination: Destination, progress: Option<Progress>) -> Self {
-        Self { format, destination, progress }
+    pub fn new(
+        format: Format,
+        destination: Destination,
+        progress: Option<Progress>,
+        ends_with_output: bool,
+    ) -> Self {
+        Self { format, destination, progress, ends_with_output }
     }
 
     pub fn report(
@@ -59,14 +66,22 @@ impl Reporter {
         let print = || match self.destination {
             Destination::Stdout => output::write_stdout(&line),
             Destination::Stderr => {
-                let _ = io::stderr().write_all(&line);
+                output::write_stderr(String::from_utf8_lossy(&line).trim_end());
                 Ok(())
             }
             Destination::Nowhere => Ok(()),
         };
-        match &self.progress {
+        let result = match &self.progress {
             Some(progress) => progress.suspend(print),
             None => print(),
+        };
+        match result {
+            // The wait goes on, for the sake of its exit status.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe && !self.ends_with_output => {
+                self.destination = Destination::Nowhere;
+                Ok(())
+            }
+            result => result,
         }
     }
 

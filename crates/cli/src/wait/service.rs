@@ -1,24 +1,24 @@
 //! A service that is connected to: its addresses, which are all tried side by side.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use pollset::PollFlags;
 use socket2::{SockAddr, Socket};
 
+use super::attempts::Attempts;
 use super::connect;
-use super::files::{AddressId, Files};
+use super::files::{Files, Role};
 use super::names::Lookup;
+use super::target::hang_up_events;
 use crate::output;
 
-/// The time limit for one attempt: a host may drop the packets without a reply.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A service that accepts, and is waited for to be gone, is connected to again after this time.
-const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
+pub const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 pub struct Service {
-    /// The number of the target.
-    id: usize,
+    /// The index of the target.
+    index: usize,
     is_awaited_gone: bool,
     /// `None` while the host was not looked up yet.
     lookup: Option<Result<(), LookupFailure>>,
@@ -44,22 +44,22 @@ struct Address {
 enum State {
     Idle,
     Queued,
-    InProgress { socket: Socket, deadline: Instant },
-    Accepted { socket: Socket, recheck_at: Instant },
+    InProgress { socket: Socket, begun: Instant },
+    Kept { socket: Socket, recheck_at: Instant },
 }
 
 impl Service {
     /// A service of the host that [`set_lookup`](Self::set_lookup) gives the addresses of.
-    pub fn of_host(id: usize, is_awaited_gone: bool) -> Self {
-        Self { id, is_awaited_gone, lookup: None, addresses: Vec::new() }
+    pub fn of_host(index: usize, is_awaited_gone: bool) -> Self {
+        Self { index, is_awaited_gone, lookup: None, addresses: Vec::new() }
     }
 
-    pub fn with_address(id: usize, is_awaited_gone: bool, address: SockAddr) -> Self {
+    pub fn with_address(index: usize, is_awaited_gone: bool, address: SockAddr) -> Self {
         let addresses = vec![Address::new(address)];
-        Self { id, is_awaited_gone, lookup: Some(Ok(())), addresses }
+        Self { index, is_awaited_gone, lookup: Some(Ok(())), addresses }
     }
 
-    /// Takes the addresses of the host. If they can't be looked up any more, the last ones stay.
+    /// Takes the addresses of the host. If the lookup has failed, the last ones stay.
     pub fn set_lookup(&mut self, lookup: &Lookup, port: u16) {
         let found = match lookup {
             Ok(found) => found,
@@ -70,65 +70,72 @@ impl Service {
             }
         };
         self.lookup = Some(Ok(()));
-        let found = found.iter().map(|address| {
-            let mut address: SocketAddr = *address;
+        let found = found.iter().map(|&(mut address)| {
             address.set_port(port);
             SockAddr::from(address)
         });
-        self.addresses.iter_mut().for_each(|known| known.is_current = false);
-        for address in found {
-            if let Some(known) = self.addresses.iter_mut().find(|known| known.address == address) {
-                known.is_current = true;
-            } else if let Some(unused) = self.addresses.iter_mut().find(|known| known.is_unused()) {
-                *unused = Address::new(address);
-            } else {
-                self.addresses.push(Address::new(address));
+        let mut new: Vec<_> = found.collect();
+        for known in &mut self.addresses {
+            let listed = new.iter().position(|address| *address == known.address);
+            known.is_current = listed.map(|at| new.remove(at)).is_some();
+        }
+        for address in new {
+            match self.addresses.iter_mut().find(|known| known.is_unused()) {
+                Some(unused) => *unused = Address::new(address),
+                None => self.addresses.push(Address::new(address)),
             }
         }
     }
 
-    /// Ends the attempts that have taken too long, and requests those that are due. The next ones
+    /// Requests the attempts that are due, or that of each address if `all_are_due`. The next ones
     /// are due after `interval`.
-    pub fn update(&mut self, files: &mut Files, now: Instant, interval: Duration) {
-        for index in 0..self.addresses.len() {
-            match self.addresses[index].state {
-                State::InProgress { deadline, .. } if deadline <= now => {
-                    let message = format!("no answer in {} seconds", ATTEMPT_TIMEOUT.as_secs());
-                    let error = io::Error::new(io::ErrorKind::TimedOut, message);
-                    self.addresses[index].end_attempt(files, Err(error));
-                }
-                State::Accepted { recheck_at, .. } if recheck_at <= now => {
-                    self.has_hung_up(index, files);
-                }
-                _ => {}
-            }
-            let address = &mut self.addresses[index];
-            if matches!(address.state, State::Idle)
-                && address.is_current
-                && address.next_attempt.is_none_or(|at| at <= now)
+    pub fn request_attempts(
+        &mut self,
+        files: &mut Files,
+        attempts: &mut Attempts,
+        now: Instant,
+        interval: Duration,
+        all_are_due: bool,
+    ) {
+        for number in 0..self.addresses.len() {
+            if let State::Kept { recheck_at, .. } = self.addresses[number].state
+                && (recheck_at <= now || all_are_due)
             {
+                self.close_kept(number, files, attempts);
+            }
+            let address = &mut self.addresses[number];
+            let is_due = all_are_due || address.next_attempt.is_none_or(|at| at <= now);
+            if matches!(address.state, State::Idle) && address.is_current && is_due {
                 address.state = State::Queued;
                 address.next_attempt = Some(now + interval);
-                files.enqueue_attempt((self.id, index));
+                attempts.request((self.index, number));
             }
         }
     }
 
     /// Begins the attempt that was requested for an address. Returns false if no descriptor is left;
     /// then the attempt has to begin later.
-    pub fn begin_attempt(&mut self, index: usize, files: &mut Files) -> bool {
-        let address = &mut self.addresses[index];
+    pub fn begin_attempt(
+        &mut self,
+        number: usize,
+        files: &mut Files,
+        attempts: &mut Attempts,
+    ) -> bool {
+        let id = (self.index, number);
+        let address = &mut self.addresses[number];
         if !matches!(address.state, State::Queued) {
             return true;
         }
         let started = connect::start(&address.address).and_then(|socket| {
-            files.begin_attempt(&socket, (self.id, index))?;
+            files.register(&socket, PollFlags::OUT, Role::Attempt(id))?;
             Ok(socket)
         });
         match started {
             Ok(socket) => {
-                let deadline = Instant::now() + ATTEMPT_TIMEOUT;
-                address.state = State::InProgress { socket, deadline };
+                let begun = Instant::now();
+                attempts.begin(id, begun);
+                address.state = State::InProgress { socket, begun };
+                true
             }
             Err(error) => {
                 let has_begun = !connect::is_lack_of_descriptors(&error);
@@ -136,46 +143,103 @@ impl Service {
                     address.state = State::Idle;
                 }
                 address.last_result = Some(Err(error));
-                return has_begun;
+                has_begun
             }
         }
-        true
     }
 
     /// Takes the result of an attempt that has ended. Returns the connection, unless the service is
     /// waited for to be gone.
-    pub fn end_attempt(&mut self, index: usize, files: &mut Files) -> Option<Socket> {
-        let address = &mut self.addresses[index];
-        let State::InProgress { socket, .. } = &address.state else { return None };
-        let result = connect::finish(socket, &address.address);
+    pub fn end_attempt(
+        &mut self,
+        number: usize,
+        files: &mut Files,
+        attempts: &mut Attempts,
+    ) -> Option<Socket> {
+        let socket = self.take_attempt(number, files, attempts)?;
+        let address = &mut self.addresses[number];
+        let result = connect::finish(&socket, &address.address);
         let is_accepted = result.is_ok();
-        let socket = address.end_attempt(files, result)?;
+        address.last_result = Some(result);
         if !is_accepted {
             return None;
         }
         if !self.is_awaited_gone {
             return Some(socket);
         }
-        address.keep_connection(socket, files, (self.id, index));
+        // A hang-up is a reason to connect again.
+        let recheck_at = Instant::now() + RECHECK_INTERVAL;
+        let id = (self.index, number);
+        if attempts.may_keep() && files.register(&socket, hang_up_events(), Role::Kept(id)).is_ok()
+        {
+            attempts.keep(id);
+            address.state = State::Kept { socket, recheck_at };
+        } else {
+            address.next_attempt = Some(recheck_at);
+        }
         None
     }
 
-    /// Closes the connection to a service that is waited for to be gone: it has hung up, or was open
-    /// for a while. The next attempt tells whether the service still accepts.
-    pub fn has_hung_up(&mut self, index: usize, files: &mut Files) {
-        let address = &mut self.addresses[index];
-        if let State::Accepted { socket, .. } = &address.state {
-            files.end_keeping(socket);
+    /// Ends an attempt that was not answered.
+    pub fn time_out_attempt(
+        &mut self,
+        number: usize,
+        after: Duration,
+        files: &mut Files,
+        attempts: &mut Attempts,
+    ) {
+        self.take_attempt(number, files, attempts);
+        let seconds = after.as_secs();
+        let plural = if seconds == 1 { "" } else { "s" };
+        let message = format!("no answer in {seconds} second{plural}");
+        let error = io::Error::new(io::ErrorKind::TimedOut, message);
+        self.addresses[number].last_result = Some(Err(error));
+    }
+
+    /// Ends an attempt in progress, and returns its socket.
+    pub fn take_attempt(
+        &mut self,
+        number: usize,
+        files: &mut Files,
+        attempts: &mut Attempts,
+    ) -> Option<Socket> {
+        let state = &mut self.addresses[number].state;
+        if !matches!(state, State::InProgress { .. }) {
+            return None;
+        }
+        let State::InProgress { socket, begun } = std::mem::replace(state, State::Idle) else {
+            return None;
+        };
+        files.unregister(&socket);
+        attempts.end((self.index, number), begun);
+        Some(socket)
+    }
+
+    /// Closes the connection to a service that is waited for to be gone. The next attempt tells
+    /// whether it still accepts.
+    pub fn close_kept(&mut self, number: usize, files: &mut Files, attempts: &mut Attempts) {
+        let address = &mut self.addresses[number];
+        if let State::Kept { socket, .. } = &address.state {
+            files.unregister(socket);
+            attempts.end_keeping((self.index, number));
             address.state = State::Idle;
         }
     }
 
+    /// Closes such a connection because its descriptor is needed.
+    pub fn give_up_kept(&mut self, number: usize, files: &mut Files, attempts: &mut Attempts) {
+        if let State::Kept { recheck_at, .. } = self.addresses[number].state {
+            self.addresses[number].next_attempt = Some(recheck_at);
+            self.close_kept(number, files, attempts);
+        }
+    }
+
     /// Ends all attempts.
-    pub fn close(&mut self, files: &mut Files) {
-        for index in 0..self.addresses.len() {
-            self.has_hung_up(index, files);
-            let ended = io::ErrorKind::Interrupted.into();
-            self.addresses[index].end_attempt(files, Err(ended));
+    pub fn close(&mut self, files: &mut Files, attempts: &mut Attempts) {
+        for number in 0..self.addresses.len() {
+            self.close_kept(number, files, attempts);
+            self.take_attempt(number, files, attempts);
+            self.addresses[number].state = State::Idle;
         }
     }
 
@@ -183,15 +247,19 @@ impl Service {
         self.is_awaited_gone
     }
 
-    /// Whether the host has no address, or none of its addresses accepts a connection.
+    /// Whether the host has no address, or none of its addresses accepts a connection. Addresses that
+    /// this system can't use don't count, if there are others.
     pub fn is_gone(&self) -> bool {
         match &self.lookup {
             None => false,
             Some(Err(failure)) => failure.is_final,
-            Some(Ok(())) => self.current_addresses().all(|address| {
-                let error = address.last_result.as_ref().and_then(|result| result.as_ref().err());
-                error.is_some_and(connect::means_gone)
-            }),
+            Some(Ok(())) => {
+                let mut errors = self.current_addresses().map(Address::error);
+                let is_gone = |error: Option<&io::Error>| error.is_some_and(connect::means_gone);
+                errors.clone().any(is_gone)
+                    && errors
+                        .all(|error| is_gone(error) || error.is_some_and(connect::means_unusable))
+            }
         }
     }
 
@@ -207,21 +275,21 @@ impl Service {
             Some(Err(failure)) => return failure.message.clone(),
             Some(Ok(())) => {}
         }
-        let has_several = self.current_addresses().nth(1).is_some();
-        let mut results = self
-            .current_addresses()
-            .filter_map(|known| known.last_result.as_ref().map(|result| (&known.address, result)));
-        if self.is_awaited_gone && results.clone().any(|(_, result)| result.is_ok()) {
+        if self.is_awaited_gone && self.current_addresses().any(Address::has_accepted) {
             return "still accepts connections".to_owned();
         }
-        match results.find_map(|(address, result)| Some((address, result.as_ref().err()?))) {
-            Some((address, error)) => match address.as_socket() {
-                Some(address) if has_several => {
-                    format!("{}: {}", address.ip(), output::text(error))
-                }
-                _ => output::text(error),
-            },
-            None => "no answer yet".to_owned(),
+        let mut failed = self.current_addresses().filter_map(|known| Some((known, known.error()?)));
+        // If it is waited for to be gone, an error that means so is not the reason.
+        let is_reason = |error: &io::Error| !(self.is_awaited_gone && connect::means_gone(error));
+        let Some((known, error)) =
+            failed.clone().find(|(_, error)| is_reason(error)).or_else(|| failed.next())
+        else {
+            return "no answer yet".to_owned();
+        };
+        let has_several = self.current_addresses().nth(1).is_some();
+        match known.address.as_socket() {
+            Some(address) if has_several => format!("{}: {}", address.ip(), output::text(error)),
+            _ => output::text(error),
         }
     }
 
@@ -245,28 +313,42 @@ impl Address {
         !self.is_current && matches!(self.state, State::Idle)
     }
 
-    /// Records the result of the attempt in progress, if there is one, and returns its socket.
-    fn end_attempt(&mut self, files: &mut Files, result: io::Result<()>) -> Option<Socket> {
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::InProgress { socket, .. } => {
-                files.end_attempt(&socket);
-                self.last_result = Some(result);
-                Some(socket)
-            }
-            other => {
-                self.state = other;
-                None
-            }
-        }
+    fn has_accepted(&self) -> bool {
+        matches!(self.last_result, Some(Ok(())))
     }
 
-    /// Keeps a connection open until its peer hangs up, or until it is time for another attempt.
-    fn keep_connection(&mut self, socket: Socket, files: &mut Files, id: AddressId) {
-        let recheck_at = Instant::now() + RECHECK_INTERVAL;
-        if files.keep(&socket, id) {
-            self.state = State::Accepted { socket, recheck_at };
-        } else {
-            self.next_attempt = Some(recheck_at);
-        }
+    fn error(&self) -> Option<&io::Error> {
+        self.last_result.as_ref()?.as_ref().err()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    /// The addresses that are current, with whether an attempt was made.
+    fn addresses(service: &Service) -> Vec<(String, bool)> {
+        let current = service.current_addresses().map(|known| {
+            let address: SocketAddr = known.address.as_socket().unwrap();
+            (address.ip().to_string(), known.last_result.is_some())
+        });
+        current.collect()
+    }
+
+    #[test]
+    fn address_that_a_lookup_returns_again_keeps_its_state() {
+        let mut service = Service::of_host(0, false);
+        let lookup = |ips: &[&str]| -> Lookup {
+            Ok(ips.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 0)).collect())
+        };
+        service.set_lookup(&lookup(&["127.0.0.1"]), 1);
+        service.addresses[0].last_result = Some(Err(io::ErrorKind::ConnectionRefused.into()));
+        service.set_lookup(&lookup(&["127.0.0.2", "127.0.0.1"]), 1);
+        let known = |ip: &str, is_tried| (ip.to_owned(), is_tried);
+        assert_eq!(addresses(&service), [known("127.0.0.1", true), known("127.0.0.2", false)]);
+        service.set_lookup(&lookup(&["127.0.0.3"]), 1);
+        assert_eq!(addresses(&service), [known("127.0.0.3", false)]);
     }
 }

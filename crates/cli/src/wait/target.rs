@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use pollset::PollFlags;
 use socket2::SockAddr;
 
-use super::service_name;
+use super::lookup;
 
 /// The events for which a descriptor must be open for writing.
 pub const WRITE_EVENTS: PollFlags =
@@ -76,7 +76,7 @@ fn parse_tcp(rest: &str) -> Result<Target, String> {
         Some(bracketed) => bracketed.split_once("]:"),
         None => rest.split_once(':'),
     }
-    .filter(|(host, _)| !host.is_empty())
+    .filter(|(host, _)| is_host(host))
     .ok_or(TCP_FORM)?;
     let (port, condition) = match rest.split_once(':') {
         Some((port, condition)) => (port, parse_condition(condition)?),
@@ -94,6 +94,13 @@ fn parse_tcp(rest: &str) -> Result<Target, String> {
     })
 }
 
+/// Whether this can be the name or the address of a host.
+fn is_host(text: &str) -> bool {
+    // An IPv6 address may have a zone: fe80::1%eth0. Names may have letters of all languages.
+    let is_part = |c: char| c.is_alphanumeric() || "-_.:%".contains(c);
+    !text.is_empty() && text.len() <= 253 && text.chars().all(is_part)
+}
+
 /// Parses a number, or looks up the name of a service.
 fn parse_port(port: &str) -> Result<u16, String> {
     if port.is_empty() || port.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -101,10 +108,11 @@ fn parse_port(port: &str) -> Result<u16, String> {
         number
             .map(NonZeroU16::get)
             .map_err(|_| format!("{port:?} is not a port from 1 to 65535: {TCP_FORM}"))
+    } else if !port.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        Err(format!("{port:?} is not a port: {TCP_FORM}"))
     } else {
-        service_name::port(port).map_err(|error| {
-            format!("{port:?} is not the name of a service ({error}); write the number of the port")
-        })
+        lookup::port(port)
+            .map_err(|_| format!("no service is named {port:?}; write the number of its port"))
     }
 }
 
@@ -161,6 +169,10 @@ fn parse_descriptor_or_path(argument: &[u8]) -> Result<Target, String> {
                     listen:NAME"
             .to_owned());
     }
+    if name[0] == b'-' {
+        let name = OsStr::from_bytes(name).to_string_lossy();
+        return Err(format!("a descriptor is not negative; write ./{name} for a file"));
+    }
     let label = OsString::from_vec(name.to_owned());
     let (source, condition) = if name.iter().all(u8::is_ascii_digit) {
         let number = label.to_string_lossy().parse();
@@ -180,8 +192,14 @@ fn split_condition(argument: &[u8], prefix: usize) -> Result<(&[u8], Option<Cond
     };
     let (name, condition) = (&argument[..prefix + colon], &argument[prefix + colon + 1..]);
     let condition = parse_condition(&OsStr::from_bytes(condition).to_string_lossy());
+    let is_port = argument[prefix + colon + 1..].iter().all(u8::is_ascii_digit);
     let condition = condition.map_err(|error| {
         let argument = OsStr::from_bytes(argument).to_string_lossy();
+        if is_port {
+            return format!(
+                "write tcp:{argument} for a TCP service, or {argument}: for a path with a colon"
+            );
+        }
         format!("{error}; if the colon is part of a path, end the path with one more: {argument}:")
     })?;
     Ok((name, condition))
@@ -327,7 +345,13 @@ mod tests {
             ("tcp:localhost", "tcp:HOST:PORT"),
             ("tcp::80", "tcp:HOST:PORT"),
             ("tcp:::1:80", "tcp:HOST:PORT"),
-            ("tcp:localhost:no-such-service", "write the number of the port"),
+            ("tcp:localhost:no-such-service", "write the number of its port"),
+            ("tcp://localhost:80", "tcp:HOST:PORT"),
+            ("tcp:a b:80", "tcp:HOST:PORT"),
+            ("tcp:localhost:+80", "not a port"),
+            ("tcp:localhost: 80", "not a port"),
+            ("localhost:80", "write tcp:localhost:80"),
+            ("-1", "write ./-1"),
             ("tcp:localhost:0", "not a port from 1 to 65535"),
             ("tcp:localhost:65536", "not a port from 1 to 65535"),
             ("tcp:localhost:", "not a port from 1 to 65535"),

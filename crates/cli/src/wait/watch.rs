@@ -1,6 +1,6 @@
 //! Waits for the targets: opens paths, connects to services, and polls what is open.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use pollset::{PollFlags, Timeout};
 
+use super::attempts::Attempts;
 use super::files::{Files, Role};
 use super::inherited;
 use super::names::Names;
@@ -20,7 +21,7 @@ use crate::output;
 
 /// The pause between two attempts to open a path or to connect to an address.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
-/// With many targets the pause is longer, so that there are at most 1,000 attempts a second.
+/// With many targets the pause is longer, so that at most 1,000 are tried in a second.
 const RETRY_INTERVAL_PER_TARGET: Duration = Duration::from_millis(1);
 
 pub struct Watch {
@@ -29,12 +30,17 @@ pub struct Watch {
     extra_events: PollFlags,
     deadline: Option<Instant>,
     files: Files,
+    attempts: Attempts,
     /// `None` if there is no host to look up.
     names: Option<Names>,
     /// The indices of the targets that are not open, and for which the wait has not ended.
     pending: BTreeSet<usize>,
+    /// How many targets the wait has not ended for.
+    missing: usize,
     next_retry: Instant,
-    /// The pending targets whose condition holds.
+    /// Everything was tried once more when the deadline had passed.
+    is_last_retry_done: bool,
+    /// The targets whose condition holds.
     met: Vec<Met>,
 }
 
@@ -75,19 +81,23 @@ impl Watch {
             _ => None,
         }))?;
         let mut watch = Self {
+            missing: targets.len(),
             targets: Vec::new(),
             extra_events,
             deadline,
-            files: Files::new(),
+            files: Files::default(),
+            attempts: Attempts::default(),
             names: None,
             pending: BTreeSet::new(),
             next_retry: Instant::now(),
+            is_last_retry_done: false,
             met: Vec::new(),
         };
         for (position, target) in targets {
             watch.add(position, target)?;
         }
-        watch.retry()?;
+        watch.is_last_retry_done = watch.has_deadline_passed();
+        watch.retry(false)?;
         Ok(watch)
     }
 
@@ -131,26 +141,16 @@ impl Watch {
     }
 
     /// Waits until the conditions of some targets hold, and returns these. The result is empty if
-    /// the deadline or `until` has passed, or if something else has to be done.
+    /// the deadline or `until` has passed, or if something else was done.
     pub fn wait(&mut self, until: Option<Instant>) -> Result<Vec<Met>> {
-        let next_retry = (!self.pending.is_empty()).then_some(self.next_retry);
-        let until = until.into_iter().chain(self.deadline).chain(next_retry).min();
-        let timeout = match until {
-            _ if !self.met.is_empty() => Timeout::from(Duration::ZERO),
-            None => Timeout::Never,
-            Some(until) => Timeout::At(until),
-        };
-        let mut retry = false;
-        for (role, revents) in self.files.poll(timeout)? {
+        let begun = Instant::now();
+        for (role, revents) in self.files.poll(self.timeout(until))? {
             match role {
-                Role::Lookups => {
-                    self.names.as_mut().expect("owns the waker").take_results()?;
-                    retry = true;
-                }
-                Role::Attempt((index, address)) => self.end_attempt(index, address)?,
-                Role::Kept((index, address)) => {
+                Role::Lookups => self.take_lookups()?,
+                Role::Attempt((index, number)) => self.end_attempt(index, number)?,
+                Role::Kept((index, number)) => {
                     if let State::Service(service) = &mut self.targets[index].state {
-                        service.has_hung_up(address, &mut self.files);
+                        service.close_kept(number, &mut self.files, &mut self.attempts);
                     }
                 }
                 Role::Target(index) => {
@@ -160,23 +160,75 @@ impl Watch {
                 }
             }
         }
-        if (retry || self.next_retry <= Instant::now()) && !self.has_deadline_passed() {
-            self.retry()?;
+        self.time_out_attempts(begun);
+        if !self.has_deadline_passed() {
+            if self.next_retry <= Instant::now() {
+                self.retry(false)?;
+            }
+        } else if !self.is_last_retry_done {
+            self.is_last_retry_done = true;
+            self.retry(true)?;
         }
         self.begin_attempts();
         self.met.sort_unstable_by_key(|&(index, _)| index);
         Ok(std::mem::take(&mut self.met))
     }
 
-    fn end_attempt(&mut self, index: usize, address: usize) -> io::Result<()> {
+    fn timeout(&self, until: Option<Instant>) -> Timeout {
+        let next_retry = (!self.pending.is_empty()).then_some(self.next_retry);
+        let times = [until, self.deadline, next_retry, self.attempts.next_timeout()];
+        match times.into_iter().flatten().min() {
+            _ if !self.met.is_empty() => Timeout::from(Duration::ZERO),
+            None => Timeout::Never,
+            Some(time) => Timeout::At(time),
+        }
+    }
+
+    /// Passes the new addresses of hosts to their services.
+    fn take_lookups(&mut self) -> Result<()> {
+        let hosts = self.names.as_mut().expect("owns the waker").take_results()?;
+        let hosts: HashSet<_> = hosts.iter().map(String::as_str).collect();
+        let now = Instant::now();
+        for index in self.pending.clone() {
+            if matches!(&self.targets[index].target.source, Source::Tcp { host, .. }
+                if hosts.contains(host.as_str()))
+            {
+                self.update_service(index, now, false)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_attempt(&mut self, index: usize, number: usize) -> io::Result<()> {
         let State::Service(service) = &mut self.targets[index].state else { return Ok(()) };
-        let connection = service.end_attempt(address, &mut self.files);
-        if let Some(socket) = connection {
-            service.close(&mut self.files);
+        if let Some(socket) = service.end_attempt(number, &mut self.files, &mut self.attempts) {
+            service.close(&mut self.files, &mut self.attempts);
             self.set_open(index, socket.into())?;
         }
         self.check_gone(index);
         Ok(())
+    }
+
+    /// Ends the attempts that have reached their time limit. After the deadline, ends those that
+    /// were polled, if others have not begun yet.
+    fn time_out_attempts(&mut self, polled_at: Instant) {
+        let timeout = self.attempts.timeout();
+        let limit = Instant::now().checked_sub(timeout);
+        while let Some((index, number)) = limit.and_then(|limit| self.attempts.begun_before(limit))
+        {
+            if let State::Service(service) = &mut self.targets[index].state {
+                let (files, attempts) = (&mut self.files, &mut self.attempts);
+                service.time_out_attempt(number, timeout, files, attempts);
+            }
+            self.check_gone(index);
+        }
+        while self.has_deadline_passed() && self.attempts.has_queue() {
+            let Some((index, number)) = self.attempts.begun_before(polled_at) else { break };
+            if let State::Service(service) = &mut self.targets[index].state {
+                service.take_attempt(number, &mut self.files, &mut self.attempts);
+            }
+            self.begin_attempts();
+        }
     }
 
     fn check_gone(&mut self, index: usize) {
@@ -188,47 +240,67 @@ impl Watch {
         }
     }
 
-    /// Tries what is due of the pending targets.
-    fn retry(&mut self) -> Result<()> {
+    /// Tries what is due of the pending targets, or everything.
+    fn retry(&mut self, all_are_due: bool) -> Result<()> {
         let now = Instant::now();
-        let count = u32::try_from(self.pending.len()).unwrap_or(u32::MAX);
-        let interval = RETRY_INTERVAL.max(RETRY_INTERVAL_PER_TARGET.saturating_mul(count));
-        self.next_retry = now + interval;
+        self.next_retry = now + self.retry_interval();
         for index in self.pending.clone() {
-            let Watched { target, state, .. } = &mut self.targets[index];
-            match (state, &target.source) {
-                (State::Service(service), source) => {
-                    if let (Source::Tcp { host, port }, Some(names)) = (source, &mut self.names) {
-                        let lookup = names.lookup(host, now).with_context(|| {
-                            format!("can't start a thread for {}", target.label.display())
-                        })?;
-                        if let Some(lookup) = lookup {
-                            service.set_lookup(lookup, *port);
-                        }
-                    }
-                    service.update(&mut self.files, now, interval);
-                    self.check_gone(index);
-                }
-                (State::Path { .. }, Source::Path(path)) => {
-                    let path = path.clone();
-                    self.try_path(index, &path)?;
-                }
-                _ => {}
+            if let Source::Path(path) = &self.targets[index].target.source {
+                let path = path.clone();
+                self.try_path(index, &path)?;
+            } else {
+                self.update_service(index, now, all_are_due)?;
             }
         }
         self.begin_attempts();
         Ok(())
     }
 
-    fn begin_attempts(&mut self) {
-        while let Some((index, address)) = self.files.next_attempt() {
-            let State::Service(service) = &mut self.targets[index].state else { continue };
-            if !service.begin_attempt(address, &mut self.files) {
-                self.files.put_back_attempt((index, address));
-                break;
+    fn retry_interval(&self) -> Duration {
+        let count = u32::try_from(self.pending.len()).unwrap_or(u32::MAX);
+        RETRY_INTERVAL.max(RETRY_INTERVAL_PER_TARGET.saturating_mul(count))
+    }
+
+    /// Takes the addresses of a service, and requests the attempts that are due.
+    fn update_service(&mut self, index: usize, now: Instant, all_are_due: bool) -> Result<()> {
+        let interval = self.retry_interval();
+        let Watched { target, state, .. } = &mut self.targets[index];
+        let State::Service(service) = state else { return Ok(()) };
+        if let (Source::Tcp { host, port }, Some(names)) = (&target.source, &mut self.names) {
+            let lookup = names
+                .lookup(host, now)
+                .with_context(|| format!("can't start a thread for {}", target.label.display()))?;
+            if let Some(lookup) = lookup {
+                service.set_lookup(lookup, *port);
             }
-            self.check_gone(index); // the attempt may have failed at once
         }
+        let (files, attempts) = (&mut self.files, &mut self.attempts);
+        service.request_attempts(files, attempts, now, interval, all_are_due);
+        self.check_gone(index);
+        Ok(())
+    }
+
+    fn begin_attempts(&mut self) {
+        while let Some((index, number)) = self.attempts.next() {
+            let State::Service(service) = &mut self.targets[index].state else { continue };
+            if service.begin_attempt(number, &mut self.files, &mut self.attempts) {
+                self.check_gone(index); // the attempt may have failed at once
+            } else {
+                self.attempts.put_back((index, number));
+                if !self.give_up_kept_connection() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Closes a connection that is kept to notice a hang-up. Returns false if there is none.
+    fn give_up_kept_connection(&mut self) -> bool {
+        let Some((index, number)) = self.attempts.oldest_kept() else { return false };
+        if let State::Service(service) = &mut self.targets[index].state {
+            service.give_up_kept(number, &mut self.files, &mut self.attempts);
+        }
+        true
     }
 
     fn try_path(&mut self, index: usize, path: &Path) -> Result<()> {
@@ -255,9 +327,12 @@ impl Watch {
         Ok(())
     }
 
-    /// Whether the deadline has passed and each open target has been polled.
+    /// Whether the deadline has passed, and everything was tried and polled after that.
     pub fn is_timed_out(&self) -> bool {
-        self.met.is_empty() && !self.files.has_new_files() && self.has_deadline_passed()
+        self.has_deadline_passed()
+            && self.is_last_retry_done
+            && self.met.is_empty()
+            && !self.files.has_new_files()
     }
 
     fn has_deadline_passed(&self) -> bool {
@@ -269,9 +344,10 @@ impl Watch {
         self.pending.remove(&index);
         self.suspend(index);
         if let State::Service(service) = &mut self.targets[index].state {
-            service.close(&mut self.files);
+            service.close(&mut self.files, &mut self.attempts);
         }
         self.targets[index].state = State::Done;
+        self.missing -= 1;
         self.begin_attempts(); // with the descriptors that are free now
     }
 
@@ -325,6 +401,11 @@ impl Watch {
         self.targets.iter().any(
             |watched| matches!(&watched.state, State::Service(service) if service.needs_time()),
         )
+    }
+
+    /// Whether the wait has ended for each target.
+    pub fn is_done(&self) -> bool {
+        self.missing == 0
     }
 
     /// The labels of the targets for which the wait has not ended. For those that are not open, or

@@ -8,9 +8,9 @@ fn all_targets_are_waited_for() {
     assert_prints(
         &format!(
             "mkfifo a; exec 3<>a; (sleep 0.3; echo x >&3) & (sleep 0.6; touch b) &
-             wait --all --timeout 30s tcp:127.0.0.1:{port} 3 b:exists"
+             wait --all --timeout 30s tcp:127.0.0.1:{port} 3 b:exists | sort"
         ),
-        &format!("tcp:127.0.0.1:{port} out\n3 in\nb exists\n"),
+        &format!("3 in\nb exists\ntcp:127.0.0.1:{port} out\n"),
     );
 }
 
@@ -55,4 +55,13 @@ fn timeout_0_asks_each_target_once() {
         "3 in\n/ exists\n",
     );
     assert_times_out("mkfifo a; exec 3<>a; wait --all -t 0 3", "pollset: 3: not ready\n");
+}
+
+#[test]
+fn wait_goes_on_when_the_output_pipe_is_closed() {
+    let output =
+        sh("{ sleep 0.3; wait --all --timeout 500ms /:exists a:exists; echo $? >status; } | true
+         cat status");
+    assert_eq!(stdout(&output), "1\n", "{output:?}");
+    assert_eq!(stderr(&output), "pollset: a: doesn't exist\n");
 }

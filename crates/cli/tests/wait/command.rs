@@ -25,13 +25,19 @@ fn command_inherits_the_descriptors_of_the_shell_and_no_other() {
     let listing = "ls /proc/self/fd | tr '\\n' ' '";
     let output = sh(&format!(
         "mkfifo a; exec 3<>a; echo x >&3; touch b; $pollset serve --listen 127.0.0.1:0 >log & server=$!
-         $pollset wait -q log; port=$(sed 's/.*:\\([0-9]*\\).*/\\1/' log | head -n 1)
+         until grep -q : log; do sleep 0.05; done; port=$(sed 's/.*:\\([0-9]*\\).*/\\1/' log | head -n 1)
          sh -c \"{listing}\"; wait -q --all 3 b tcp:localhost:1:gone tcp:127.0.0.1:$port -- sh -c \"{listing}\"
          kill $server"
     ));
     let printed = stdout(&output);
     let half = printed.len() / 2;
     assert_eq!(printed[..half], printed[half..], "{output:?}");
+}
+
+#[test]
+fn control_characters_of_a_name_are_not_printed_beside_the_output() {
+    let output = sh("wait \"$(printf 'a\\033b')\":gone -- true");
+    assert_eq!(stderr(&output), "a?b gone\n");
 }
 
 #[test]

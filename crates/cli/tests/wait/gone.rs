@@ -1,7 +1,7 @@
 //! `gone`: a service that accepts no more, a path that doesn't exist, a peer that has hung up.
 
 use crate::tcp::FullService;
-use crate::util::{assert_prints, assert_times_out, free_port, listen};
+use crate::util::{assert_prints, assert_times_out, free_port, listen, sh_in_namespaces, stdout};
 
 #[test]
 fn port_without_a_service_is_gone() {
@@ -98,4 +98,18 @@ fn descriptor_is_gone_when_its_peer_hangs_up() {
     assert_prints("(sleep 0.3) | wait --timeout 30s 0:gone", "0 gone\n");
     assert_prints("mkfifo a; exec 3<>a; exec 4>a 3<&-; wait --timeout 30s 4:gone", "4 gone\n");
     assert_times_out("(echo hi; sleep 2) | wait --timeout 300ms 0:gone", "");
+}
+
+#[test]
+fn localhost_without_ipv6_is_gone() {
+    let output = sh_in_namespaces(
+        "ip link set lo up; echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6
+         echo 1 >/proc/sys/net/ipv6/conf/lo/disable_ipv6
+         wait --timeout 1s tcp:localhost:1:gone; wait --timeout 300ms tcp:[::1]:1:gone 2>&1",
+    );
+    let Some(output) = output else { return };
+    assert_eq!(
+        stdout(&output),
+        "tcp:localhost:1 gone\npollset: tcp:[::1]:1: Cannot assign requested address\n"
+    );
 }

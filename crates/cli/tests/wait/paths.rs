@@ -36,3 +36,21 @@ fn path_that_can_not_be_opened_is_a_usage_error() {
     assert_usage_error("mkdir a; wait a:out", "can't open a: Is a directory");
     assert_usage_error("wait $(printf %300s | tr ' ' x):exists", "File name too long");
 }
+
+#[test]
+fn path_is_looked_up_once_more_at_the_timeout() {
+    // It appears while pollset is stopped, which goes on after the timeout only.
+    assert_prints(
+        "wait --timeout 400ms a:exists >out & sleep 0.2
+         kill -STOP $!; touch a; sleep 0.4; kill -CONT $!; command wait $!; cat out",
+        "a exists\n",
+    );
+}
+
+#[test]
+fn busy_device_is_tried_again() {
+    assert_prints(
+        "cp /bin/sleep program; ./program 0.5 & sleep 0.2; wait --timeout 30s ./program:out",
+        "./program out\n",
+    );
+}

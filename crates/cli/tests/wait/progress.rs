@@ -32,8 +32,7 @@ fn screen(printed: &str) -> Vec<String> {
 fn line_names_missing_targets_and_the_time_left() {
     let printed = on_terminal("--all --timeout 1200ms / tcp:127.0.0.1:1 ./nothing");
     assert!(
-        printed
-            .contains("1 second left, waiting for tcp:127.0.0.1:1 (Connection refused), ./nothing"),
+        printed.contains("1s left, waiting for tcp:127.0.0.1:1 (Connection refused), ./nothing"),
         "{printed:?}"
     );
 }
