@@ -19,7 +19,7 @@ pub type AddressId = (usize, usize);
 pub struct Attempts {
     queue: VecDeque<AddressId>,
     in_progress: BTreeSet<(Instant, AddressId)>,
-    kept: VecDeque<AddressId>,
+    kept: usize,
 }
 
 impl Attempts {
@@ -66,18 +66,14 @@ impl Attempts {
 
     /// Whether another connection may be kept.
     pub fn may_keep(&self) -> bool {
-        self.kept.len() < MAX_KEPT && self.queue.is_empty()
+        self.kept < MAX_KEPT && self.queue.is_empty()
     }
 
-    pub fn keep(&mut self, id: AddressId) {
-        self.kept.push_back(id);
+    pub fn keep(&mut self) {
+        self.kept += 1;
     }
 
-    pub fn end_keeping(&mut self, id: AddressId) {
-        self.kept.retain(|&kept| kept != id);
-    }
-
-    pub fn oldest_kept(&self) -> Option<AddressId> {
-        self.kept.front().copied()
+    pub fn end_keeping(&mut self) {
+        self.kept -= 1;
     }
 }

@@ -14,7 +14,7 @@ use super::target::hang_up_events;
 use crate::output;
 
 /// A service that accepts, and is waited for to be gone, is connected to again after this time.
-pub const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
+const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 pub struct Service {
     /// The index of the target.
@@ -172,7 +172,7 @@ impl Service {
         let id = (self.index, number);
         if attempts.may_keep() && files.register(&socket, hang_up_events(), Role::Kept(id)).is_ok()
         {
-            attempts.keep(id);
+            attempts.keep();
             address.state = State::Kept { socket, recheck_at };
         } else {
             address.next_attempt = Some(recheck_at);
@@ -221,16 +221,8 @@ impl Service {
         let address = &mut self.addresses[number];
         if let State::Kept { socket, .. } = &address.state {
             files.unregister(socket);
-            attempts.end_keeping((self.index, number));
+            attempts.end_keeping();
             address.state = State::Idle;
-        }
-    }
-
-    /// Closes such a connection because its descriptor is needed.
-    pub fn give_up_kept(&mut self, number: usize, files: &mut Files, attempts: &mut Attempts) {
-        if let State::Kept { recheck_at, .. } = self.addresses[number].state {
-            self.addresses[number].next_attempt = Some(recheck_at);
-            self.close_kept(number, files, attempts);
         }
     }
 

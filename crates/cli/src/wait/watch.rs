@@ -287,20 +287,9 @@ impl Watch {
                 self.check_gone(index); // the attempt may have failed at once
             } else {
                 self.attempts.put_back((index, number));
-                if !self.give_up_kept_connection() {
-                    break;
-                }
+                break;
             }
         }
-    }
-
-    /// Closes a connection that is kept to notice a hang-up. Returns false if there is none.
-    fn give_up_kept_connection(&mut self) -> bool {
-        let Some((index, number)) = self.attempts.oldest_kept() else { return false };
-        if let State::Service(service) = &mut self.targets[index].state {
-            service.give_up_kept(number, &mut self.files, &mut self.attempts);
-        }
-        true
     }
 
     fn try_path(&mut self, index: usize, path: &Path) -> Result<()> {

@@ -50,7 +50,8 @@ time.sleep(60)' & full=$!
          wait -q tcp:127.0.0.9:7007
          printf '127.0.0.%s db\\n' 2 3 4 9 >>hosts
          wait --timeout 300ms tcp:127.0.0.4:7007 2>&1
-         wait --timeout 2s tcp:db:7007; kill $server $full $last";
+         (sleep 1.5; touch late) & wait --timeout 30s tcp:db:7007 late:exists
+         kill $server $full $last";
     let Some(output) = sh_in_namespaces(&format!("{WITH_HOSTS}{script}")) else { return };
     assert_printed(&output, "pollset: tcp:127.0.0.4:7007: no answer yet\ntcp:db:7007 out\n");
 }
