@@ -86,7 +86,7 @@ fn ppoll(entries: &mut [pollfd], timeout: Option<Duration>, mask: Option<&Signal
     let timespec = timeout.map(|timeout| {
         // SAFETY: a timespec is integers only (and padding on some systems), for which zero is valid.
         let mut timespec: libc::timespec = unsafe { std::mem::zeroed() };
-        timespec.tv_sec = timeout.as_secs().min(i32::MAX as u64) as libc::time_t;
+        timespec.tv_sec = timeout.as_secs().min(i32::MAX as u64) as _; // time_t, 32 or 64 bits
         timespec.tv_nsec = timeout.subsec_nanos() as _;
         timespec
     });
