@@ -6,7 +6,8 @@
 set -eu
 cd "$(dirname "$0")"
 
-say() { printf '\n== %s\n' "$*"; }
+say() { printf '\n== %s (after %s s)\n' "$*" "$(($(date +%s) - start))"; }
+start=$(date +%s)
 
 # No test can hang: cargo-nextest ends each test after its time limit (.config/nextest.toml), and
 # `timeout` ends the programs that it doesn't run, such as the examples in the documentation.
@@ -46,11 +47,13 @@ RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 say "tests"
 cargo nextest run --workspace --locked
 cargo test --workspace --doc --locked
-cargo test --package pollset --test stress --locked
+# `--workspace`, also for one test: with other packages the dependencies would be built again, since
+# they would have other features.
+cargo test --workspace --test stress --locked
 
 for engine in poll epoll; do
     say "tests of the library with every wait on $engine"
-    POLLSET_ENGINE=$engine cargo nextest run --package pollset --test suite --locked
+    POLLSET_ENGINE=$engine cargo nextest run --workspace --locked -E 'package(pollset) & binary(suite)'
 done
 
 say "tests of the library on the system calls that every Unix has"

@@ -127,7 +127,9 @@ fn figures_in_the_readme_are_those_of_the_benchmarks() {
 fn documents() -> Vec<String> {
     let entries = fs::read_dir(checkout().join("docs")).unwrap();
     let pages = entries.map(|entry| format!("docs/{}", entry.unwrap().file_name().display()));
-    let at_the_top = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned);
+    let at_the_top =
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "RELEASING.md"]
+            .map(str::to_owned);
     pages.filter(|name| name.ends_with(".md")).chain(at_the_top).collect()
 }
 
@@ -189,7 +191,8 @@ fn paths_that_documents_name_exist() {
     for document in documents() {
         let text = read(&document);
         let named = text.split('`').skip(1).step_by(2).filter(|code| {
-            let folders = ["crates/", "python/", "docs/", "fuzz/", "examples/", "benchmarks/"];
+            let folders =
+                ["crates/", "python/", "docs/", "fuzz/", "examples/", "benchmarks/", "ci/"];
             folders.iter().any(|folder| code.starts_with(folder)) && !code.contains(' ')
         });
         for path in named {
