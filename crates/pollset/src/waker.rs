@@ -42,7 +42,7 @@ use crate::sys::Wake;
 ///
 /// # Portability
 ///
-/// An `eventfd(2)` on Linux, a non-blocking pipe elsewhere; closed on `exec`. A forked child
+/// An `eventfd(2)` on Linux, a non-blocking pair of sockets elsewhere; closed on `exec`. A forked child
 /// shares it with its parent: a wake in one of them makes it ready in both.
 pub struct Waker(Wake);
 

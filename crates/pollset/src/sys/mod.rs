@@ -15,7 +15,7 @@ pub mod epoll;
 mod generation;
 
 #[cfg_attr(is_linux, path = "eventfd.rs")]
-#[cfg_attr(not(is_linux), path = "pipe.rs")]
+#[cfg_attr(not(is_linux), path = "socket_pair.rs")]
 mod wake;
 
 pub use generation::process_generation;

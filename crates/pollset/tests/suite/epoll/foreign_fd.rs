@@ -107,10 +107,10 @@ type Foreign = (&'static str, fn() -> Opened);
 
 const FOREIGN_FILES: [Foreign; 7] = [
     ("idle pipe", || {
-        let (reader, writer) = std::io::pipe().unwrap();
-        (reader.into(), vec![writer.into()])
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        (reader, vec![writer])
     }),
-    ("pipe without writer", || (std::io::pipe().unwrap().0.into(), vec![])),
+    ("pipe without writer", || (rustix::pipe::pipe().unwrap().0, vec![])),
     ("ready event counter", || (owned_counter(1), vec![])),
     ("/dev/null", || (std::fs::File::open("/dev/null").unwrap().into(), vec![])),
     ("idle instance", || (new_epoll(), vec![])),

@@ -1,22 +1,22 @@
-//! The descriptor of a [`Waker`](crate::Waker) on other systems: a pipe.
+//! The descriptor of a [`Waker`](crate::Waker) on other systems: a pair of sockets. (std::io::pipe
+//! needs a later Rust.)
 
-use std::io::{self, PipeReader, PipeWriter};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
 pub struct Wake {
-    reader: PipeReader,
-    writer: PipeWriter,
+    reader: UnixStream,
+    writer: UnixStream,
 }
 
 impl Wake {
     pub fn new() -> io::Result<Self> {
-        let (reader, writer) = io::pipe()?;
-        for end in [reader.as_fd(), writer.as_fd()] {
-            fcntl_setfl(end, fcntl_getfl(end)? | OFlags::NONBLOCK)?;
-        }
+        let (reader, writer) = UnixStream::pair()?;
+        reader.set_nonblocking(true)?;
+        writer.set_nonblocking(true)?;
         Ok(Self { reader, writer })
     }
 
@@ -26,7 +26,7 @@ impl Wake {
 
     pub fn set(&self) -> io::Result<()> {
         match rustix::io::write(&self.writer, &[1]) {
-            // The pipe is full, so it is set.
+            // The buffer is full, so it is set.
             Ok(_) | Err(Errno::AGAIN) => Ok(()),
             Err(error) => Err(error.into()),
         }
