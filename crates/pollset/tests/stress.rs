@@ -144,13 +144,16 @@ fn assert_agrees(set: &PollSet, pools: &[Vec<OwnedFd>]) {
         .iter()
         .filter_map(entry_of)
         .map(|(fd, mask): (BorrowedFd<'_>, PollFlags)| {
-            PollFd::from_borrowed_fd(fd, rustix::event::PollFlags::from_bits_retain(mask.bits()))
+            PollFd::from_borrowed_fd(
+                fd,
+                rustix::event::PollFlags::from_bits_retain(mask.bits() as _),
+            )
         })
         .collect();
     kernel_poll(&mut entries, Some(&Default::default())).unwrap();
     let expected = entries.iter().filter(|entry| !entry.revents().is_empty()).map(|entry| Event {
         fd: entry.as_fd().as_raw_fd(),
-        revents: PollFlags::from_bits_retain(entry.revents().bits()),
+        revents: PollFlags::from_bits_retain(entry.revents().bits() as _),
     });
     assert_eq!(set.poll(Duration::ZERO).unwrap(), expected.collect::<Vec<_>>());
 }
