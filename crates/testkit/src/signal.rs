@@ -37,9 +37,12 @@ extern "C" fn count(_signal: libc::c_int) {
 
 /// Starts the timer, or stops it if the delay is zero.
 fn set_timer(timer: libc::timer_t, delay: Duration, interval: Duration) {
-    let timespec = |duration: Duration| libc::timespec {
-        tv_sec: duration.as_secs() as _,
-        tv_nsec: duration.subsec_nanos() as _,
+    let timespec = |duration: Duration| {
+        // SAFETY: a timespec is integers only (and padding on some systems), for which zero is valid.
+        let mut timespec: libc::timespec = unsafe { std::mem::zeroed() };
+        timespec.tv_sec = duration.as_secs() as _;
+        timespec.tv_nsec = duration.subsec_nanos() as _;
+        timespec
     };
     let times = libc::itimerspec { it_interval: timespec(interval), it_value: timespec(delay) };
     // SAFETY: the timer exists as long as the `Alarm` that refers to it, and the times are read

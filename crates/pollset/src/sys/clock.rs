@@ -23,7 +23,8 @@ pub fn coarse_now() -> u64 {
 }
 
 fn nanoseconds(clock: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a timespec is integers only (and padding on some systems), for which zero is valid.
+    let mut time: libc::timespec = unsafe { std::mem::zeroed() };
     // SAFETY: the kernel writes one timespec, which lives through the call. It has these clocks.
     unsafe { libc::clock_gettime(clock, &mut time) };
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32).as_nanos() as u64
