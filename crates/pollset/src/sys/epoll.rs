@@ -3,6 +3,7 @@
 //! `epoll(7)` with raw numbers: what is watched need not be open.
 
 use std::io;
+use std::iter;
 use std::os::fd::RawFd;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
@@ -65,16 +66,16 @@ impl Epoll {
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        let epoll = Self { fd, mark: next_mark(), owner: process_generation() };
-        // SAFETY: both calls take numbers; `fd` was opened here and is closed after its last use.
-        unsafe {
-            if libc::fcntl(fd, F_SETSIG, epoll.mark) != 0 {
-                let error = io::Error::last_os_error();
-                libc::close(fd);
-                return Err(error);
-            }
-        }
-        Ok(epoll)
+        // An emulator of another processor keeps a few signals for itself.
+        let mut marks = iter::repeat_with(next_mark).take(8);
+        // SAFETY: the call takes numbers; `fd` was opened here.
+        let Some(mark) = marks.find(|&mark| unsafe { libc::fcntl(fd, F_SETSIG, mark) } == 0) else {
+            let error = io::Error::last_os_error();
+            // SAFETY: `fd` was opened here; it is closed once, after its last use.
+            unsafe { libc::close(fd) };
+            return Err(error);
+        };
+        Ok(Self { fd, mark, owner: process_generation() })
     }
 
     /// Whether the process of this `generation` has opened it, and not one that it was forked from.
