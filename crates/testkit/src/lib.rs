@@ -16,6 +16,7 @@ pub mod wait;
 use pollset::{Builder, Engine, Event, PollFlags, PollSet};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
+use std::io::Write;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -43,6 +44,14 @@ pub fn engine() -> Option<Engine> {
 /// Whether sets of the suite are on epoll from their first wait on.
 pub fn is_epoll_forced() -> bool {
     engine() == Some(Engine::Epoll) && !cfg!(pollset_portable)
+}
+
+/// Prints that the running test is skipped, and why.
+pub fn skip(reason: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // Not with eprintln!, whose output is hidden if the test passes.
+    let line = format!("SKIPPED: {test} {reason}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 pub fn new_set() -> PollSet {

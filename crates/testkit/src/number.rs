@@ -4,11 +4,11 @@
 //! a time, so no other code opens a file on them by chance. A test can close and reuse its own while other
 //! tests open and close files.
 
-use std::io::Write;
 use std::os::fd::RawFd;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use crate::limit::raise_fd_limit;
+use crate::skip;
 
 pub(crate) struct Number(RawFd);
 
@@ -42,10 +42,7 @@ pub fn enough_fds_for(count: usize) -> bool {
     drop(pool);
     let is_enough = left >= count;
     if !is_enough {
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        // Not with eprintln!, whose output is hidden if the test passes.
-        let line = format!("SKIPPED: {test} needs {count} descriptors, and only {left} are left\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        skip(&format!("needs {count} descriptors, and only {left} are left"));
     }
     is_enough
 }

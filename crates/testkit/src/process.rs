@@ -27,6 +27,12 @@ pub fn is_long() -> bool {
     std::env::var_os("POLLSET_LONG").is_some()
 }
 
+/// How many times slower this machine is than the tests expect, as in an emulator: the value of
+/// `POLLSET_SLOWNESS`, or 1.
+pub fn slowness() -> u32 {
+    std::env::var("POLLSET_SLOWNESS").map_or(1, |times| times.parse().expect("POLLSET_SLOWNESS"))
+}
+
 /// Runs `test`, the whole body of a test, in a process in which no other test runs.
 pub fn in_own_process<F: FnOnce()>(test: F) {
     in_own_process_for(Duration::ZERO, test);
@@ -68,10 +74,10 @@ fn name_of_test<F>() -> &'static str {
     name.strip_suffix("::{{closure}}").unwrap()
 }
 
-/// Has the kernel kill this process after this many seconds, by `SIGALRM`.
+/// Has the kernel kill this process after this many seconds, or more on a slow machine, by `SIGALRM`.
 pub fn kill_after(seconds: u32) {
     // SAFETY: it takes a number. The signal has no handler, so it ends the process.
-    unsafe { libc::alarm(seconds) };
+    unsafe { libc::alarm(seconds.saturating_mul(slowness())) };
 }
 
 /// Waits until a child of this process ends.

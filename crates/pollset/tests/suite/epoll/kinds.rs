@@ -16,7 +16,7 @@ use crate::util::fd::Fd;
 use crate::util::kinds::{self, Kind};
 use crate::util::limit::{fd_limit, set_fd_limit};
 use crate::util::oracle::{assert_matches_kernel, kernel_poll, wait_for_revents};
-use crate::util::process::{Child, in_own_process};
+use crate::util::process::{Child, in_own_process, slowness};
 use crate::util::toggle::toggle;
 use crate::util::{LONG, NOW, event};
 
@@ -181,7 +181,8 @@ fn readiness_without_wakeup_is_reported_at_the_deadline() {
                 thread::sleep(100 * MILLISECOND);
                 toggle(&server, []);
             });
-            let found = fixture.set.poll(150 * MILLISECOND).unwrap();
+            let delay = 50 * slowness() * MILLISECOND;
+            let found = fixture.set.poll(100 * MILLISECOND + delay).unwrap();
             assert_eq!(found, [event(&server, PollFlags::IN)]);
         });
     });

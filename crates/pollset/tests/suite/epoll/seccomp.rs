@@ -2,18 +2,33 @@
 
 use libc::{c_long, sock_filter, sock_fprog};
 
+use crate::util::skip;
+
+// Newer architectures have neither `epoll_create` nor `epoll_wait`.
 pub const CREATE: &[c_long] = &[
     libc::SYS_epoll_create1,
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64", target_arch = "s390x"))]
     libc::SYS_epoll_create,
 ];
 pub const CONTROL: &[c_long] = &[libc::SYS_epoll_ctl];
 pub const WAIT: &[c_long] = &[
     libc::SYS_epoll_pwait,
     libc::SYS_epoll_pwait2,
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64", target_arch = "s390x"))]
     libc::SYS_epoll_wait,
 ];
+
+/// Whether filters can be installed. If not, prints that the test is skipped: emulators of other
+/// processors have none.
+pub fn is_available() -> bool {
+    // SAFETY: the call takes a number.
+    let is_available = unsafe { libc::prctl(libc::PR_GET_SECCOMP) } >= 0;
+    if !is_available {
+        let error = std::io::Error::last_os_error();
+        skip(&format!("needs seccomp, which this system lacks: {error}"));
+    }
+    is_available
+}
 
 /// Makes `calls` fail with `errno`, in this thread and those that it starts from now on.
 pub fn forbid(calls: &[c_long], errno: i32) {
@@ -36,6 +51,25 @@ pub fn forbid_adding_from(first: i32, errno: i32) {
         load(argument(2)),
         unless_at_least(first as u32, 1),
         fail_with(errno),
+        allow(),
+    ]);
+}
+
+/// Makes it fail with `EINVAL` to mark a file with a signal from `first` on.
+pub fn forbid_marks_from(first: i32) {
+    #[cfg(target_pointer_width = "32")]
+    const FCNTL: c_long = libc::SYS_fcntl64;
+    #[cfg(target_pointer_width = "64")]
+    const FCNTL: c_long = libc::SYS_fcntl;
+    const F_SETSIG: u32 = 10;
+    install(&mut [
+        load(NUMBER),
+        unless_equal(FCNTL as u32, 5),
+        load(argument(1)),
+        unless_equal(F_SETSIG, 3),
+        load(argument(2)),
+        unless_at_least(first as u32, 1),
+        fail_with(libc::EINVAL),
         allow(),
     ]);
 }

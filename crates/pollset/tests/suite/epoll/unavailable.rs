@@ -8,7 +8,7 @@ use std::time::Duration;
 use libc::{ENOMEM, ENOSPC, ENOSYS, EPERM, c_long};
 use pollset::{Engine, PollFlags, PollSet};
 
-use super::seccomp::{CONTROL, CREATE, WAIT, forbid, forbid_adding_from};
+use super::seccomp::{self, CONTROL, CREATE, WAIT, forbid, forbid_adding_from, forbid_marks_from};
 use super::{half_ready_counters, owned_counters, polled_set};
 use crate::helpers::{MILLISECOND, event_counters, set_with_engine, use_up_descriptors};
 use crate::util::fd::Fd;
@@ -49,6 +49,9 @@ fn set_without_fd_for_an_instance_uses_poll_and_retries() {
 
 #[test]
 fn stale_events_are_not_reported_without_fd_for_a_new_instance() {
+    if !seccomp::is_available() {
+        return;
+    }
     in_own_process(|| {
         let mut fd = kinds::eventfd(1);
         let other = kinds::eventfd(0);
@@ -124,6 +127,9 @@ fn in_each_sandbox(test: impl Fn(&dyn Fn())) {
 
 #[test]
 fn set_created_in_sandbox_agrees_with_kernel() {
+    if !seccomp::is_available() {
+        return;
+    }
     in_own_process(|| {
         in_each_sandbox(|enter| {
             enter();
@@ -135,6 +141,9 @@ fn set_created_in_sandbox_agrees_with_kernel() {
 
 #[test]
 fn set_agrees_with_kernel_after_entering_sandbox() {
+    if !seccomp::is_available() {
+        return;
+    }
     in_own_process(|| {
         in_each_sandbox(|enter| {
             let fds = event_counters(20, 0);
@@ -151,6 +160,9 @@ fn set_agrees_with_kernel_after_entering_sandbox() {
 
 #[test]
 fn set_works_in_sandbox_without_getrandom() {
+    if !seccomp::is_available() {
+        return;
+    }
     in_own_process(|| {
         let fds = event_counters(20, 0);
         let set = set_with_engine(Engine::Epoll, &fds);
@@ -164,7 +176,27 @@ fn set_works_in_sandbox_without_getrandom() {
 }
 
 #[test]
+fn instances_get_other_marks_where_some_are_refused() {
+    if !seccomp::is_available() {
+        return;
+    }
+    in_own_process(|| {
+        forbid_marks_from(61);
+        let counter = kinds::eventfd(1);
+        for _ in 0..130 {
+            let set = polled_set([&counter]);
+            assert_eq!(set.stats().refused, 0);
+            drop(set);
+            assert_eq!(epoll_instances(), []);
+        }
+    });
+}
+
+#[test]
 fn automatic_set_agrees_with_kernel_after_entering_sandbox() {
+    if !seccomp::is_available() {
+        return;
+    }
     in_own_process(|| {
         in_each_sandbox(|enter| {
             let fds = event_counters(300, 0);
@@ -187,6 +219,9 @@ fn automatic_set_agrees_with_kernel_after_entering_sandbox() {
 
 #[test]
 fn entering_sandbox_during_wait_does_not_lose_events() {
+    if !seccomp::is_available() {
+        return;
+    }
     in_own_process(|| {
         in_each_sandbox(|enter| {
             let fds = event_counters(20, 0);
@@ -214,6 +249,9 @@ fn entering_sandbox_during_wait_does_not_lose_events() {
 
 #[test]
 fn set_works_when_no_watch_can_be_added() {
+    if !seccomp::is_available() {
+        return;
+    }
     in_own_process(|| {
         for errno in [ENOSPC, ENOMEM] {
             Child::run(|| {
@@ -231,6 +269,9 @@ fn set_works_when_no_watch_can_be_added() {
 
 #[test]
 fn set_works_when_some_watches_cannot_be_added() {
+    if !seccomp::is_available() {
+        return;
+    }
     in_own_process(|| {
         for errno in [ENOSPC, ENOMEM] {
             Child::run(|| {
@@ -249,6 +290,9 @@ fn set_works_when_some_watches_cannot_be_added() {
 
 #[test]
 fn set_falls_back_when_watches_run_out_and_retries() {
+    if !seccomp::is_available() {
+        return;
+    }
     in_own_process(|| {
         for errno in [ENOSPC, ENOMEM] {
             Child::run(|| {
