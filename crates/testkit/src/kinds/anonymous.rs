@@ -43,7 +43,7 @@ pub fn userfaultfd() -> io::Result<Fd> {
         features: u64,
         ioctls: u64,
     }
-    const UFFDIO_API: libc::Ioctl = 0xc018_aa3f;
+    const UFFDIO_API: libc::Ioctl = 0xc018_aa3f_u32 as libc::Ioctl; // signed with musl
     // SAFETY: no memory is registered with it.
     let file =
         unsafe { rustix::mm::userfaultfd(UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::NONBLOCK)? };
