@@ -35,7 +35,7 @@ pub fn take_fd(fd: RawFd) -> OwnedFd {
 /// Closes all descriptors from 3 on, as daemons do. Their owners must be forgotten.
 pub fn close_all() {
     // SAFETY: it takes numbers.
-    unsafe { libc::close_range(3, u32::MAX, 0) };
+    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
 }
 
 /// Zeroed memory for counts, shared with the children that this process forks later. It is never

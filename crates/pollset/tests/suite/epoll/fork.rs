@@ -117,7 +117,7 @@ fn each_generation_of_children_has_its_own_instance() {
 /// As daemons do.
 fn close_all_from_3() {
     // SAFETY: the owners of the descriptors are forgotten, or not used any more.
-    unsafe { libc::close_range(3, u32::MAX, 0) };
+    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
 }
 
 /// Opens descriptors up to `number`.
