@@ -57,12 +57,14 @@ pub fn netlink() -> io::Result<Fd> {
 pub fn netlink_with_data() -> io::Result<Fd> {
     const GET_LINKS: u16 = 18;
     const REQUEST: u16 = 0x301;
-    let fd = netlink()?;
+    let socket = socket(AddressFamily::NETLINK, SocketType::RAW, None)?;
     let mut request = [0; 32];
     request[..4].copy_from_slice(&32_u32.to_ne_bytes());
     request[4..6].copy_from_slice(&GET_LINKS.to_ne_bytes());
     request[6..8].copy_from_slice(&REQUEST.to_ne_bytes());
-    fd.write(&request)?;
+    // Before it is duplicated: QEMU swaps the bytes of requests for the first number alone.
+    rustix::io::write(&socket, &request)?;
+    let fd = Fd::new(socket);
     wait_for_revents(&fd, PollFlags::IN, PollFlags::IN);
     Ok(fd)
 }
