@@ -11,7 +11,7 @@ use super::{entries, installed_fds, instance_fd, owned_counters, polled_set};
 use crate::helpers::{event_counters, set_with_engine};
 use crate::util::number::enough_fds_for;
 use crate::util::oracle::assert_matches_kernel;
-use crate::util::process::in_own_process;
+use crate::util::process::{in_own_process, slowness};
 use crate::util::wait::while_waiting;
 use crate::util::{LONG, NEVER_OPENED, NOW, event, kinds};
 
@@ -154,7 +154,7 @@ fn fd_reused_during_wait_is_polled_at_next_wait() {
 
 #[test]
 fn reregistering_at_any_moment_of_a_wait_keeps_it_polled() {
-    const ROUNDS: u64 = 30_000;
+    let rounds = 30_000 / u64::from(slowness());
     let fd = kinds::eventfd(1);
     let idle = event_counters(12, 0);
     let set = polled_set(idle.iter().chain([&fd]));
@@ -163,7 +163,7 @@ fn reregistering_at_any_moment_of_a_wait_keeps_it_polled() {
     let missed = AtomicU64::new(0);
     thread::scope(|scope| {
         scope.spawn(|| {
-            for _ in 0..ROUNDS {
+            for _ in 0..rounds {
                 set.unregister(&fd).unwrap();
                 set.register(&fd, PollFlags::IN).unwrap();
                 // Until the wait in progress has ended, and one that began after the change.
@@ -193,13 +193,13 @@ fn reregistering_at_any_moment_of_a_wait_keeps_it_polled() {
 
 #[test]
 fn concurrent_unregisters_remove_their_entries() {
-    const ROUNDS: u32 = 6_000;
+    let rounds = 6_000 / slowness();
     in_own_process(|| {
         let fds = owned_counters(40);
         let set = polled_set(&fds);
         let instance = instance_fd();
         let mut late = 0; // rounds after which entries were left
-        for _ in 0..ROUNDS {
+        for _ in 0..rounds {
             let start = Barrier::new(2);
             thread::scope(|scope| {
                 for half in [&fds[..20], &fds[20..]] {
@@ -214,7 +214,7 @@ fn concurrent_unregisters_remove_their_entries() {
             fds.iter().for_each(|fd| set.register(fd, PollFlags::IN).unwrap());
             set.poll(NOW).unwrap();
         }
-        assert_eq!(late, 0, "of {ROUNDS} rounds");
+        assert_eq!(late, 0, "of {rounds} rounds");
     });
 }
 
