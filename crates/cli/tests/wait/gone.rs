@@ -78,7 +78,7 @@ fn lack_of_descriptors_does_not_mean_that_a_service_is_gone() {
     let (_listener, port) = listen();
     assert_times_out(
         &format!(
-            "ulimit -n 10; exec 3<. 4<. 5<. 6<. 7<. 8<.; wait -t 500ms tcp:127.0.0.1:{port}:gone"
+            "exec 3<. 4<. 5<. 6<. 7<. 8<.; ulimit -n 10; wait -t 500ms tcp:127.0.0.1:{port}:gone"
         ),
         &format!("pollset: tcp:127.0.0.1:{port}: Too many open files\n"),
     );
