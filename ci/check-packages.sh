@@ -23,16 +23,4 @@ mkdir "$folder/elsewhere"
 cd "$folder/elsewhere"
 python=../venv/bin/python
 "$python" -m pip install --quiet ../pollset-*.tar.gz
-"$python" - <<'PYTHON'
-import os
-
-import pollset
-
-reader, writer = os.pipe()
-poller = pollset.poll()
-poller.register(reader, pollset.POLLIN)
-assert poller.poll(0) == []
-os.write(writer, b"x")
-assert poller.poll() == [(reader, pollset.POLLIN)]
-print("pollset", pollset.__version__, "from", pollset.__file__)
-PYTHON
+"$python" -I -W error ../../../ci/smoke.py
