@@ -39,8 +39,8 @@ for python in ${POLLSET_PYTHONS:-python3}; do
 done
 
 say "Python: format and lints"
-"$venv/ruff" format --check python examples
-"$venv/ruff" check python examples
+"$venv/ruff" format --check python examples ci
+"$venv/ruff" check python examples ci
 
 say "Python: types"
 "$venv/mypy" python/pollset python/bench examples/python
