@@ -216,12 +216,13 @@ if [ -z "${POLLSET_KERNEL_ACCEL:-}" ] && [ -w /dev/kvm ] && grep -qE 'vmx|svm' /
 fi
 case $accel in
     kvm) processor=host ;;
-    *) processor=max,la57=off ;;
+    # Time is counted in instructions, one a nanosecond, so that a busy or slow machine changes no result.
+    *) processor="max,la57=off -icount shift=0,sleep=off" ;;
 esac
 say "$(basename "$kernel") on $accel"
 mkdir -p target/kernels
 log=target/kernels/$(basename "$kernel").log
-qemu-system-x86_64 -accel "$accel" -cpu "$processor" -smp 2 -m "${POLLSET_KERNEL_MEMORY:-2G}" \
+qemu-system-x86_64 -accel "$accel" -cpu $processor -smp 2 -m "${POLLSET_KERNEL_MEMORY:-2G}" \
     -display none -monitor none -serial stdio -nic none -no-reboot \
     -kernel "$kernel" -initrd "$initramfs" \
     -append "console=ttyS0 quiet panic=-1 mitigations=off" </dev/null | tee "$log"
