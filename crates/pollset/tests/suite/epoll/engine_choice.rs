@@ -66,22 +66,23 @@ fn large_sets_polled_once_never_create_an_instance() {
     });
 }
 
+/// All, because with most of them ready the engines cost about the same on some machines.
 #[test]
-fn set_switches_to_poll_when_most_are_ready_and_back_when_idle() {
+fn set_switches_to_poll_when_all_are_ready_and_back_when_idle() {
     in_own_process(|| {
         let fds = owned_counters(1_000);
         let set = set_with_engine(None, &fds);
         poll_until_on(&set, Engine::Epoll);
         for _ in 0..3 {
-            make_ready(&fds[..700]);
+            make_ready(&fds);
             poll_until_on(&set, Engine::Poll);
             let before = set.stats().poll_waits;
             for _ in 0..200 {
-                assert_eq!(set.poll(NOW).unwrap().len(), 700);
+                assert_eq!(set.poll(NOW).unwrap().len(), 1_000);
             }
             // The others are trials.
             assert!(set.stats().poll_waits - before > 150, "{:?}", set.stats());
-            make_idle(&fds[..700]);
+            make_idle(&fds);
             poll_until_on(&set, Engine::Epoll);
             assert_eq!(set.poll(NOW).unwrap(), []);
         }
