@@ -143,19 +143,28 @@ each() {
             *) continue ;;
         esac
         began=$(date +%s)
+        printf .
         if timeout -s KILL "$LIMIT" "$2" --exact "$test" >log 2>&1 && grep -q '1 passed' log; then
-            if grep SKIPPED log; then skipped=$((skipped + 1)); else passed=$((passed + 1)); fi
+            if grep SKIPPED log >skipped; then
+                echo
+                cat skipped
+                skipped=$((skipped + 1))
+            else
+                passed=$((passed + 1))
+            fi
         elif grep -q '1 ignored' log; then
-            echo "ignored: $test"
+            printf '\nignored: %s\n' "$test"
             skipped=$((skipped + 1))
         else
             bad=$((bad + 1))
+            echo
             sed 's/^/    /' log
             failed "$1: $test"
         fi
         took=$(($(date +%s) - began))
-        [ $took -lt 20 ] || echo "slow: $test, $took s"
+        [ $took -lt 20 ] || printf '\nslow: %s, %s s\n' "$test" "$took"
     done
+    echo
     echo "$1: $passed passed, $skipped skipped, $bad failed, in $(($(date +%s) - start)) s"
     [ -n "$TESTS" ] || [ "$passed" -gt 0 ] || failed "$1: no test has passed"
 }
