@@ -61,7 +61,8 @@ fn round_trip(stream: &mut TcpStream, number: u64) -> Duration {
 /// The number of round trips, the median, the 99th percentile, and the longest.
 impl fmt::Display for RoundTrips {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let quantile = |percent| self.0[(self.0.len() - 1) * percent / 100];
+        let Some(last) = self.0.len().checked_sub(1) else { return f.write_str("none") };
+        let quantile = |percent| self.0[last * percent / 100];
         let [median, percentile_99, longest] = [50, 99, 100].map(quantile);
         write!(f, "{:>7} {median:>9.1?} {percentile_99:>9.1?} {longest:>9.1?}", self.0.len())
     }
