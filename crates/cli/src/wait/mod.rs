@@ -140,7 +140,8 @@ fn wait(watch: &mut Watch, all: bool, reporter: &mut Reporter) -> Result<bool> {
             reporter.report(position, target, condition)?;
             watch.finish(index);
         }
-        if if all { watch.is_done() } else { !met.is_empty() } {
+        let is_over = if all { watch.is_done() } else { !met.is_empty() };
+        if is_over {
             return Ok(true);
         }
         if watch.is_timed_out() {

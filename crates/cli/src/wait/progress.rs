@@ -28,13 +28,8 @@ impl Progress {
     pub fn new() -> Option<Self> {
         let bar = ProgressBar::new_spinner()
             .with_style(ProgressStyle::with_template("{wide_msg}").expect("is a valid template"));
-        // Without a controlling terminal there is no foreground and no background.
-        let is_in_foreground = tcgetpgrp(io::stderr()).is_ok_and(|group| group == getpgrp());
-        (!bar.is_hidden() && is_in_foreground).then(|| Self {
-            bar,
-            is_shown: false,
-            next_update: Instant::now() + DELAY,
-        })
+        let next_update = Instant::now() + DELAY;
+        (!bar.is_hidden()).then(|| Self { bar, is_shown: false, next_update })
     }
 
     pub fn next_update(&self) -> Instant {
@@ -45,6 +40,7 @@ impl Progress {
     pub fn show(&mut self, watch: &Watch) {
         if Instant::now() >= self.next_update {
             self.next_update = Instant::now() + UPDATE_INTERVAL;
+            // Fails if it is not the controlling terminal, which alone has a foreground.
             if tcgetpgrp(io::stderr()).is_ok_and(|group| group == getpgrp()) {
                 self.bar.set_message(text(watch));
                 self.is_shown = true;

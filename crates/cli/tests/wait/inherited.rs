@@ -5,7 +5,7 @@ use crate::util::{assert_prints, assert_usage_error};
 /// Sets the variables as a service manager does, and runs `script` as its service.
 fn service(names: &str, script: &str) -> String {
     format!(
-        "mkfifo a b; exec 3<>a 4<>b
+        "export pollset; mkfifo a b; exec 3<>a 4<>b
          LISTEN_FDS=2 LISTEN_FDNAMES={names} sh -c 'export LISTEN_PID=$$; {script}'"
     )
 }
@@ -13,13 +13,13 @@ fn service(names: &str, script: &str) -> String {
 #[test]
 fn sockets_are_found_by_their_name() {
     let script = "echo x >&4; exec $pollset wait listen:db listen:web";
-    assert_prints(&format!("export pollset; {}", service("web:db", script)), "listen:db in\n");
+    assert_prints(&service("web:db", script), "listen:db in\n");
 }
 
 #[test]
 fn several_sockets_can_have_the_same_name() {
     let script = "echo x >&3; echo x >&4; exec $pollset wait --json listen:web";
-    let script = format!("export pollset; {} | cut -d, -f1-3", service("web:web", script));
+    let script = format!("{} | cut -d, -f1-3", service("web:web", script));
     let line = "{\"index\":0,\"target\":\"listen:web\",\"events\":[\"in\"]\n";
     assert_prints(&script, &line.repeat(2));
 }
@@ -27,7 +27,7 @@ fn several_sockets_can_have_the_same_name() {
 #[test]
 fn shell_that_the_service_manager_has_started_can_wait() {
     let script = "echo x >&3; $pollset wait listen:; echo $?";
-    assert_prints(&format!("export pollset; {}", service("web:db", script)), "listen: in\n0\n");
+    assert_prints(&service("web:db", script), "listen: in\n0\n");
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn command_gets_the_sockets() {
     let script = "echo hi >&3; exec $pollset wait -q listen:web -- ./command";
     assert_prints(
         &format!(
-            "export pollset; printf '#!/bin/sh\\ntest $LISTEN_PID = $$ && head -n 1 <&3' >command
+            "printf '#!/bin/sh\\ntest $LISTEN_PID = $$ && head -n 1 <&3' >command
              chmod +x command; {}",
             service("web:db", script)
         ),
@@ -51,12 +51,9 @@ fn missing_sockets_are_a_usage_error() {
         "needs sockets from a service manager",
     );
     let script = "exec $pollset wait listen:ftp";
-    assert_usage_error(
-        &format!("export pollset; {}", service("web:db", script)),
-        "its names are web, db",
-    );
+    assert_usage_error(&service("web:db", script), "its names are web, db");
     let script = "exec $pollset wait listen: 3";
-    assert_usage_error(&format!("export pollset; {}", service("web:db", script)), "given twice");
+    assert_usage_error(&service("web:db", script), "given twice");
     let script = "exec 4<&-; exec $pollset wait listen:";
-    assert_usage_error(&format!("export pollset; {}", service("web:db", script)), "4 is not open");
+    assert_usage_error(&service("web:db", script), "4 is not open");
 }
