@@ -14,10 +14,12 @@ fn main() {
     let is_linux = matches!(&*os, "linux" | "android") && !is_portable;
     // The events of poll(2) and epoll(7) differ on these.
     let differs = matches!(&*architecture, "mips" | "mips64" | "sparc64");
+    // A mask of signals is shorter than the kernel's there.
+    let is_small_android = os == "android" && variable("CARGO_CFG_TARGET_POINTER_WIDTH") == "32";
     let has_ppoll = matches!(&*os, "linux" | "android" | "freebsd" | "dragonfly" | "openbsd");
     for (name, is_set) in [
         ("is_linux", is_linux),
-        ("has_epoll", is_linux && !differs),
+        ("has_epoll", is_linux && !differs && !is_small_android),
         ("has_ppoll", has_ppoll && !is_portable),
     ] {
         println!("cargo::rustc-check-cfg=cfg({name})");

@@ -153,9 +153,30 @@ impl Epoll {
         let (events, mask) = (events.as_mut_ptr(), mask.as_ptr());
         // SAFETY: the kernel writes at most `room` events to memory that `events` borrows, and reads
         // the mask, which lives through the call.
-        let ready = unsafe { libc::epoll_pwait(self.number(), events, room, ms, mask) };
+        let ready = unsafe { epoll_pwait(self.number(), events, room, ms, mask) };
         if ready < 0 { Err(io::Error::last_os_error()) } else { Ok(ready as usize) }
     }
+}
+
+#[cfg(not(target_os = "android"))]
+use libc::epoll_pwait;
+
+/// libc has no such function for Android.
+///
+/// # Safety
+///
+/// As for epoll_pwait(2): `events` has room for `room` events, and `mask` is a mask of signals.
+#[cfg(target_os = "android")]
+unsafe fn epoll_pwait(
+    epoll: c_int,
+    events: *mut epoll_event,
+    room: c_int,
+    ms: c_int,
+    mask: *const libc::sigset_t,
+) -> c_int {
+    let size = size_of::<libc::sigset_t>(); // 8, that of the kernel: see the build script
+    // SAFETY: the kernel writes at most `room` events, and reads `size` bytes of the mask.
+    unsafe { libc::syscall(libc::SYS_epoll_pwait, epoll, events, room, ms, mask, size) as c_int }
 }
 
 /// The signal that a file sends when it becomes ready, if it is asked to. An epoll instance never

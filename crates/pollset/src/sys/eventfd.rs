@@ -59,6 +59,7 @@ fn name_of(fd: RawFd) -> u64 {
 }
 
 /// Whether `fd` is one that this process has made. Some are not found.
+#[cfg(has_epoll)]
 pub fn is_wake(fd: RawFd) -> bool {
     let name = name_of(fd);
     WAKES.iter().any(|place| place.load(Relaxed) == name)
