@@ -115,12 +115,13 @@ impl Engines {
         self.is_on_epoll && has_pending
     }
 
-    /// Chooses again after some entries were installed. Returns whether to install the others.
+    /// Chooses again after some entries were installed, on which the wait has `spent` nanoseconds.
+    /// Returns whether to install more.
     #[cold]
-    pub fn reconsider(&mut self) -> bool {
+    pub fn reconsider(&mut self, spent: u64) -> bool {
         let Some(epoll) = &mut self.epoll else { return false };
         let (fallbacks, pending) = (epoll.fallbacks(), epoll.pending());
-        self.is_on_epoll = self.policy.should_use(self.registered, fallbacks, pending);
+        self.is_on_epoll = self.policy.should_still_use(self.registered, fallbacks, pending, spent);
         self.is_on_epoll
     }
 
@@ -138,17 +139,17 @@ impl Engines {
         self.epoll.is_some()
     }
 
-    /// Installs pending entries in the kernel's interest list.
-    pub fn install(&mut self, counters: &Counters) -> Result<(), Failure> {
-        let Self { epoll: Some(epoll), policy, .. } = self else { return Ok(()) };
-        let entries = policy.installable(epoll.pending());
+    /// Installs pending entries in the kernel's interest list, in a wait that has `spent` nanoseconds
+    /// on others. Returns the nanoseconds that this took, if they were measured.
+    pub fn install(&mut self, spent: u64, counters: &Counters) -> Result<u64, Failure> {
+        let Self { epoll: Some(epoll), policy, .. } = self else { return Ok(0) };
+        let entries = policy.installable(epoll.pending(), spent);
         let start = policy.times_entries(entries).then(|| installation_clock(entries));
         let added = epoll.install(entries, counters)?;
-        if let Some(start) = start {
-            let nanoseconds = installation_clock(entries).saturating_sub(start);
-            policy.record_entries(entries, added, nanoseconds);
-        }
-        Ok(())
+        let Some(start) = start else { return Ok(0) };
+        let nanoseconds = installation_clock(entries).saturating_sub(start);
+        policy.record_entries(entries, added, nanoseconds);
+        Ok(nanoseconds)
     }
 
     /// Whether the instance is to be replaced before entries are installed.

@@ -185,13 +185,15 @@ impl Shared {
 
     /// Installs the entries that the kernel's interest list lacks: all of them, or as many as pay.
     fn install(&self, engines: &mut Engines, all: bool) {
+        let mut spent = 0;
         loop {
             let is_ready =
                 if engines.has_exhausted_serials() { self.replace_epoll(engines) } else { Ok(()) };
-            if let Err(failure) = is_ready.and_then(|()| engines.install(&self.counters)) {
-                return self.fall_back(engines, failure);
+            match is_ready.and_then(|()| engines.install(spent, &self.counters)) {
+                Ok(nanoseconds) => spent += nanoseconds,
+                Err(failure) => return self.fall_back(engines, failure),
             }
-            if !engines.has_pending() || !all && !engines.reconsider() {
+            if !engines.has_pending() || !all && !engines.reconsider(spent) {
                 return;
             }
         }

@@ -18,7 +18,7 @@
 //!   costs about twice as much as the best choice in hindsight, at most, and a set that is polled a
 //!   few times and dropped never creates an instance. The price of an addition is not known before
 //!   there was one: some entries are installed first, and the others in several parts, as long as
-//!   their price has been paid.
+//!   their price has been paid, and over several waits if they are many.
 //! - *Trials.* The costs of the engine that isn't used may be wrong by now. So now and then it serves
 //!   three waits. All trials together take about 1/64 of the cost of the waits (1/16 before epoll has
 //!   been timed), and a wait of a trial at most 16 times as long as predicted for the other engine.
@@ -148,7 +148,11 @@ impl Policy {
             return self.trials.is_on_epoll() && self.trials.can_pay(price);
         }
         // The first sample may have been interrupted.
-        self.poll.samples() >= 2 && self.purchase.is_paid(price, self.advantage())
+        self.poll.samples() >= 2 && self.is_paid(price)
+    }
+
+    fn is_paid(&self, price: f32) -> bool {
+        self.purchase.is_paid(price, self.poll_prediction, self.advantage())
     }
 
     /// What the next wait is predicted to cost more on poll(2) than on epoll.
@@ -197,6 +201,20 @@ impl Policy {
         }
     }
 
+    /// Whether to use it after entries were installed in this wait, which has `spent` nanoseconds on
+    /// them. If not, others may be left to later waits.
+    pub fn should_still_use(
+        &mut self,
+        descriptors: usize,
+        fallbacks: usize,
+        pending: Pending,
+        spent: u64,
+    ) -> bool {
+        self.forced.is_some()
+            || (Purchase::may_spend_more(spent as f32, self.poll_prediction)
+                && self.weigh(descriptors, fallbacks, pending))
+    }
+
     fn is_prediction_for(&self, descriptors: usize, fallbacks: usize) -> bool {
         (self.descriptors, self.fallbacks) == (descriptors as u32, fallbacks as u32)
     }
@@ -212,13 +230,14 @@ impl Policy {
         }
         !self.trials.is_running()
             && self.prefers_epoll
-            && (pending.is_empty() || self.purchase.is_paid(price, self.advantage()))
+            && (pending.is_empty() || self.is_paid(price))
     }
 
-    /// How many of the pending entries to install at a time.
-    pub fn installable(&self, pending: Pending) -> usize {
+    /// How many of the pending entries to install at a time, in a wait that has `spent` nanoseconds on
+    /// others.
+    pub fn installable(&self, pending: Pending, spent: u64) -> usize {
         match self.forced {
-            None => self.purchase.part(pending),
+            None => self.purchase.part(pending, spent as f32, self.poll_prediction),
             _ => pending.len(),
         }
     }

@@ -15,6 +15,10 @@ const MODIFICATION: f32 = 300.0;
 const FIRST_ENTRIES: usize = 16;
 /// The others follow in parts that cost at most this share of the excess of the waits on poll(2).
 const PART: f32 = 1.0 / 8.0;
+/// The entries that one wait installs cost at most this many nanoseconds, or this many times as much
+/// as a wait on poll(2) if that is more. So no wait of a large set takes far longer than the others.
+const MAX_COST: f32 = 1e6;
+const MAX_WAITS: f32 = 2.0;
 /// The price is multiplied by no more than this after failures.
 const MAX_BACKOFF: u16 = 1 << 12;
 
@@ -62,10 +66,22 @@ impl Purchase {
         self.addition.predict(if is_known { additions } else { least.max(additions / 4) } as f32)
     }
 
-    /// Whether the waits on poll(2), including the next one, have cost more than with epoll by the
-    /// `price`. `advantage`: what the next one is predicted to cost more.
-    pub fn is_paid(&self, price: f32, advantage: f32) -> bool {
-        advantage > 0.0 && self.excess + advantage > price
+    /// What the entries that one wait installs may cost, if it is `usual` for a wait to cost this.
+    fn limit(usual: f32) -> f32 {
+        MAX_COST.max(MAX_WAITS * usual)
+    }
+
+    /// Whether a wait may install more entries than those that have cost what it has `spent`.
+    pub fn may_spend_more(spent: f32, usual: f32) -> bool {
+        spent < Self::limit(usual)
+    }
+
+    /// Whether the waits on poll(2) have cost more than with epoll by the `price`, including those that
+    /// are still to come until all entries are installed. `advantage`: what each is predicted to cost
+    /// more.
+    pub fn is_paid(&self, price: f32, usual: f32, advantage: f32) -> bool {
+        let waits = (price / Self::limit(usual)).max(1.0);
+        advantage > 0.0 && self.excess + waits * advantage > price
     }
 
     /// A wait on poll(2) has cost more than with epoll by this, or less.
@@ -82,11 +98,12 @@ impl Purchase {
     }
 
     /// How many of the pending entries to install at a time.
-    pub fn part(&self, pending: Pending) -> usize {
-        if pending.len() <= FIRST_ENTRIES {
-            return pending.len();
+    pub fn part(&self, pending: Pending, spent: f32, usual: f32) -> usize {
+        if pending.len() <= FIRST_ENTRIES || self.addition.samples() == 0 {
+            return pending.len().min(FIRST_ENTRIES);
         }
-        let paid = PART * self.excess / self.addition.predict(1.0);
+        let cost = (PART * self.excess).min(Self::limit(usual) - spent);
+        let paid = cost / self.addition.predict(1.0);
         pending.len().min((paid as usize).max(FIRST_ENTRIES))
     }
 

@@ -80,7 +80,7 @@ fn a_forced_engine_is_the_engine() {
     assert!(!Policy::new(Some(Engine::Poll)).should_use(20_000, 0, NOTHING));
     assert!(!Policy::new(Some(Engine::Poll)).should_create(20_000));
     assert!(Policy::new(Some(Engine::Epoll)).should_use(1, 0, ADDITIONS));
-    assert_eq!(Policy::new(Some(Engine::Epoll)).installable(ADDITIONS), 9_000);
+    assert_eq!(Policy::new(Some(Engine::Epoll)).installable(ADDITIONS, 0), 9_000);
 }
 
 #[test]

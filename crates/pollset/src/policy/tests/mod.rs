@@ -117,22 +117,23 @@ impl Set {
         if self.has_epoll {
             policy.begin();
         }
-        let is_on_epoll = loop {
-            let uses_epoll =
-                self.has_epoll && policy.should_use(load.descriptors, self.fallbacks, self.pending);
-            if !uses_epoll || self.pending.is_empty() {
-                break uses_epoll;
-            }
-            let entries = policy.installable(self.pending);
+        let mut is_on_epoll =
+            self.has_epoll && policy.should_use(load.descriptors, self.fallbacks, self.pending);
+        let mut spent = 0;
+        while is_on_epoll && !self.pending.is_empty() {
+            let entries = policy.installable(self.pending, spent);
             let added = entries.min(self.pending.additions);
             let time = machine.entry * added as f64 + 300.0 * (entries - added) as f64;
             if policy.times_entries(entries) {
                 policy.record_entries(entries, added, time as u64);
+                spent += time as u64;
             }
             cost += time;
             self.pending.additions -= added;
             self.pending.modifications -= entries - added;
-        };
+            is_on_epoll = self.pending.is_empty()
+                || policy.should_still_use(load.descriptors, self.fallbacks, self.pending, spent);
+        }
         let mut time = machine.call(is_on_epoll, load) * (self.noise)();
         if is_on_epoll && self.fallbacks > 0 {
             time += machine.call(false, Waits { descriptors: self.fallbacks, ..load });

@@ -5,7 +5,8 @@ use super::*;
 #[test]
 fn cost_is_never_much_more_than_twice_the_best_in_hindsight() {
     for machine in MACHINES {
-        for load in loads() {
+        let large = [load(100_000, 1), load(1_000_000, 1), load(1_000_000, 10_000)];
+        for load in loads().into_iter().chain(large) {
             let (mut set, mut cost) = (Set::new(), 0.0);
             for waits in 1..3_000 {
                 cost += set.wait(&machine, load);
@@ -18,6 +19,28 @@ fn cost_is_never_much_more_than_twice_the_best_in_hindsight() {
                     "{cost} in place of {best} after {waits}: {load:?} on {machine:?}"
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn no_wait_installs_far_more_than_it_takes() {
+    for machine in MACHINES {
+        for descriptors in [1_000, 20_000, 100_000, 1_000_000] {
+            let (mut set, load) = (Set::new(), load(descriptors, 1));
+            let usual = machine.call(false, load);
+            let most = 3.5 * usual + 1.5e6;
+            let mut waits = 0;
+            while !set.was_on_epoll {
+                let cost = set.wait(&machine, load);
+                assert!(
+                    cost < most,
+                    "{cost} with {usual} for a poll(2) of {descriptors}: {machine:?}"
+                );
+                waits += 1;
+            }
+            let price = machine.entry * descriptors as f64;
+            assert!(f64::from(waits) < 1.5 * price / usual + 100.0, "{waits}: {machine:?}");
         }
     }
 }
