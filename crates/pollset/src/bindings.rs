@@ -1,6 +1,10 @@
 //! What bindings to other languages need of a wait.
 
-use crate::waiting::{Stage, Waiting, polls_few};
+use std::io;
+
+use rustix::io::Errno;
+
+use crate::waiting::{Stage, Step, Waiting, polls_few};
 use crate::{Event, PollFlags};
 
 /// A short step takes no more changes.
@@ -25,6 +29,60 @@ impl Waiting<'_> {
             Stage::Poll => polls_few(engines) && !self.must_replace_epoll,
             Stage::Block => false,
             Stage::Over { .. } => true,
+        }
+    }
+
+    /// Makes the steps that are left, and returns the number of ready descriptors.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`step`](Self::step), and [`Interrupted`](io::ErrorKind::Interrupted) if a step was:
+    /// then it can be called again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pollset::PollSet;
+    ///
+    /// let set = PollSet::new();
+    /// assert_eq!(set.start(Duration::ZERO)?.finish()?, 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[inline]
+    pub fn finish(&mut self) -> io::Result<usize> {
+        loop {
+            match self.step()? {
+                Step::Unfinished => {}
+                Step::Interrupted => return Err(Errno::INTR.into()),
+                Step::Ready(ready) => return Ok(ready),
+            }
+        }
+    }
+
+    /// Makes the event of the slot `first`, or the next slot that has an event, the next one to take:
+    /// those of the slots before come last. Only after the wait is over, and before an event is taken.
+    ///
+    /// So a caller with little room, which takes a part of the events of each wait, takes those of all
+    /// descriptors in turn.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pollset::{PollFlags, PollSet};
+    ///
+    /// let set = PollSet::from_iter([(1000, PollFlags::IN), (1001, PollFlags::IN)]); // not open
+    /// let mut waiting = set.start(Duration::ZERO)?;
+    /// assert_eq!(waiting.finish()?, 2);
+    /// waiting.rotate(1);
+    /// assert_eq!(waiting.take_event().unwrap().fd, 1001);
+    /// assert_eq!(waiting.take_event().unwrap().fd, 1000);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn rotate(&mut self, first: usize) {
+        if let (Stage::Over { .. }, Some(engines)) = (self.stage, self.engines.get()) {
+            engines.rotate_events(first);
         }
     }
 

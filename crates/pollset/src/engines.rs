@@ -340,6 +340,17 @@ impl Engines {
         }
     }
 
+    /// Begins with the event of the slot `first`, or the next one that has an event: those of the slots
+    /// before come last.
+    #[cfg(feature = "bindings")]
+    #[cold]
+    pub fn rotate_events(&mut self, first: usize) {
+        match &mut self.epoll {
+            Some(epoll) if self.is_on_epoll => epoll.rotate(first),
+            _ => self.poll.rotate(first),
+        }
+    }
+
     /// Appends the events that were not taken to `events`.
     #[inline]
     pub fn move_events_to(&mut self, events: &mut Vec<Event>) {

@@ -12,8 +12,6 @@ use rustix::io::Errno;
 use crate::SignalMask;
 use crate::settings::Settings;
 use crate::shared::Shared;
-#[cfg(has_ppoll)]
-use crate::sys::signals::AllBlocked;
 use crate::waiting::{Step, Waiting};
 use crate::{Descriptor, Event, Iter, NotRegistered, PollFlags, Stats, Timeout};
 
@@ -341,7 +339,7 @@ impl PollSet {
         timeout: impl Into<Timeout>,
         mut on_interrupt: impl FnMut() -> ControlFlow<()>,
     ) -> io::Result<usize> {
-        self.wait(events, timeout.into(), |waiting| waiting.step(), &mut on_interrupt)
+        self.wait(events, timeout.into(), &mut on_interrupt)
     }
 
     /// Like [`poll_into`](Self::poll_into), but the signal mask of the calling thread is `mask` while
@@ -407,29 +405,24 @@ impl PollSet {
         timeout: impl Into<Timeout>,
         mask: &SignalMask,
     ) -> io::Result<usize> {
-        // Between the calls of a wait on epoll, signals stay pending.
-        let mut all_blocked = None;
-        let step = |waiting: &mut Waiting<'_>| {
-            if all_blocked.is_none() && waiting.blocks_on_epoll() {
-                all_blocked = Some(AllBlocked::new());
-            }
-            waiting.step_masked(Some(mask.set()))
-        };
-        self.wait(events, timeout.into(), step, &mut || ControlFlow::Break(()))
+        events.clear();
+        let mut waiting = Waiting::new(&self.0, self.0.lease_engines()?, timeout.into());
+        waiting.finish_with(mask)?;
+        waiting.move_events_to(events);
+        Ok(events.len())
     }
 
-    /// Compiled once for all types of timeouts and callbacks, and once more for waits with a mask.
+    /// Compiled once for all types of timeouts and callbacks.
     fn wait(
         &self,
         events: &mut Vec<Event>,
         timeout: Timeout,
-        mut step: impl FnMut(&mut Waiting<'_>) -> io::Result<Step>,
         on_interrupt: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> io::Result<usize> {
         events.clear();
         let mut waiting = Waiting::new(&self.0, self.0.lease_engines()?, timeout);
         loop {
-            match step(&mut waiting)? {
+            match waiting.step()? {
                 Step::Unfinished => {}
                 Step::Interrupted if on_interrupt().is_continue() => {}
                 Step::Interrupted => return Err(Errno::INTR.into()),

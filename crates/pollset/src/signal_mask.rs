@@ -121,6 +121,13 @@ impl SignalMask {
         self.0.contains(signal)
     }
 
+    /// The mask of the system's type. Only with the feature `bindings`.
+    #[cfg(feature = "bindings")]
+    #[must_use]
+    pub fn from_system(mask: libc::sigset_t) -> Self {
+        Self(SignalSet::from_system(mask))
+    }
+
     pub(crate) fn set(&self) -> &SignalSet {
         &self.0
     }

@@ -16,7 +16,11 @@ use crate::engine::{Failure, Polled};
 use crate::engines::Engines;
 use crate::lock::Lease;
 use crate::shared::Shared;
+#[cfg(has_ppoll)]
+use crate::signal_mask::SignalMask;
 use crate::sys::process_generation;
+#[cfg(has_ppoll)]
+use crate::sys::signals::AllBlocked;
 use crate::sys::signals::SignalSet;
 use crate::{Event, Timeout};
 
@@ -131,7 +135,7 @@ impl<'a> Waiting<'a> {
 
     /// The same. A `mask` replaces the signal mask of the thread while it blocks.
     #[inline(always)] // without a mask, it costs nothing
-    pub(crate) fn step_masked(&mut self, mask: Option<&SignalSet>) -> io::Result<Step> {
+    fn step_masked(&mut self, mask: Option<&SignalSet>) -> io::Result<Step> {
         if take(&mut self.was_interrupted) {
             self.resume()?;
         }
@@ -141,9 +145,31 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Whether the next step blocks on epoll. Then the wait may consist of several calls that block.
+    /// Makes the steps that are left, with `mask` as the signal mask of the thread while it blocks.
+    /// Returns the number of ready descriptors. Only with the feature `bindings`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`PollSet::ppoll`](crate::PollSet::ppoll). After
+    /// [`Interrupted`](io::ErrorKind::Interrupted), it can be called again.
     #[cfg(has_ppoll)]
-    pub(crate) fn blocks_on_epoll(&mut self) -> bool {
+    pub fn finish_with(&mut self, mask: &SignalMask) -> io::Result<usize> {
+        // A wait on epoll may consist of several calls that block. Between them, signals stay pending.
+        let mut all_blocked = None;
+        loop {
+            if all_blocked.is_none() && self.blocks_on_epoll() {
+                all_blocked = Some(AllBlocked::new());
+            }
+            match self.step_masked(Some(mask.set()))? {
+                Step::Unfinished => {}
+                Step::Interrupted => return Err(Errno::INTR.into()),
+                Step::Ready(ready) => return Ok(ready),
+            }
+        }
+    }
+
+    #[cfg(has_ppoll)]
+    fn blocks_on_epoll(&mut self) -> bool {
         self.stage == Stage::Block
             && self.engines.get().is_some_and(|engines| engines.is_on_epoll())
     }

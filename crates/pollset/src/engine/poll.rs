@@ -151,10 +151,23 @@ impl PollEngine {
     #[inline]
     pub fn take_slot(&mut self) -> Option<usize> {
         self.left = self.left.checked_sub(1)?;
-        let rest = self.entries.get(self.next..)?;
-        let slot = self.next + rest.iter().position(|entry| entry.revents != 0)?;
+        // `rotate` may have skipped slots.
+        let slot = self.find(self.next).or_else(|| self.find(0))?;
         self.next = slot + 1;
         Some(slot)
+    }
+
+    #[cfg(feature = "bindings")]
+    #[inline]
+    fn find(&self, first: usize) -> Option<usize> {
+        let rest = self.entries.get(first..)?;
+        Some(first + rest.iter().position(|entry| entry.revents != 0)?)
+    }
+
+    /// Begins with the slot `first`: those before it come last.
+    #[cfg(feature = "bindings")]
+    pub fn rotate(&mut self, first: usize) {
+        self.next = first;
     }
 }
 

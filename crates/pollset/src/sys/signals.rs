@@ -23,6 +23,11 @@ impl SignalSet {
         }
     }
 
+    #[cfg(feature = "bindings")]
+    pub fn from_system(mask: sigset_t) -> Self {
+        Self(mask)
+    }
+
     fn full() -> Self {
         let mut set = Self::empty();
         // SAFETY: the call changes the set.

@@ -177,6 +177,11 @@ impl EpollEngine {
     pub fn take_slot(&mut self) -> Option<usize> {
         self.ready.take_next()
     }
+
+    #[cfg(feature = "bindings")]
+    pub fn rotate(&mut self, first: usize) {
+        self.ready.rotate(first);
+    }
 }
 
 #[cold]

@@ -1,0 +1,279 @@
+#ifndef POLLSET_H
+#define POLLSET_H
+
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+/* The version of this header: that of the library is pollset_version(). */
+#define POLLSET_VERSION "0.1.0"
+
+/*
+ For pollset_new(): all waits are on poll(2).
+ */
+#define POLLSET_POLL 1
+
+/*
+ For pollset_new(): all waits are on epoll(7), where the system has it.
+ */
+#define POLLSET_EPOLL 2
+
+/*
+ For pollset_new(): pollset_wake() can be used with the object, which takes a descriptor.
+ */
+#define POLLSET_WAKE 4
+
+/*
+ For pollset_new(): the program unregisters every descriptor before it closes it. Waits of an object
+ with thousands of descriptors then take less time.
+ */
+#define POLLSET_RELAXED_AUDIT 8
+
+/*
+ A polling object: a set of file descriptors, each with the events that it is watched for.
+ */
+typedef struct pollset_t pollset_t;
+
+/*
+ The counters of a polling object, from its creation on.
+
+ Later versions may add members at the end.
+ */
+typedef struct {
+    /*
+     Waits on poll(2).
+     */
+    uint64_t poll_waits;
+    /*
+     Waits on epoll(7).
+     */
+    uint64_t epoll_waits;
+    /*
+     Entries that were added to epoll, modified, or made fallbacks, which poll(2) polls.
+     */
+    uint64_t changes_applied;
+    /*
+     Entries that were re-checked, because their numbers may refer to another file now.
+     */
+    uint64_t audited;
+    /*
+     Entries whose events were compared with those of poll(2).
+     */
+    uint64_t compared;
+    /*
+     epoll instances that were replaced.
+     */
+    uint64_t replaced;
+    /*
+     Failures to create, fill or use an epoll instance.
+     */
+    uint64_t refused;
+    /*
+     What the last wait was on: `POLLSET_POLL` or `POLLSET_EPOLL`; 0 before the first one.
+     */
+    uint64_t last_engine;
+} pollset_stats_t;
+
+#ifdef __cplusplus
+extern "C" {
+#endif /* __cplusplus */
+
+/*
+ Makes a polling object.
+
+ `flags` is 0, or a combination of
+
+ - `POLLSET_WAKE`: pollset_wake() can be used with the object. That takes a descriptor.
+ - `POLLSET_POLL`: all waits are on poll(2).
+ - `POLLSET_EPOLL`: all waits are on epoll(7), where the system has it. The results are the same.
+   Without this flag and the previous one, each wait is on the one that costs less.
+ - `POLLSET_RELAXED_AUDIT`: the program unregisters every descriptor before it closes it. Waits of an
+   object with thousands of descriptors then take less time.
+
+ The object makes no other system call, and takes no other descriptor, until a wait makes an epoll
+ instance. Several objects are independent of each other.
+
+ # Return value
+
+ The object, to be freed with pollset_free(); or NULL, with `errno` set.
+
+ # Errors
+
+ - `EINVAL`: `flags` has other bits, or both `POLLSET_POLL` and `POLLSET_EPOLL`.
+ - `EMFILE`, `ENFILE`: with `POLLSET_WAKE`, the process or the system has no descriptor left.
+ - `ENOMEM`: there is not enough memory.
+ */
+pollset_t *pollset_new(unsigned int flags);
+
+/*
+ Frees a polling object, and closes its own descriptors. Registered descriptors stay open. `set` may
+ be NULL.
+
+ No other function may be using the object, or be called with it later.
+ */
+void pollset_free(pollset_t *set);
+
+/*
+ Registers the descriptor `fd` with a polling object, to be watched for `events`.
+
+ `events` is a combination of the bits of `<poll.h>`: `POLLIN`, `POLLPRI`, `POLLOUT` and the others that
+ poll(2) of the system takes. `POLLERR`, `POLLHUP` and `POLLNVAL` are reported in any case. If `fd` is
+ registered already, its events are replaced, and it keeps its place in the order of registration.
+
+ No system call is made. So a number that is not open is no error: pollset_wait() reports `POLLNVAL`
+ for it. Unregister a descriptor before you close it.
+
+ A wait in progress in another thread may not take account of the change; the next one does.
+
+ # Return value
+
+ 0; or -1, with `errno` set.
+
+ # Errors
+
+ - `EBADF`: `fd` is negative.
+ - `EINVAL`: `fd` is the object's own, which pollset_wake() uses.
+ */
+int pollset_register(pollset_t *set,
+                     int fd,
+                     short events);
+
+/*
+ Replaces the events that a registered descriptor is watched for.
+
+ It keeps its place in the order of registration. For the rest see pollset_register().
+
+ # Return value
+
+ 0; or -1, with `errno` set.
+
+ # Errors
+
+ - `ENOENT`: `fd` is not registered.
+ */
+int pollset_modify(pollset_t *set, int fd, short events);
+
+/*
+ Stops watching a descriptor.
+
+ Call it before the descriptor is closed. The results of a wait that is over may still have it.
+
+ # Return value
+
+ 0; or -1, with `errno` set.
+
+ # Errors
+
+ - `ENOENT`: `fd` is not registered.
+ */
+int pollset_unregister(pollset_t *set, int fd);
+
+/*
+ Returns the events that a descriptor is watched for.
+
+ # Return value
+
+ The bits with which it was registered, 0 to 65535; or -1, with `errno` set.
+
+ # Errors
+
+ - `ENOENT`: `fd` is not registered.
+ */
+int pollset_interest(const pollset_t *set, int fd);
+
+/*
+ Returns the number of registered descriptors.
+
+ Room for so many results is enough for a wait, unless another thread registers more.
+ */
+size_t pollset_length(const pollset_t *set);
+
+/*
+ Waits until registered descriptors have events, and writes them to `results`, which has room for
+ `room` of them.
+
+ A result has the number of the descriptor in `fd`, and its events in `revents`: those that it is
+ watched for, and `POLLERR`, `POLLHUP` and `POLLNVAL`. `events` is 0. The results are in the order of
+ registration. A descriptor that stays ready is reported by each wait.
+
+ If more descriptors have events than there is room for, the results of the next wait begin with the
+ descriptor after the last one that was written, and those before it come last. So each gets its
+ turn.
+
+ `timeout` is how long to wait at most; NULL is no limit. With a timeout of 0 the function returns at
+ once. A wait never ends before the timeout is over; it may end later, as the system's timers decide.
+
+ `mask` is the signal mask of the thread while it waits, as that of ppoll(2): to set it and to wait
+ are one step. With NULL, the mask stays as it is.
+
+ # Return value
+
+ The number of results. 0: the time was up, or pollset_wake() has ended the wait. Or -1, with `errno`
+ set; then `results` is as it was, and no event is lost.
+
+ # Errors
+
+ - `EBUSY`: another thread waits with this object.
+ - `EFAULT`: `results` is NULL.
+ - `EINTR`: a signal handler ran.
+ - `EINVAL`: `room` is 0; `timeout` is negative, or its `tv_nsec` is not below 1,000,000,000; or there
+   are more descriptors than the process may open (`RLIMIT_NOFILE`).
+ - `ENOMEM`: the kernel has no memory.
+ - `ENOSYS`: `mask` is not NULL, and the system has no ppoll(2).
+ */
+int pollset_wait(pollset_t *set,
+                 struct pollfd *results,
+                 size_t room,
+                 const struct timespec *timeout,
+                 const sigset_t *mask);
+
+/*
+ Ends the wait in progress with a polling object, or else its next one.
+
+ That wait returns its results; 0, if there are none. Several calls before a wait count as one. The
+ object was made with `POLLSET_WAKE`.
+
+ A forked child shares what it uses with its parent: a call in one of them may end a wait of the
+ other.
+
+ # Return value
+
+ 0; or -1, with `errno` set.
+
+ # Errors
+
+ - `EINVAL`: the object was made without `POLLSET_WAKE`.
+ */
+int pollset_wake(pollset_t *set);
+
+/*
+ Copies the counters of a polling object to `stats`, which has `size` bytes.
+
+ `size` is `sizeof(struct pollset_stats_t)`. So a program that was compiled with an older header gets the
+ members that it knows; members that the library doesn't know are 0.
+
+ # Return value
+
+ 0; or -1, with `errno` set.
+
+ # Errors
+
+ - `EFAULT`: `stats` is NULL.
+ */
+int pollset_stats(const pollset_t *set,
+                  pollset_stats_t *stats,
+                  size_t size);
+
+/*
+ Returns the version of the library, such as "0.1.0": that of the library that is loaded, which may
+ be newer than the `POLLSET_VERSION` of the header.
+ */
+const char *pollset_version(void);
+
+#ifdef __cplusplus
+}  /* extern "C" */
+#endif  /* __cplusplus */
+
+#endif  /* POLLSET_H */

@@ -1,0 +1,107 @@
+//! What all functions have around them.
+
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::io;
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::Once;
+
+use errno::{Errno, errno, set_errno};
+use libc::c_int;
+
+/// Runs a function of the interface: returns its value; or -1, with `errno` set. No panic leaves it.
+#[inline]
+pub fn call(function: impl FnOnce() -> Result<c_int, c_int>) -> c_int {
+    finish(catch_unwind(AssertUnwindSafe(function)))
+}
+
+#[inline]
+fn finish(outcome: Result<Result<c_int, c_int>, Box<dyn Any + Send>>) -> c_int {
+    let error = match outcome {
+        Ok(Ok(value)) => return value,
+        Ok(Err(error)) => error,
+        Err(_) => libc::ENOTRECOVERABLE,
+    };
+    set_errno(Errno(error));
+    -1
+}
+
+/// The same, for functions that make system calls: the thread isn't cancelled in them.
+#[inline]
+pub fn call_system(function: impl FnOnce() -> Result<c_int, c_int>) -> c_int {
+    let _uncancelled = Uncancelled::new();
+    call(function)
+}
+
+/// The same, for signal handlers: if it succeeds, it leaves `errno` as it was.
+pub fn call_in_handler(function: impl FnOnce() -> Result<c_int, c_int>) -> c_int {
+    let before = errno();
+    let value = call_system(function);
+    if value != -1 {
+        set_errno(before);
+    }
+    value
+}
+
+/// A library prints nothing, also if it has a defect.
+pub fn silence_panics() {
+    static SILENCED: Once = Once::new();
+    SILENCED.call_once(|| panic::set_hook(Box::new(|_| {})));
+}
+
+/// The number of an error of the system or of the crate `pollset`.
+pub fn number(error: &io::Error) -> c_int {
+    error.raw_os_error().unwrap_or(match error.kind() {
+        io::ErrorKind::ResourceBusy => libc::EBUSY,
+        io::ErrorKind::OutOfMemory => libc::ENOMEM,
+        _ => libc::EINVAL,
+    })
+}
+
+/// While it exists, the thread isn't cancelled: that would unwind the stack through Rust's frames, and
+/// leave the object in use.
+struct Uncancelled {
+    #[cfg(not(target_os = "android"))]
+    before: c_int,
+}
+
+#[cfg(not(target_os = "android"))]
+impl Uncancelled {
+    #[inline]
+    fn new() -> Self {
+        let mut before = 0;
+        // SAFETY: the call writes the previous state to `before`.
+        unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut before) };
+        Self { before }
+    }
+}
+
+#[cfg(not(target_os = "android"))]
+impl Drop for Uncancelled {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: POSIX lets the second argument be null on all systems that have it so; where it
+        // doesn't, the systems do.
+        unsafe { pthread_setcancelstate(self.before, ptr::null_mut()) };
+    }
+}
+
+/// Android has no cancellation.
+#[cfg(target_os = "android")]
+impl Uncancelled {
+    fn new() -> Self {
+        Self {}
+    }
+}
+
+#[cfg(any(target_vendor = "apple", target_os = "freebsd", target_os = "dragonfly"))]
+const PTHREAD_CANCEL_DISABLE: c_int = if cfg!(target_vendor = "apple") { 0 } else { 1 };
+#[cfg(not(any(target_vendor = "apple", target_os = "freebsd", target_os = "dragonfly")))]
+const PTHREAD_CANCEL_DISABLE: c_int = 1;
+
+#[cfg(not(target_os = "android"))]
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+}

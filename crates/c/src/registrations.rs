@@ -1,0 +1,127 @@
+//! What is registered.
+
+#![allow(unsafe_code)]
+
+use libc::{c_int, c_short};
+use pollset::PollFlags;
+
+use crate::call::call;
+use crate::set::pollset_t;
+
+/// Registers the descriptor `fd` with a polling object, to be watched for `events`.
+///
+/// `events` is a combination of the bits of `<poll.h>`: `POLLIN`, `POLLPRI`, `POLLOUT` and the others that
+/// poll(2) of the system takes. `POLLERR`, `POLLHUP` and `POLLNVAL` are reported in any case. If `fd` is
+/// registered already, its events are replaced, and it keeps its place in the order of registration.
+///
+/// No system call is made. So a number that is not open is no error: pollset_wait() reports `POLLNVAL`
+/// for it. Unregister a descriptor before you close it.
+///
+/// A wait in progress in another thread may not take account of the change; the next one does.
+///
+/// # Return value
+///
+/// 0; or -1, with `errno` set.
+///
+/// # Errors
+///
+/// - `EBADF`: `fd` is negative.
+/// - `EINVAL`: `fd` is the object's own, which pollset_wake() uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pollset_register(
+    set: *mut pollset_t,
+    fd: c_int,
+    events: c_short,
+) -> c_int {
+    // SAFETY: the caller passes an object that is not freed. All its parts may be shared by threads.
+    let set = unsafe { &*set };
+    call(|| {
+        if set.is_waker(fd) {
+            return Err(libc::EINVAL);
+        }
+        // The only error: a negative number.
+        set.set.register(fd, flags(events)).map_err(|_| libc::EBADF)?;
+        Ok(0)
+    })
+}
+
+/// Replaces the events that a registered descriptor is watched for.
+///
+/// It keeps its place in the order of registration. For the rest see pollset_register().
+///
+/// # Return value
+///
+/// 0; or -1, with `errno` set.
+///
+/// # Errors
+///
+/// - `ENOENT`: `fd` is not registered.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pollset_modify(set: *mut pollset_t, fd: c_int, events: c_short) -> c_int {
+    // SAFETY: as in `pollset_register`.
+    let set = unsafe { &*set };
+    call(|| {
+        if set.is_waker(fd) {
+            return Err(libc::ENOENT);
+        }
+        set.set.modify(fd, flags(events)).map_err(|_| libc::ENOENT)?;
+        Ok(0)
+    })
+}
+
+/// Stops watching a descriptor.
+///
+/// Call it before the descriptor is closed. The results of a wait that is over may still have it.
+///
+/// # Return value
+///
+/// 0; or -1, with `errno` set.
+///
+/// # Errors
+///
+/// - `ENOENT`: `fd` is not registered.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pollset_unregister(set: *mut pollset_t, fd: c_int) -> c_int {
+    // SAFETY: as in `pollset_register`.
+    let set = unsafe { &*set };
+    call(|| {
+        if set.is_waker(fd) {
+            return Err(libc::ENOENT);
+        }
+        set.set.unregister(fd).map_err(|_| libc::ENOENT)?;
+        Ok(0)
+    })
+}
+
+/// Returns the events that a descriptor is watched for.
+///
+/// # Return value
+///
+/// The bits with which it was registered, 0 to 65535; or -1, with `errno` set.
+///
+/// # Errors
+///
+/// - `ENOENT`: `fd` is not registered.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pollset_interest(set: *const pollset_t, fd: c_int) -> c_int {
+    // SAFETY: as in `pollset_register`.
+    let set = unsafe { &*set };
+    call(|| match set.set.interest(fd) {
+        Some(events) if !set.is_waker(fd) => Ok(events.bits().into()),
+        _ => Err(libc::ENOENT),
+    })
+}
+
+/// Returns the number of registered descriptors.
+///
+/// Room for so many results is enough for a wait, unless another thread registers more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pollset_length(set: *const pollset_t) -> usize {
+    // SAFETY: as in `pollset_register`.
+    let set = unsafe { &*set };
+    set.set.len() - usize::from(set.waker.is_some())
+}
+
+fn flags(events: c_short) -> PollFlags {
+    PollFlags::from_bits_retain(events as u16)
+}

@@ -1,0 +1,126 @@
+//! The type `pollset_t`.
+
+#![allow(unsafe_code)]
+
+use std::alloc::{Layout, alloc};
+use std::os::fd::AsRawFd;
+use std::ptr;
+use std::sync::atomic::AtomicUsize;
+
+use libc::{c_int, c_uint};
+use pollset::{Builder, Engine, PollFlags, PollSet, Waker};
+
+use crate::call::{call_system, number, silence_panics};
+
+/// For pollset_new(): all waits are on poll(2).
+pub const POLLSET_POLL: c_uint = 1;
+/// For pollset_new(): all waits are on epoll(7), where the system has it.
+pub const POLLSET_EPOLL: c_uint = 2;
+/// For pollset_new(): pollset_wake() can be used with the object, which takes a descriptor.
+pub const POLLSET_WAKE: c_uint = 4;
+/// For pollset_new(): the program unregisters every descriptor before it closes it. Waits of an object
+/// with thousands of descriptors then take less time.
+pub const POLLSET_RELAXED_AUDIT: c_uint = 8;
+
+/// A polling object: a set of file descriptors, each with the events that it is watched for.
+pub struct pollset_t {
+    pub(crate) set: PollSet,
+    pub(crate) waker: Option<Waker>,
+    /// The slot with which the results of the next wait begin, because there was no room for them in
+    /// the last one.
+    pub(crate) next: AtomicUsize,
+}
+
+impl pollset_t {
+    pub(crate) fn is_waker(&self, fd: c_int) -> bool {
+        self.waker.as_ref().is_some_and(|waker| waker.as_raw_fd() == fd)
+    }
+}
+
+/// Makes a polling object.
+///
+/// `flags` is 0, or a combination of
+///
+/// - `POLLSET_WAKE`: pollset_wake() can be used with the object. That takes a descriptor.
+/// - `POLLSET_POLL`: all waits are on poll(2).
+/// - `POLLSET_EPOLL`: all waits are on epoll(7), where the system has it. The results are the same.
+///   Without this flag and the previous one, each wait is on the one that costs less.
+/// - `POLLSET_RELAXED_AUDIT`: the program unregisters every descriptor before it closes it. Waits of an
+///   object with thousands of descriptors then take less time.
+///
+/// The object makes no other system call, and takes no other descriptor, until a wait makes an epoll
+/// instance. Several objects are independent of each other.
+///
+/// # Return value
+///
+/// The object, to be freed with pollset_free(); or NULL, with `errno` set.
+///
+/// # Errors
+///
+/// - `EINVAL`: `flags` has other bits, or both `POLLSET_POLL` and `POLLSET_EPOLL`.
+/// - `EMFILE`, `ENFILE`: with `POLLSET_WAKE`, the process or the system has no descriptor left.
+/// - `ENOMEM`: there is not enough memory.
+#[unsafe(no_mangle)]
+pub extern "C" fn pollset_new(flags: c_uint) -> *mut pollset_t {
+    let mut set = ptr::null_mut();
+    call_system(|| {
+        silence_panics();
+        set = new(flags)?;
+        Ok(0)
+    });
+    set
+}
+
+fn new(flags: c_uint) -> Result<*mut pollset_t, c_int> {
+    let known = POLLSET_POLL | POLLSET_EPOLL | POLLSET_WAKE | POLLSET_RELAXED_AUDIT;
+    let engine = match flags & (POLLSET_POLL | POLLSET_EPOLL) {
+        0 => None,
+        POLLSET_POLL => Some(Engine::Poll),
+        POLLSET_EPOLL => Some(Engine::Epoll),
+        _ => return Err(libc::EINVAL),
+    };
+    if flags & !known != 0 {
+        return Err(libc::EINVAL);
+    }
+    let builder = Builder::new().engine(engine);
+    let builder =
+        if flags & POLLSET_RELAXED_AUDIT != 0 { builder.relaxed_audit() } else { builder };
+    let set = builder.build();
+    let waker = match flags & POLLSET_WAKE {
+        0 => None,
+        _ => Some(Waker::new().map_err(|error| number(&error))?),
+    };
+    if let Some(waker) = &waker {
+        set.register(waker, PollFlags::IN).map_err(|error| number(&error))?;
+    }
+    let new = pollset_t { set, waker, next: AtomicUsize::new(0) };
+    // SAFETY: the type has a size. The memory is checked before it is written, and `pollset_free`
+    // frees it as a `Box`, which has the same allocator and layout.
+    unsafe {
+        let memory = alloc(Layout::new::<pollset_t>()).cast::<pollset_t>();
+        if memory.is_null() {
+            return Err(libc::ENOMEM);
+        }
+        memory.write(new);
+        Ok(memory)
+    }
+}
+
+/// Frees a polling object, and closes its own descriptors. Registered descriptors stay open. `set` may
+/// be NULL.
+///
+/// No other function may be using the object, or be called with it later.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pollset_free(set: *mut pollset_t) {
+    if set.is_null() {
+        return;
+    }
+    let before = errno::errno();
+    call_system(|| {
+        // SAFETY: the caller passes an object that `pollset_new` has made, and no other function uses
+        // it any more.
+        drop(unsafe { Box::from_raw(set) });
+        Ok(0)
+    });
+    errno::set_errno(before);
+}

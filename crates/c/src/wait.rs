@@ -1,0 +1,186 @@
+//! Waiting, and waking.
+
+#![allow(unsafe_code)]
+
+use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
+use std::slice;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use libc::{c_int, pollfd, sigset_t, size_t, timespec};
+use pollset::{Event, PollFlags, Timeout, Waiting};
+
+use crate::call::{call_in_handler, call_system, number};
+use crate::set::pollset_t;
+
+/// Waits until registered descriptors have events, and writes them to `results`, which has room for
+/// `room` of them.
+///
+/// A result has the number of the descriptor in `fd`, and its events in `revents`: those that it is
+/// watched for, and `POLLERR`, `POLLHUP` and `POLLNVAL`. `events` is 0. The results are in the order of
+/// registration. A descriptor that stays ready is reported by each wait.
+///
+/// If more descriptors have events than there is room for, the results of the next wait begin with the
+/// descriptor after the last one that was written, and those before it come last. So each gets its
+/// turn.
+///
+/// `timeout` is how long to wait at most; NULL is no limit. With a timeout of 0 the function returns at
+/// once. A wait never ends before the timeout is over; it may end later, as the system's timers decide.
+///
+/// `mask` is the signal mask of the thread while it waits, as that of ppoll(2): to set it and to wait
+/// are one step. With NULL, the mask stays as it is.
+///
+/// # Return value
+///
+/// The number of results. 0: the time was up, or pollset_wake() has ended the wait. Or -1, with `errno`
+/// set; then `results` is as it was, and no event is lost.
+///
+/// # Errors
+///
+/// - `EBUSY`: another thread waits with this object.
+/// - `EFAULT`: `results` is NULL.
+/// - `EINTR`: a signal handler ran.
+/// - `EINVAL`: `room` is 0; `timeout` is negative, or its `tv_nsec` is not below 1,000,000,000; or there
+///   are more descriptors than the process may open (`RLIMIT_NOFILE`).
+/// - `ENOMEM`: the kernel has no memory.
+/// - `ENOSYS`: `mask` is not NULL, and the system has no ppoll(2).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pollset_wait(
+    set: *mut pollset_t,
+    results: *mut pollfd,
+    room: size_t,
+    timeout: *const timespec,
+    mask: *const sigset_t,
+) -> c_int {
+    // SAFETY: the caller passes an object that is not freed, and null or a valid pointer for each of
+    // the others. All parts of the object may be shared by threads.
+    let (set, timeout, mask) = unsafe { (&*set, timeout.as_ref(), mask.as_ref()) };
+    call_system(|| {
+        let timeout = convert_timeout(timeout)?;
+        if results.is_null() {
+            return Err(libc::EFAULT);
+        }
+        if room == 0 {
+            return Err(libc::EINVAL);
+        }
+        let room = room.min(c_int::MAX as usize);
+        // SAFETY: `results` has `room` elements, which only this function uses until it returns, and
+        // which may be uninitialized.
+        let results = unsafe { slice::from_raw_parts_mut(results.cast(), room) };
+        wait(set, results, timeout, mask)
+    })
+}
+
+fn convert_timeout(timeout: Option<&timespec>) -> Result<Timeout, c_int> {
+    let Some(timeout) = timeout else { return Ok(Timeout::Never) };
+    match (u64::try_from(timeout.tv_sec), u32::try_from(timeout.tv_nsec)) {
+        (Ok(seconds), Ok(nanoseconds @ 0..1_000_000_000)) => {
+            Ok(Timeout::After(Duration::new(seconds, nanoseconds)))
+        }
+        _ => Err(libc::EINVAL),
+    }
+}
+
+fn wait(
+    set: &pollset_t,
+    results: &mut [MaybeUninit<pollfd>],
+    timeout: Timeout,
+    mask: Option<&sigset_t>,
+) -> Result<c_int, c_int> {
+    let errno = |error| number(&error);
+    let mut waiting = set.set.start(timeout).map_err(errno)?;
+    let ready = match mask {
+        None => waiting.finish(),
+        Some(mask) => finish_with(&mut waiting, mask),
+    };
+    ready.map_err(errno)?;
+    let first = set.next.load(Relaxed);
+    if first != 0 {
+        waiting.rotate(first);
+    }
+    let (count, next, was_woken) = take(set, &mut waiting, results);
+    set.next.store(next, Relaxed);
+    // After a rotation, its event may not have been taken.
+    if let Some(waker) = set.waker.as_ref().filter(|_| was_woken || first != 0) {
+        waker.clear().map_err(errno)?;
+    }
+    Ok(count as c_int)
+}
+
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "openbsd"
+))]
+fn finish_with(waiting: &mut Waiting<'_>, mask: &sigset_t) -> std::io::Result<usize> {
+    waiting.finish_with(&pollset::SignalMask::from_system(*mask))
+}
+
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "openbsd"
+)))]
+fn finish_with(_waiting: &mut Waiting<'_>, _mask: &sigset_t) -> std::io::Result<usize> {
+    Err(std::io::Error::from_raw_os_error(libc::ENOSYS))
+}
+
+/// Moves the events to `results`. Returns their number, the slot with which the next wait is to begin,
+/// and whether the waker was among them.
+fn take(
+    set: &pollset_t,
+    waiting: &mut Waiting<'_>,
+    results: &mut [MaybeUninit<pollfd>],
+) -> (usize, usize, bool) {
+    let waker = set.waker.as_ref().map(AsRawFd::as_raw_fd);
+    let mut was_woken = false;
+    let mut events = [(0, Event { fd: 0, revents: PollFlags::empty() }); 16];
+    let (mut count, mut next) = (0, 0);
+    loop {
+        let taken = waiting.take_events(&mut events);
+        for &(slot, event) in &events[..taken] {
+            if Some(event.fd) == waker {
+                was_woken = true;
+                continue;
+            }
+            let Some(result) = results.get_mut(count) else { return (count, next, was_woken) };
+            result.write(pollfd { fd: event.fd, events: 0, revents: event.revents.bits() as i16 });
+            count += 1;
+            next = slot + 1;
+        }
+        if taken < events.len() {
+            return (count, 0, was_woken);
+        }
+    }
+}
+
+/// Ends the wait in progress with a polling object, or else its next one.
+///
+/// That wait returns its results; 0, if there are none. Several calls before a wait count as one. The
+/// object was made with `POLLSET_WAKE`.
+///
+/// A forked child shares what it uses with its parent: a call in one of them may end a wait of the
+/// other.
+///
+/// # Return value
+///
+/// 0; or -1, with `errno` set.
+///
+/// # Errors
+///
+/// - `EINVAL`: the object was made without `POLLSET_WAKE`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pollset_wake(set: *mut pollset_t) -> c_int {
+    // SAFETY: the caller passes an object that is not freed. The waker may be shared by threads.
+    let set = unsafe { &*set };
+    call_in_handler(|| {
+        let waker = set.waker.as_ref().ok_or(libc::EINVAL)?;
+        waker.wake().map_err(|error| number(&error))?;
+        Ok(0)
+    })
+}

@@ -1,0 +1,246 @@
+/* The rows of the contract. The oracle is poll(2). */
+#include "check.h"
+
+/* The object reports what poll(2) does for the same descriptors, in the same order. */
+static void check_against_poll(pollset_t *set, const struct pollfd *registered, size_t count) {
+    struct pollfd expected[ROOM], results[ROOM];
+    CHECK(count <= ROOM);
+    memcpy(expected, registered, count * sizeof expected[0]);
+    int ready = poll(expected, (nfds_t)count, 0);
+    CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) == ready);
+    int result = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (expected[i].revents != 0) {
+            CHECK(results[result].fd == expected[i].fd);
+            CHECK(results[result].revents == expected[i].revents);
+            CHECK(results[result].events == 0);
+            result++;
+        }
+    }
+    CHECK(result == ready);
+}
+
+static void results_are_those_of_poll(pollset_t *set) {
+    int pipes[8][2], sockets[2];
+    struct pollfd registered[ROOM];
+    size_t count = 0;
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
+    for (size_t i = 0; i < 8; i++) {
+        make_pipe(pipes[i]);
+        registered[count++] = (struct pollfd){pipes[i][0], POLLIN, 0};
+        registered[count++] = (struct pollfd){pipes[i][1], i % 2 ? POLLOUT : 0, 0};
+    }
+    registered[count++] = (struct pollfd){sockets[0], POLLIN | POLLOUT | POLLPRI | POLLRDHUP, 0};
+    registered[count++] = (struct pollfd){1 << 20, POLLIN, 0}; /* not open */
+    for (size_t i = 0; i < count; i++) {
+        CHECK(pollset_register(set, registered[i].fd, registered[i].events) == 0);
+    }
+    CHECK(pollset_length(set) == count);
+    for (int round = 0; round < 3; round++) {
+        check_against_poll(set, registered, count);
+        CHECK(write(pipes[round][1], "x", 1) == 1);
+        check_against_poll(set, registered, count);
+        CHECK(write(sockets[1], "x", 1) == 1);
+        check_against_poll(set, registered, count);
+    }
+    CHECK(shutdown(sockets[1], SHUT_WR) == 0);
+    check_against_poll(set, registered, count);
+    /* A hang-up, and an error: the other end is closed. */
+    for (int end = 0; end < 2; end++) {
+        int closed = pipes[6 + end][1 - end];
+        CHECK(pollset_unregister(set, closed) == 0 && close(closed) == 0);
+        for (size_t i = 0; i < count; i++) {
+            if (registered[i].fd == closed) {
+                registered[i].fd = -1; /* poll(2) ignores it */
+            }
+        }
+    }
+    check_against_poll(set, registered, count);
+    close(pipes[6][0]);
+    close(pipes[7][1]);
+    for (size_t i = 0; i < 6; i++) {
+        close_pipe(pipes[i]);
+    }
+    close(sockets[0]);
+    close(sockets[1]);
+}
+
+/* At once on poll(2), and within the bounds of the guarantees on epoll(7). */
+static void a_descriptor_that_was_closed_is_reported(pollset_t *set) {
+    struct pollfd results[ROOM];
+    int ends[2];
+    make_pipe(ends);
+    CHECK(pollset_register(set, ends[0], POLLIN) == 0);
+    CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) == 0);
+    close_pipe(ends);
+    while (pollset_wait(set, results, ROOM, &NONE, NULL) == 0) {
+    }
+    CHECK(results[0].fd == ends[0] && results[0].revents == POLLNVAL);
+}
+
+static void registrations_are_kept_in_order(pollset_t *set) {
+    int ends[2];
+    struct pollfd results[ROOM];
+    make_pipe(ends);
+    CHECK(pollset_register(set, ends[1], POLLOUT) == 0);
+    CHECK(pollset_register(set, 1 << 20, POLLIN) == 0);
+    CHECK(pollset_register(set, ends[0], POLLIN) == 0);
+    /* The same number again: new events in the same place. */
+    CHECK(pollset_register(set, ends[1], POLLOUT | POLLIN) == 0);
+    CHECK(pollset_length(set) == 3);
+    CHECK(pollset_interest(set, ends[1]) == (POLLOUT | POLLIN));
+    CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) == 2);
+    CHECK(results[0].fd == ends[1] && results[1].fd == 1 << 20);
+    CHECK(pollset_unregister(set, ends[1]) == 0);
+    CHECK(pollset_register(set, ends[1], POLLOUT) == 0);
+    CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) == 2);
+    CHECK(results[0].fd == 1 << 20 && results[1].fd == ends[1]);
+    CHECK(pollset_modify(set, ends[1], 0) == 0);
+    CHECK(pollset_interest(set, ends[1]) == 0);
+    CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) == 1);
+    close_pipe(ends);
+}
+
+static void unknown_bits_are_kept(pollset_t *set) {
+    CHECK(pollset_register(set, 0, (short)0xffff) == 0);
+    CHECK(pollset_interest(set, 0) == 0xffff);
+}
+
+static void ready_descriptors_get_their_turn(pollset_t *set) {
+    enum { COUNT = 10, PART = 3 };
+    int pipes[COUNT][2], times[COUNT] = {0};
+    for (int i = 0; i < COUNT; i++) {
+        make_pipe(pipes[i]);
+        CHECK(pollset_register(set, pipes[i][1], POLLOUT) == 0);
+    }
+    int next = 0;
+    for (int wait = 0; wait < 20; wait++) {
+        struct pollfd results[PART];
+        CHECK(pollset_wait(set, results, PART, NULL, NULL) == PART);
+        for (int i = 0; i < PART; i++, next = (next + 1) % COUNT) {
+            CHECK(results[i].fd == pipes[next][1]);
+            times[next]++;
+        }
+    }
+    for (int i = 0; i < COUNT; i++) {
+        CHECK(times[i] == 6);
+    }
+    /* The last one that was written is unregistered: the next one follows. */
+    struct pollfd result;
+    CHECK(pollset_wait(set, &result, 1, NULL, NULL) == 1 && result.fd == pipes[next][1]);
+    CHECK(pollset_unregister(set, result.fd) == 0);
+    CHECK(pollset_wait(set, &result, 1, NULL, NULL) == 1);
+    CHECK(result.fd == pipes[(next + 1) % COUNT][1]);
+    for (int i = 0; i < COUNT; i++) {
+        close_pipe(pipes[i]);
+    }
+}
+
+static void waits_are_never_early(pollset_t *set) {
+    struct pollfd results[ROOM];
+    int ends[2];
+    make_pipe(ends);
+    CHECK(pollset_register(set, ends[0], POLLIN) == 0);
+    static const long TIMES[] = {0, 1, 999, 300000, 1000000, 5000001};
+    for (size_t i = 0; i < sizeof TIMES / sizeof TIMES[0]; i++) {
+        struct timespec timeout = {0, TIMES[i]};
+        double start = now();
+        CHECK(pollset_wait(set, results, ROOM, &timeout, NULL) == 0);
+        CHECK(now() - start >= (double)TIMES[i] / 1e9);
+    }
+    /* An event ends a wait without a limit. */
+    CHECK(write(ends[1], "x", 1) == 1);
+    CHECK(pollset_wait(set, results, ROOM, NULL, NULL) == 1);
+    close_pipe(ends);
+}
+
+static void handle(int number) {
+    (void)number;
+}
+
+static void signals_end_a_wait(pollset_t *set) {
+    struct pollfd results[ROOM];
+    struct sigaction action = {0}, before;
+    sigset_t blocked, old, open;
+    struct timespec long_time = {60, 0};
+    action.sa_handler = handle;
+    CHECK(sigaction(SIGUSR1, &action, &before) == 0);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR1);
+    CHECK(pthread_sigmask(SIG_BLOCK, &blocked, &old) == 0);
+    open = old;
+    sigdelset(&open, SIGUSR1);
+    /* It comes before the wait, and is handled in it. */
+    CHECK(raise(SIGUSR1) == 0);
+    CHECK_ERROR(pollset_wait(set, results, ROOM, &long_time, &open), EINTR);
+    /* The mask of the thread is as before: the signal stays pending, and the time is up. */
+    CHECK(raise(SIGUSR1) == 0);
+    struct timespec short_time = {0, 1000000};
+    CHECK(pollset_wait(set, results, ROOM, &short_time, NULL) == 0);
+    CHECK_ERROR(pollset_wait(set, results, ROOM, &long_time, &open), EINTR);
+    CHECK(pthread_sigmask(SIG_SETMASK, &old, NULL) == 0);
+    CHECK(sigaction(SIGUSR1, &before, NULL) == 0);
+}
+
+static void every_errno(void) {
+    struct pollfd results[ROOM];
+    struct timespec bad[] = {{-1, 0}, {0, -1}, {0, 1000000000}};
+    CHECK(pollset_new(~0u) == NULL && errno == EINVAL);
+    CHECK(pollset_new(POLLSET_POLL | POLLSET_EPOLL) == NULL && errno == EINVAL);
+    pollset_free(NULL);
+    pollset_t *set = pollset_new(0);
+    CHECK_ERROR(pollset_register(set, -1, POLLIN), EBADF);
+    CHECK_ERROR(pollset_modify(set, 0, POLLIN), ENOENT);
+    CHECK_ERROR(pollset_modify(set, -1, POLLIN), ENOENT);
+    CHECK_ERROR(pollset_unregister(set, 0), ENOENT);
+    CHECK_ERROR(pollset_interest(set, 0), ENOENT);
+    CHECK_ERROR(pollset_wake(set), EINVAL);
+    CHECK_ERROR(pollset_wait(set, NULL, 1, &NONE, NULL), EFAULT);
+    CHECK_ERROR(pollset_wait(set, results, 0, &NONE, NULL), EINVAL);
+    for (size_t i = 0; i < 3; i++) {
+        CHECK_ERROR(pollset_wait(set, results, ROOM, &bad[i], NULL), EINVAL);
+    }
+    CHECK_ERROR(pollset_stats(set, NULL, sizeof(pollset_stats_t)), EFAULT);
+    /* The object is as before. */
+    CHECK(pollset_length(set) == 0);
+    CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) == 0);
+    pollset_free(set);
+}
+
+static void statistics_and_version(void) {
+    struct pollfd results[ROOM];
+    struct {
+        pollset_stats_t known;
+        unsigned char newer[8], beyond;
+    } stats;
+    pollset_t *set = pollset_new(POLLSET_POLL);
+    memset(&stats, 0xff, sizeof stats);
+    CHECK(pollset_stats(set, &stats.known, sizeof stats.known) == 0);
+    CHECK(stats.known.poll_waits == 0 && stats.known.last_engine == 0 && stats.newer[0] == 0xff);
+    CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) == 0);
+    /* A newer header has more members. */
+    CHECK(pollset_stats(set, &stats.known, sizeof stats.known + sizeof stats.newer) == 0);
+    CHECK(stats.known.poll_waits == 1 && stats.known.last_engine == POLLSET_POLL);
+    CHECK(stats.newer[0] == 0 && stats.newer[7] == 0 && stats.beyond == 0xff);
+    /* An older one has fewer. */
+    memset(&stats, 0xff, sizeof stats);
+    CHECK(pollset_stats(set, &stats.known, sizeof stats.known.poll_waits) == 0);
+    CHECK(stats.known.poll_waits == 1 && stats.known.epoll_waits == UINT64_MAX);
+    pollset_free(set);
+    CHECK(strcmp(pollset_version(), POLLSET_VERSION) == 0);
+    CHECK(sizeof(pollset_stats_t) == 64);
+}
+
+int main(void) {
+    FOR_EACH_ENGINE(set, 0, results_are_those_of_poll(set));
+    FOR_EACH_ENGINE(set, 0, a_descriptor_that_was_closed_is_reported(set));
+    FOR_EACH_ENGINE(set, 0, registrations_are_kept_in_order(set));
+    FOR_EACH_ENGINE(set, 0, unknown_bits_are_kept(set));
+    FOR_EACH_ENGINE(set, 0, ready_descriptors_get_their_turn(set));
+    FOR_EACH_ENGINE(set, POLLSET_WAKE, ready_descriptors_get_their_turn(set));
+    FOR_EACH_ENGINE(set, 0, waits_are_never_early(set));
+    FOR_EACH_ENGINE(set, 0, signals_end_a_wait(set));
+    every_errno();
+    statistics_and_version();
+    return 0;
+}

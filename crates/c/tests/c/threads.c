@@ -1,0 +1,209 @@
+/* Other threads, forked children, cancellation. */
+#include "check.h"
+
+static void *wake_later(void *set) {
+    usleep(20000);
+    CHECK(pollset_wake(set) == 0);
+    return NULL;
+}
+
+static void a_wake_ends_the_wait_or_the_next_one(pollset_t *set) {
+    struct pollfd results[ROOM];
+    pthread_t thread;
+    /* During a wait without a limit. */
+    CHECK(pthread_create(&thread, NULL, wake_later, set) == 0);
+    CHECK(pollset_wait(set, results, ROOM, NULL, NULL) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+    /* Before it; and several count as one. */
+    CHECK(pollset_wake(set) == 0 && pollset_wake(set) == 0);
+    CHECK(pollset_wait(set, results, ROOM, NULL, NULL) == 0);
+    struct timespec time = {0, 1000000};
+    double start = now();
+    CHECK(pollset_wait(set, results, ROOM, &time, NULL) == 0);
+    CHECK(now() - start >= 1e-3);
+    /* With results, which it doesn't take room from; and its descriptor isn't seen. */
+    int ends[2];
+    make_pipe(ends);
+    CHECK(pollset_length(set) == 0);
+    CHECK(pollset_register(set, ends[1], POLLOUT) == 0);
+    CHECK(pollset_wake(set) == 0);
+    CHECK(pollset_wait(set, results, 1, NULL, NULL) == 1 && results[0].fd == ends[1]);
+    CHECK(pollset_length(set) == 1);
+    for (int fd = 0; fd < 64; fd++) {
+        if (fd != ends[1]) {
+            CHECK_ERROR(pollset_interest(set, fd), ENOENT);
+            CHECK_ERROR(pollset_modify(set, fd, 0), ENOENT);
+            CHECK_ERROR(pollset_unregister(set, fd), ENOENT);
+        }
+    }
+    CHECK(pollset_unregister(set, ends[1]) == 0);
+    close_pipe(ends);
+}
+
+static pollset_t *in_handler;
+
+static void wake_in_handler(int number) {
+    (void)number;
+    errno = EXDEV;
+    CHECK(pollset_wake(in_handler) == 0);
+    CHECK(errno == EXDEV);
+}
+
+static void a_signal_handler_may_wake(pollset_t *set) {
+    struct pollfd results[ROOM];
+    struct sigaction action = {0}, before;
+    action.sa_handler = wake_in_handler;
+    CHECK(sigaction(SIGUSR2, &action, &before) == 0);
+    in_handler = set;
+    CHECK(raise(SIGUSR2) == 0);
+    CHECK(pollset_wait(set, results, ROOM, NULL, NULL) == 0);
+    CHECK(sigaction(SIGUSR2, &before, NULL) == 0);
+}
+
+static void *wait_for_it(void *set) {
+    struct pollfd results[ROOM];
+    int count;
+    do {
+        count = pollset_wait(set, results, ROOM, NULL, NULL);
+    } while (count == -1 && errno == EBUSY);
+    CHECK(count == 0);
+    return NULL;
+}
+
+static void one_thread_waits(pollset_t *set) {
+    struct pollfd results[ROOM];
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, wait_for_it, set) == 0);
+    do {
+        errno = 0;
+    } while (pollset_wait(set, results, ROOM, &NONE, NULL) == 0);
+    CHECK(errno == EBUSY);
+    /* Another thread may change the object. */
+    CHECK(pollset_register(set, 0, 0) == 0 && pollset_unregister(set, 0) == 0);
+    CHECK(pollset_wake(set) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
+static void a_thread_is_not_cancelled_in_a_wait(pollset_t *set) {
+    struct pollfd results[ROOM];
+    pthread_t thread;
+    void *result;
+    CHECK(pthread_create(&thread, NULL, wait_for_it, set) == 0);
+    while (pollset_wait(set, results, ROOM, &NONE, NULL) != -1) {
+    }
+    CHECK(pthread_cancel(thread) == 0);
+    usleep(10000);
+    CHECK_ERROR(pollset_wait(set, results, ROOM, &NONE, NULL), EBUSY);
+    CHECK(pollset_wake(set) == 0);
+    CHECK(pthread_join(thread, &result) == 0);
+    /* The object can be used. */
+    CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) == 0);
+}
+
+static void a_child_has_a_copy(pollset_t *set) {
+    struct pollfd results[ROOM];
+    int ends[2];
+    make_pipe(ends);
+    CHECK(pollset_register(set, ends[0], POLLIN) == 0);
+    CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) == 0);
+    pid_t child = fork();
+    CHECK(child != -1);
+    if (child == 0) {
+        CHECK(pollset_unregister(set, ends[0]) == 0);
+        CHECK(pollset_register(set, ends[1], POLLOUT) == 0);
+        CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) == 1 && results[0].fd == ends[1]);
+        pollset_free(set);
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(pollset_length(set) == 1);
+    CHECK(write(ends[1], "x", 1) == 1);
+    CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) == 1 && results[0].fd == ends[0]);
+    CHECK(pollset_unregister(set, ends[0]) == 0);
+    close_pipe(ends);
+}
+
+enum { CHANGERS = 3, PIPES = 40 };
+
+static int pipes[PIPES][2];
+static volatile sig_atomic_t is_over;
+
+static void *change(void *set) {
+    unsigned seed = (unsigned)(size_t)&set;
+    while (!is_over) {
+        int fd = pipes[rand_r(&seed) % PIPES][rand_r(&seed) % 2];
+        switch (rand_r(&seed) % 4) {
+        case 0:
+            CHECK(pollset_register(set, fd, POLLIN | POLLOUT) == 0);
+            break;
+        case 1:
+            CHECK(pollset_unregister(set, fd) == 0 || errno == ENOENT);
+            break;
+        case 2:
+            CHECK(pollset_modify(set, fd, POLLOUT) == 0 || errno == ENOENT);
+            break;
+        default:
+            CHECK(pollset_wake(set) == 0 && pollset_length(set) <= 2 * PIPES);
+        }
+    }
+    return NULL;
+}
+
+/* Three threads change the object, one waits and forks. */
+static void stress(pollset_t *set) {
+    struct pollfd results[ROOM];
+    pthread_t threads[CHANGERS];
+    for (int i = 0; i < PIPES; i++) {
+        make_pipe(pipes[i]);
+    }
+    is_over = 0;
+    for (int i = 0; i < CHANGERS; i++) {
+        CHECK(pthread_create(&threads[i], NULL, change, set) == 0);
+    }
+    double end = now() + 0.5;
+    while (now() < end) {
+        struct timespec time = {0, 100000};
+        int count = pollset_wait(set, results, ROOM, &time, NULL);
+        CHECK(count >= 0);
+        for (int i = 0; i < count; i++) {
+            CHECK(results[i].revents != 0 && results[i].revents != POLLNVAL);
+        }
+    }
+    is_over = 1;
+    for (int i = 0; i < CHANGERS; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    }
+    /* In the end it reports what poll(2) does, also in a child. */
+    for (int process = 0; process < 2; process++) {
+        pid_t child = process == 1 ? fork() : 0;
+        CHECK(child != -1);
+        if (child == 0) {
+            CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) >= 0);
+            for (int i = 0; i < 2 * PIPES; i++) {
+                int fd = pipes[i / 2][i % 2];
+                CHECK(pollset_unregister(set, fd) == 0 || errno == ENOENT);
+            }
+            CHECK(pollset_length(set) == 0);
+            if (process == 1) {
+                _exit(0);
+            }
+        } else {
+            int status;
+            CHECK(waitpid(child, &status, 0) == child && status == 0);
+        }
+    }
+    for (int i = 0; i < PIPES; i++) {
+        close_pipe(pipes[i]);
+    }
+}
+
+int main(void) {
+    FOR_EACH_ENGINE(set, POLLSET_WAKE, a_wake_ends_the_wait_or_the_next_one(set));
+    FOR_EACH_ENGINE(set, POLLSET_WAKE, a_signal_handler_may_wake(set));
+    FOR_EACH_ENGINE(set, POLLSET_WAKE, one_thread_waits(set));
+    FOR_EACH_ENGINE(set, POLLSET_WAKE, a_thread_is_not_cancelled_in_a_wait(set));
+    FOR_EACH_ENGINE(set, 0, a_child_has_a_copy(set));
+    FOR_EACH_ENGINE(set, POLLSET_WAKE, stress(set));
+    return 0;
+}

@@ -1,0 +1,114 @@
+//! Markdown as manual pages.
+
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use roff::{Inline, Roff, bold, italic, roman};
+
+/// The page of a function.
+pub fn function(name: &str, prototype: &str, documentation: &str, others: &[String]) -> String {
+    let (first, rest) = documentation.split_once("\n\n").unwrap_or((documentation, ""));
+    let mut page = start(name, &summary(first));
+    page.control("SH", ["SYNOPSIS"]);
+    page.control("nf", []);
+    page.text([bold("#include <pollset.h>")]);
+    page.control("PP", []);
+    page.text([bold(prototype)]);
+    page.control("fi", []);
+    page.control("SH", ["DESCRIPTION"]);
+    add(&mut page, first);
+    add(&mut page, rest);
+    end(page, others)
+}
+
+/// The page of the library, from its README.
+pub fn overview(readme: &str, names: &[String]) -> String {
+    let text = readme.split_once("\n\n").unwrap().1; // without the title
+    let mut page = start("libpollset", "polling objects");
+    page.control("SH", ["DESCRIPTION"]);
+    add(&mut page, text);
+    end(page, names)
+}
+
+fn start(name: &str, summary: &str) -> Roff {
+    let mut page = Roff::new();
+    let version = concat!("libpollset ", env!("CARGO_PKG_VERSION"));
+    page.control("TH", [name, "3", "", version, "Library Functions Manual"]);
+    page.control("SH", ["NAME"]);
+    page.text([roman(format!("{name} - {summary}"))]);
+    page
+}
+
+fn end(mut page: Roff, others: &[String]) -> String {
+    page.control("SH", ["SEE ALSO"]);
+    let names = others.iter().map(|name| format!("{name}(3)"));
+    let systems = ["epoll(7)", "poll(2)"].map(str::to_owned);
+    let list = systems.into_iter().chain(names).collect::<Vec<_>>().join(", ");
+    page.text([roman(list)]);
+    page.to_roff()
+}
+
+/// The first sentence, as the line of a list of pages.
+fn summary(paragraph: &str) -> String {
+    let text = paragraph.replace('\n', " ").replace('`', "");
+    let sentence = text.split_once(". ").map_or(text.trim_end_matches('.'), |(first, _)| first);
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// Adds Markdown: headings, paragraphs, lists, tables, code.
+fn add(page: &mut Roff, markdown: &str) {
+    let mut line: Vec<Inline> = Vec::new();
+    let mut heading = None;
+    let (mut is_bold, mut is_italic, mut is_code_block) = (false, false, false);
+    for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
+        match event {
+            Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
+            Event::End(TagEnd::Heading(_)) => {
+                let title = heading.take().unwrap_or_default().to_uppercase();
+                page.control("SH", [title.as_str()]);
+            }
+            Event::Text(text) | Event::Code(text) if heading.is_some() => {
+                heading.as_mut().unwrap().push_str(&text);
+            }
+            Event::Start(Tag::Paragraph) => {
+                page.control("PP", []);
+            }
+            Event::Start(Tag::Item) => {
+                page.control("IP", ["\\(bu", "2"]);
+            }
+            Event::Start(Tag::TableRow | Tag::TableHead) => {
+                page.control("PP", []);
+            }
+            Event::End(TagEnd::TableCell) => line.push(roman("   ")),
+            Event::Start(Tag::CodeBlock(_)) => {
+                is_code_block = true;
+                page.control("PP", []);
+                page.control("RS", ["4"]);
+                page.control("nf", []);
+            }
+            Event::End(TagEnd::CodeBlock) => {
+                is_code_block = false;
+                page.control("fi", []);
+                page.control("RE", []);
+            }
+            Event::Text(text) if is_code_block => {
+                text.lines().for_each(|code| {
+                    page.text([roman(code)]);
+                });
+            }
+            Event::Start(Tag::Strong) => is_bold = true,
+            Event::End(TagEnd::Strong) => is_bold = false,
+            Event::Start(Tag::Emphasis) => is_italic = true,
+            Event::End(TagEnd::Emphasis) => is_italic = false,
+            Event::Text(text) if is_italic => line.push(italic(text.to_string())),
+            Event::Text(text) if !is_bold => line.push(roman(text.to_string())),
+            Event::Text(text) | Event::Code(text) => line.push(bold(text.to_string())),
+            Event::SoftBreak | Event::HardBreak => line.push(roman(" ")),
+            Event::End(TagEnd::Paragraph | TagEnd::Item | TagEnd::TableRow | TagEnd::TableHead) => {
+                if !line.is_empty() {
+                    page.text(std::mem::take(&mut line));
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The programs in `tests/c` and the examples, compiled by a C compiler and linked with the library.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const DIRECTORY: &str = env!("CARGO_MANIFEST_DIR");
+const STRICT: [&str; 5] = ["-std=gnu11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+/// What the static library needs of the system, as `rustc --print native-static-libs` has it.
+const SYSTEM: &[&str] = &["-pthread", "-ldl", "-lm", "-lgcc_s"];
+
+/// The static library that cargo has built together with this test.
+fn library() -> PathBuf {
+    let test = env::current_exe().unwrap();
+    test.with_file_name("libpollset_c.a")
+}
+
+fn compiler() -> String {
+    env::var("CC").unwrap_or("cc".into())
+}
+
+/// Compiles a program of this directory, with these options in addition.
+fn compile(source: &str, options: &[&str]) -> PathBuf {
+    let name = source.replace('/', "-") + &options.join("");
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let mut command = Command::new(compiler());
+    command.args(STRICT).args(options).arg("-g").arg("-o").arg(&program);
+    command.arg("-I").arg(Path::new(DIRECTORY).join("include"));
+    command.arg(Path::new(DIRECTORY).join(source)).arg(library()).args(SYSTEM);
+    succeed(command);
+    program
+}
+
+#[track_caller]
+fn succeed(mut command: Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let Output { status, stdout, stderr } = &output;
+    let [stdout, stderr] = [stdout, stderr].map(|text| String::from_utf8_lossy(text));
+    assert!(status.success(), "{command:?}: {status}\n{stdout}{stderr}");
+    output
+}
+
+#[test]
+fn contract() {
+    succeed(Command::new(compile("tests/c/contract.c", &[])));
+}
+
+#[test]
+fn threads() {
+    succeed(Command::new(compile("tests/c/threads.c", &[])));
+}
+
+/// The C side: how the tests use what the library has written.
+#[test]
+fn address_and_undefined_behavior_sanitizers_find_nothing() {
+    let options = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+    for source in ["tests/c/contract.c", "tests/c/threads.c"] {
+        succeed(Command::new(compile(source, &options)));
+    }
+}
+
+#[test]
+fn valgrind_finds_no_errors_and_no_lost_memory() {
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        return eprintln!("SKIPPED: there is no valgrind");
+    }
+    for source in ["tests/c/contract.c", "tests/c/threads.c"] {
+        let mut valgrind = Command::new("valgrind");
+        valgrind.args(["--quiet", "--error-exitcode=9", "--leak-check=full"]);
+        valgrind.args(["--errors-for-leak-kinds=definite,indirect", "--track-fds=no"]);
+        valgrind.arg("--fair-sched=yes").arg(compile(source, &[]));
+        succeed(valgrind);
+    }
+}
+
+#[test]
+fn header_is_accepted_by_compilers_of_c_and_cpp() {
+    let standards = [("c", "c90"), ("c", "c99"), ("c", "c17"), ("c++", "c++98"), ("c++", "c++17")];
+    for (language, standard) in standards {
+        let mut command = Command::new(compiler());
+        command.arg(format!("-std={standard}")).args(["-x", language]);
+        command.args(["-D_POSIX_C_SOURCE=200809L", "-fsyntax-only"]).args(&STRICT[1..]);
+        // C90 has neither long long nor variadic macros, which headers of the system may use.
+        command.arg(Path::new(DIRECTORY).join("include/pollset.h"));
+        let output = command.output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let is_missing = errors.contains("cc1plus");
+        assert!(output.status.success() || is_missing, "{standard}: {errors}");
+    }
+}
