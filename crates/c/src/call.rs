@@ -56,6 +56,7 @@ pub fn number(error: &io::Error) -> c_int {
     error.raw_os_error().unwrap_or(match error.kind() {
         io::ErrorKind::ResourceBusy => libc::EBUSY,
         io::ErrorKind::OutOfMemory => libc::ENOMEM,
+        io::ErrorKind::Unsupported => libc::ENOSYS,
         _ => libc::EINVAL,
     })
 }

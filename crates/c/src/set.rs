@@ -32,6 +32,12 @@ pub struct pollset_t {
 }
 
 impl pollset_t {
+    /// The object of the crate `pollset` inside.
+    #[must_use]
+    pub fn rust(&self) -> &PollSet {
+        &self.set
+    }
+
     pub(crate) fn is_waker(&self, fd: c_int) -> bool {
         self.waker.as_ref().is_some_and(|waker| waker.as_raw_fd() == fd)
     }

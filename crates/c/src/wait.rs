@@ -92,7 +92,7 @@ fn wait(
     let mut waiting = set.set.start(timeout).map_err(errno)?;
     let ready = match mask {
         None => waiting.finish(),
-        Some(mask) => finish_with(&mut waiting, mask),
+        Some(mask) => waiting.finish_masked(mask),
     };
     ready.map_err(errno)?;
     let first = set.next.load(Relaxed);
@@ -106,28 +106,6 @@ fn wait(
         waker.clear().map_err(errno)?;
     }
     Ok(count as c_int)
-}
-
-#[cfg(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "dragonfly",
-    target_os = "openbsd"
-))]
-fn finish_with(waiting: &mut Waiting<'_>, mask: &sigset_t) -> std::io::Result<usize> {
-    waiting.finish_with(&pollset::SignalMask::from_system(*mask))
-}
-
-#[cfg(not(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "dragonfly",
-    target_os = "openbsd"
-)))]
-fn finish_with(_waiting: &mut Waiting<'_>, _mask: &sigset_t) -> std::io::Result<usize> {
-    Err(std::io::Error::from_raw_os_error(libc::ENOSYS))
 }
 
 /// Moves the events to `results`. Returns their number, the slot with which the next wait is to begin,

@@ -1,8 +1,11 @@
 //! The programs in `tests/c` and the examples, compiled by a C compiler and linked with the library.
 
-use std::env;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+use std::{env, thread};
 
 const DIRECTORY: &str = env!("CARGO_MANIFEST_DIR");
 const STRICT: [&str; 5] = ["-std=gnu11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
@@ -48,6 +51,49 @@ fn contract() {
 #[test]
 fn threads() {
     succeed(Command::new(compile("tests/c/threads.c", &[])));
+}
+
+#[test]
+fn memory() {
+    succeed(Command::new(compile("tests/c/memory.c", &[])));
+}
+
+#[test]
+fn example_of_pipes() {
+    let output = succeed(Command::new(compile("examples/pipes.c", &[])));
+    let output = String::from_utf8(output.stdout).unwrap();
+    let mut lines: Vec<_> = output.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["child 0", "child 1", "child 2"]);
+}
+
+#[test]
+fn example_of_an_echo_server() {
+    let mut server = Command::new(compile("examples/echo.c", &[]));
+    server.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut server = server.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on ").unwrap();
+    let mut clients: Vec<_> = (0..50).map(|_| TcpStream::connect(address).unwrap()).collect();
+    // More than the buffers of a connection hold: the server has to wait until it can send.
+    let data: Vec<u8> = (0..5_000_000_u32).map(|i| (i / 7) as u8).collect();
+    let mut reader = clients[0].try_clone().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| clients[0].write_all(&data).unwrap());
+        let mut echoed = vec![0; data.len()];
+        thread::sleep(Duration::from_millis(100));
+        reader.read_exact(&mut echoed).unwrap();
+        assert!(echoed == data);
+    });
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.write_all(&[number as u8]).unwrap();
+        let mut echoed = [0];
+        client.read_exact(&mut echoed).unwrap();
+        assert_eq!(echoed, [number as u8]);
+    }
+    drop(server.stdin.take());
+    assert!(server.wait().unwrap().success());
 }
 
 /// The C side: how the tests use what the library has written.

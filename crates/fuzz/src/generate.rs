@@ -151,7 +151,8 @@ fn wait_call() -> impl Strategy<Value = WaitCall> {
         Just(WaitCall::Poll),
         Just(WaitCall::PollInto),
         Just(WaitCall::TakeEach),
-        (1..9_u8).prop_map(WaitCall::TakeBatch)
+        (1..9_u8).prop_map(WaitCall::TakeBatch),
+        (1..9_u8).prop_map(WaitCall::InTurn)
     ]
 }
 

@@ -13,6 +13,7 @@ mod child;
 mod counts;
 mod generate;
 mod model;
+mod object;
 mod program;
 mod raw;
 mod world;

@@ -6,7 +6,9 @@ use std::io::IsTerminal;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use indexmap::IndexMap;
-use pollset::{Engine, Event, PollFlags, PollSet};
+use pollset::{Engine, Event, PollFlags};
+
+use crate::object::Object;
 use pollset_testkit::oracle::kernel_poll;
 use pollset_testkit::toggle::{Affected, is_same_file, is_tcp, is_unix_datagram, toggle};
 use rustix::io::{DupFlags, dup3, fcntl_dupfd_cloexec, fcntl_getfd};
@@ -176,7 +178,7 @@ impl Model {
         self.files.clear();
     }
 
-    pub fn register(&mut self, set: &PollSet, fd: RawFd, mask: PollFlags) {
+    pub fn register(&mut self, set: &Object, fd: RawFd, mask: PollFlags) {
         set.register(fd, mask).expect("the descriptor is not negative");
         self.touched.insert(fd);
         self.registrations.insert(fd, mask);
@@ -184,14 +186,14 @@ impl Model {
         self.max_registrations = self.max_registrations.max(self.registrations.len());
     }
 
-    pub fn modify(&mut self, set: &PollSet, index: FdIndex, mask: PollFlags) {
+    pub fn modify(&mut self, set: &Object, index: FdIndex, mask: PollFlags) {
         let Some(fd) = self.fd(index) else { return };
         self.touched.insert(fd);
         let is_registered = self.registrations.get_mut(&fd).map(|known| *known = mask).is_some();
         assert_eq!(set.modify(fd, mask).is_ok(), is_registered, "modify({fd})");
     }
 
-    pub fn unregister(&mut self, set: &PollSet, fd: RawFd) {
+    pub fn unregister(&mut self, set: &Object, fd: RawFd) {
         self.touched.insert(fd);
         self.stale.remove(&fd);
         let is_registered = self.registrations.shift_remove(&fd).is_some();
@@ -199,7 +201,7 @@ impl Model {
     }
 
     /// Registers a descriptor again with its current mask, if it is registered.
-    pub fn register_again(&mut self, set: &PollSet, fd: RawFd) {
+    pub fn register_again(&mut self, set: &Object, fd: RawFd) {
         if let Some(&mask) = self.registrations.get(&fd) {
             self.register(set, fd, mask);
         }
@@ -217,7 +219,7 @@ impl Model {
         self.touched.contains(&fd)
     }
 
-    pub fn register_instance(&mut self, set: &PollSet, fd: RawFd, mask: PollFlags) {
+    pub fn register_instance(&mut self, set: &Object, fd: RawFd, mask: PollFlags) {
         self.add_fd(fd);
         self.instances.insert(fd);
         self.register(set, fd, mask);

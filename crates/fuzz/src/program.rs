@@ -111,6 +111,8 @@ pub enum WaitCall {
     TakeEach,
     /// `PollSet::start`, taking up to this many events at a time.
     TakeBatch(u8),
+    /// `pollset_wait`, with room for this many results, until all descriptors have had their turn.
+    InTurn(u8),
 }
 
 /// The end of a [`Op::PollWhile`].

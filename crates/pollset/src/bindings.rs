@@ -60,6 +60,23 @@ impl Waiting<'_> {
         }
     }
 
+    /// The same with `mask` as the signal mask of the thread while it blocks: see
+    /// [`PollSet::ppoll`](crate::PollSet::ppoll), which has an example.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`finish`](Self::finish), and [`Unsupported`](io::ErrorKind::Unsupported) on systems
+    /// that have no ppoll(2).
+    pub fn finish_masked(&mut self, mask: &libc::sigset_t) -> io::Result<usize> {
+        #[cfg(has_ppoll)]
+        return self.finish_with(&crate::SignalMask::from_system(*mask));
+        #[cfg(not(has_ppoll))]
+        {
+            let _ = mask;
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
     /// Makes the event of the slot `first`, or the next slot that has an event, the next one to take:
     /// those of the slots before come last. Only after the wait is over, and before an event is taken.
     ///

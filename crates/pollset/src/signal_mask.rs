@@ -121,10 +121,8 @@ impl SignalMask {
         self.0.contains(signal)
     }
 
-    /// The mask of the system's type. Only with the feature `bindings`.
     #[cfg(feature = "bindings")]
-    #[must_use]
-    pub fn from_system(mask: libc::sigset_t) -> Self {
+    pub(crate) fn from_system(mask: libc::sigset_t) -> Self {
         Self(SignalSet::from_system(mask))
     }
 

@@ -146,14 +146,8 @@ impl<'a> Waiting<'a> {
     }
 
     /// Makes the steps that are left, with `mask` as the signal mask of the thread while it blocks.
-    /// Returns the number of ready descriptors. Only with the feature `bindings`.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PollSet::ppoll`](crate::PollSet::ppoll). After
-    /// [`Interrupted`](io::ErrorKind::Interrupted), it can be called again.
     #[cfg(has_ppoll)]
-    pub fn finish_with(&mut self, mask: &SignalMask) -> io::Result<usize> {
+    pub(crate) fn finish_with(&mut self, mask: &SignalMask) -> io::Result<usize> {
         // A wait on epoll may consist of several calls that block. Between them, signals stay pending.
         let mut all_blocked = None;
         loop {

@@ -3,6 +3,7 @@
 pub mod bare_epoll;
 pub mod bare_poll;
 mod bookkeeping;
+mod c_face;
 mod event_loop;
 mod indexed;
 mod mio;

@@ -7,6 +7,7 @@ use pollset::{Builder, Engine};
 use super::bare_epoll::{Epoll, EpollWithoutDelete};
 use super::bare_poll::Poll;
 use super::bookkeeping::Bookkeeping;
+use super::c_face::CFace;
 use super::mio::Mio;
 use super::poller::Poller;
 use super::polling::Polling;
@@ -36,6 +37,8 @@ pub enum Subject {
     PollsetOnPoll,
     PollsetOnEpoll,
     PollsetSlowAudit,
+    /// libpollset.
+    PollsetC,
     /// The function for an array.
     PollFunction,
 }
@@ -53,7 +56,7 @@ pub enum Trigger {
 
 impl Subject {
     /// The subjects of workloads that don't choose their own.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Poll,
         Self::Epoll,
         Self::Select,
@@ -65,6 +68,7 @@ impl Subject {
         Self::Pollset,
         Self::PollsetOnPoll,
         Self::PollsetOnEpoll,
+        Self::PollsetC,
     ];
 
     /// The subjects of [`ALL`](Self::ALL) that can watch all of these descriptors.
@@ -89,6 +93,7 @@ impl Subject {
             Self::PollsetOnPoll => "pollset, poll forced",
             Self::PollsetOnEpoll => "pollset, epoll forced",
             Self::PollsetSlowAudit => "pollset, slow audit",
+            Self::PollsetC => "pollset, C",
             Self::PollFunction => "pollset::poll",
         }
     }
@@ -100,7 +105,7 @@ impl Subject {
             Self::Rustix | Self::Popol | Self::Polling | Self::PollingOneshot | Self::Mio => {
                 Kind::Peer
             }
-            Self::Pollset | Self::PollFunction => Kind::Ours,
+            Self::Pollset | Self::PollsetC | Self::PollFunction => Kind::Ours,
             Self::PollsetOnPoll | Self::PollsetOnEpoll | Self::PollsetSlowAudit => Kind::OursForced,
         }
     }
@@ -140,6 +145,7 @@ impl Subject {
             Self::PollsetOnPoll => Box::new(Pollset::new(builder.engine(Some(Engine::Poll)))),
             Self::PollsetOnEpoll => Box::new(Pollset::new(builder.engine(Some(Engine::Epoll)))),
             Self::PollsetSlowAudit => Box::new(Pollset::new(builder.relaxed_audit())),
+            Self::PollsetC => Box::new(CFace::new(capacity)?),
             Self::PollFunction => Box::new(PollFunction::default()),
         })
     }

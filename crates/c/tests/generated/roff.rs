@@ -103,10 +103,10 @@ fn add(page: &mut Roff, markdown: &str) {
             Event::Text(text) if !is_bold => line.push(roman(text.to_string())),
             Event::Text(text) | Event::Code(text) => line.push(bold(text.to_string())),
             Event::SoftBreak | Event::HardBreak => line.push(roman(" ")),
-            Event::End(TagEnd::Paragraph | TagEnd::Item | TagEnd::TableRow | TagEnd::TableHead) => {
-                if !line.is_empty() {
-                    page.text(std::mem::take(&mut line));
-                }
+            Event::End(TagEnd::Paragraph | TagEnd::Item | TagEnd::TableRow | TagEnd::TableHead)
+                if !line.is_empty() =>
+            {
+                page.text(std::mem::take(&mut line));
             }
             _ => {}
         }

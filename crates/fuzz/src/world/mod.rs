@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pollset::{Builder, Engine, PollFlags, PollSet};
+use pollset::{Engine, PollFlags};
 use pollset_testkit::fd::{drain, write_until_full};
 use pollset_testkit::kinds::{self, Kind};
 use pollset_testkit::limit::{fd_limit, set_fd_limit};
@@ -21,11 +21,12 @@ use rustix::io::DupFlags;
 use rustix::process::Pid;
 
 use crate::model::{Model, assert_open};
+use crate::object::Object;
 use crate::{FdIndex, Op, Program, SharedCounts, raw};
 
 /// A set, the files of a program, and the expected state of the set.
 pub struct World {
-    set: PollSet,
+    set: Object,
     model: Mutex<Model>,
     engine: Option<Engine>,
     /// Descriptors that were open before.
@@ -48,7 +49,7 @@ impl World {
     pub fn new(engine: Option<Engine>, counts: &'static SharedCounts) -> Self {
         let max_files = number::first() as usize - 100; // raises the limit as a side effect
         Self {
-            set: Builder::new().engine(engine).build(),
+            set: Object::new(engine),
             model: Mutex::new(Model::new(fd_limit() as usize)),
             engine,
             inherited: open_fds().into_keys().collect(),
@@ -82,7 +83,7 @@ impl World {
     fn finish(&mut self) {
         self.kill_holders();
         let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
-        let set = std::mem::take(&mut self.set);
+        let set = std::mem::replace(&mut self.set, Object::new(None));
         assert_eq!(set.iter().collect::<Vec<_>>(), model.registrations(), "registrations");
         let replaced = set.stats().replaced;
         assert!(model.has_closed || replaced == 0, "instances were replaced without a reason");

@@ -1,5 +1,6 @@
 //! Waits, and their comparison with the kernel.
 
+use std::io;
 use std::panic::resume_unwind;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -44,7 +45,7 @@ impl World {
 
     fn wait(&self, model: &Model, call: WaitCall, timeout: impl Into<Timeout>) -> Outcome {
         let refused = self.set.stats().refused;
-        let result = self.call(call, timeout.into());
+        let result = self.call(model, call, timeout.into());
         let engine = self.set.stats().last_engine;
         match result {
             Ok(events) => {
@@ -68,7 +69,7 @@ impl World {
         }
     }
 
-    fn call(&self, call: WaitCall, timeout: Timeout) -> std::io::Result<Vec<Event>> {
+    fn call(&self, model: &Model, call: WaitCall, timeout: Timeout) -> io::Result<Vec<Event>> {
         let no_event = Event { fd: -1, revents: PollFlags::empty() };
         let batch = match call {
             WaitCall::Poll => return self.set.poll(timeout),
@@ -80,6 +81,10 @@ impl World {
             }
             WaitCall::TakeEach => 0,
             WaitCall::TakeBatch(batch) => batch.into(),
+            WaitCall::InTurn(room) => {
+                let events = self.set.wait_in_turn(usize::from(room).max(1), timeout)?;
+                return Ok(in_order_of_registration(model, events));
+            }
         };
         let mut waiting = self.set.start(timeout)?;
         let ready = loop {
@@ -223,6 +228,15 @@ impl Outcome {
             assert!(took >= timeout, "{took:?} instead of {timeout:?}");
         }
     }
+}
+
+/// Events that were taken in turn begin anywhere, and go on with the first registration after the last.
+fn in_order_of_registration(model: &Model, mut events: Vec<Event>) -> Vec<Event> {
+    let registrations = model.registrations();
+    let place = |event: &Event| registrations.iter().position(|&(fd, _)| fd == event.fd);
+    let first = events.windows(2).position(|pair| place(&pair[0]) > place(&pair[1]));
+    events.rotate_left(first.map_or(0, |last| last + 1));
+    events
 }
 
 /// Whether poll(2) reports the same events as before a wait. Only the set can have opened a

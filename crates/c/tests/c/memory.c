@@ -1,0 +1,63 @@
+/* Waits allocate memory only after registrations. Counts the calls of malloc(3), with glibc. */
+#include "check.h"
+
+#ifndef __GLIBC__
+int main(void) {
+    puts("SKIPPED: not glibc");
+    return 0;
+}
+#else
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *memory, size_t size);
+
+static unsigned allocations;
+
+void *malloc(size_t size) {
+    allocations++;
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size) {
+    allocations++;
+    return __libc_calloc(count, size);
+}
+
+void *realloc(void *memory, size_t size) {
+    allocations++;
+    return __libc_realloc(memory, size);
+}
+
+static void waits_allocate_nothing(pollset_t *set) {
+    enum { COUNT = 100 };
+    struct pollfd results[COUNT];
+    int pipes[COUNT][2];
+    sigset_t mask;
+    CHECK(pthread_sigmask(SIG_SETMASK, NULL, &mask) == 0);
+    for (int i = 0; i < COUNT; i++) {
+        make_pipe(pipes[i]);
+        CHECK(pollset_register(set, pipes[i][i % 2], POLLIN | POLLOUT) == 0);
+    }
+    for (int i = 0; i < 4000; i++) {
+        if (i == 2000) {
+            allocations = 0;
+        }
+        struct timespec time = {0, i % 3};
+        CHECK(pollset_modify(set, pipes[1][1], i % 2 ? POLLIN : POLLOUT) == 0);
+        int room = i % 5 + 1;
+        CHECK(pollset_wait(set, results, (size_t)room, &time, i % 2 ? &mask : NULL) == room);
+        CHECK(pollset_wake(set) == 0);
+    }
+    CHECK(allocations == 0);
+    for (int i = 0; i < COUNT; i++) {
+        CHECK(pollset_unregister(set, pipes[i][i % 2]) == 0);
+        close_pipe(pipes[i]);
+    }
+}
+
+int main(void) {
+    FOR_EACH_ENGINE(set, POLLSET_WAKE, waits_allocate_nothing(set));
+    return 0;
+}
+#endif
