@@ -70,6 +70,10 @@ else
 fi
 
 ./sanitize.sh
+
+say "binding of libpollset for LuaJIT"
+crates/c/tests/lua/run.sh
+
 python/test.sh
 
 say "all passed"

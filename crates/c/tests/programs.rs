@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
-use std::{env, thread};
+use std::{env, fs, thread};
 
 const DIRECTORY: &str = env!("CARGO_MANIFEST_DIR");
 const STRICT: [&str; 5] = ["-std=gnu11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
@@ -56,6 +56,24 @@ fn threads() {
 #[test]
 fn memory() {
     succeed(Command::new(compile("tests/c/memory.c", &[])));
+}
+
+/// The programs in the documents.
+#[test]
+fn documents() {
+    for document in ["README.md", "docs/c.md"] {
+        let text = fs::read_to_string(Path::new(DIRECTORY).join("../..").join(document)).unwrap();
+        let blocks: Vec<_> = text.split("```c\n").skip(1).collect();
+        assert!(!blocks.is_empty(), "{document}");
+        for block in blocks {
+            let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join("document.c");
+            fs::write(&source, block.split("```").next().unwrap()).unwrap();
+            let mut program = Command::new(compile(source.to_str().unwrap(), &[]));
+            program.stdin(Stdio::null());
+            let output = succeed(program);
+            assert_eq!(output.stdout, b"0 is ready: 0x1\n");
+        }
+    }
 }
 
 #[test]

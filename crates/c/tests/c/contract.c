@@ -188,6 +188,13 @@ static void every_errno(void) {
     CHECK(pollset_new(~0u) == NULL && errno == EINVAL);
     CHECK(pollset_new(POLLSET_POLL | POLLSET_EPOLL) == NULL && errno == EINVAL);
     pollset_free(NULL);
+    struct rlimit before, none;
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    none = before;
+    none.rlim_cur = 0;
+    CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    CHECK(pollset_new(POLLSET_WAKE) == NULL && errno == EMFILE);
+    CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
     pollset_t *set = pollset_new(0);
     CHECK_ERROR(pollset_register(set, -1, POLLIN), EBADF);
     CHECK_ERROR(pollset_modify(set, 0, POLLIN), ENOENT);

@@ -40,6 +40,19 @@ static void a_wake_ends_the_wait_or_the_next_one(pollset_t *set) {
     close_pipe(ends);
 }
 
+static void its_own_descriptor_cannot_be_changed(void) {
+    int next = dup(0);
+    CHECK(next != -1 && close(next) == 0);
+    pollset_t *set = pollset_new(POLLSET_WAKE);
+    CHECK(fcntl(next, F_GETFD) == FD_CLOEXEC);
+    CHECK_ERROR(pollset_register(set, next, POLLIN), EINVAL);
+    CHECK_ERROR(pollset_modify(set, next, 0), ENOENT);
+    CHECK_ERROR(pollset_unregister(set, next), ENOENT);
+    CHECK_ERROR(pollset_interest(set, next), ENOENT);
+    pollset_free(set);
+    CHECK_ERROR(fcntl(next, F_GETFD), EBADF);
+}
+
 static pollset_t *in_handler;
 
 static void wake_in_handler(int number) {
@@ -200,6 +213,7 @@ static void stress(pollset_t *set) {
 
 int main(void) {
     FOR_EACH_ENGINE(set, POLLSET_WAKE, a_wake_ends_the_wait_or_the_next_one(set));
+    its_own_descriptor_cannot_be_changed();
     FOR_EACH_ENGINE(set, POLLSET_WAKE, a_signal_handler_may_wake(set));
     FOR_EACH_ENGINE(set, POLLSET_WAKE, one_thread_waits(set));
     FOR_EACH_ENGINE(set, POLLSET_WAKE, a_thread_is_not_cancelled_in_a_wait(set));
