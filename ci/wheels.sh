@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the wheels that are published, into target/wheels: one for each CPython that pyproject.toml
-# names, for Linux with glibc 2.17 or later (manylinux2014) or with musl 1.2 (musllinux_1_2). Checks
-# them, and uses those for this machine.
+# names, and for its free-threaded build from 3.14 on, for Linux with glibc 2.17 or later
+# (manylinux2014) or with musl 1.2 (musllinux_1_2). Checks them, and uses those for this machine.
 #
 #   ci/wheels.sh             for all targets
 #   ci/wheels.sh TARGET...   for these
@@ -18,6 +18,7 @@ say() { printf '\n== %s\n' "$*"; }
 targets=${*:-"x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu
     x86_64-unknown-linux-musl aarch64-unknown-linux-musl"}
 pythons=$(sed -n 's/.*"Programming Language :: Python :: \(3\.[0-9]*\)".*/python\1/p' pyproject.toml)
+pythons="$pythons $(echo "$pythons" | sed -n '/\.1[4-9]$/s/$/t/p')"
 wheels=target/wheels
 rm -rf "$wheels"
 
