@@ -20,7 +20,7 @@
 #
 # Needs Rust, qemu-system-x86_64, a statically linked busybox, cpio, gzip, ldd, and for compressed
 # modules xz or zstd. The programs run with the libraries of the system on which they were built. The
-# messages of the kernel and all output go to target/kernels/VERSION.log.
+# messages of the kernel and all output go to target/kernels, to a file named like VMLINUZ.
 set -eu
 
 [ $# -gt 0 ] || {
