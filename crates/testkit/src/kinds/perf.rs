@@ -5,11 +5,10 @@ use std::os::fd::AsRawFd;
 use std::ptr;
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::param::page_size;
 
 use super::anonymous::opened;
 use crate::fd::Fd;
-
-const PAGE: usize = 4096;
 
 /// A perf event of a thread, with its ring buffer. poll(2) reports its readiness only once.
 pub struct PerfEvent {
@@ -22,7 +21,7 @@ struct Pages(*mut libc::c_void);
 impl Drop for Pages {
     fn drop(&mut self) {
         // SAFETY: only the kernel uses the pages.
-        let _ = unsafe { munmap(self.0, 2 * PAGE) };
+        let _ = unsafe { munmap(self.0, 2 * page_size()) };
     }
 }
 
@@ -31,7 +30,8 @@ pub fn perf_event() -> io::Result<PerfEvent> {
     let fd = unmapped_perf_event()?;
     let protection = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: a new mapping at an address that the kernel chooses touches no memory in use.
-    let pages = unsafe { mmap(ptr::null_mut(), 2 * PAGE, protection, MapFlags::SHARED, &fd, 0)? };
+    let pages =
+        unsafe { mmap(ptr::null_mut(), 2 * page_size(), protection, MapFlags::SHARED, &fd, 0)? };
     Ok(PerfEvent { fd, _pages: Pages(pages) })
 }
 

@@ -11,11 +11,11 @@ use rustix::io_uring::{
     io_uring_setup,
 };
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::param::page_size;
 
 use super::anonymous::opened;
 use crate::fd::Fd;
 
-const PAGE: usize = 4096;
 const ENTRIES: u32 = 4;
 
 /// A shared mapping of one page of a file.
@@ -25,13 +25,14 @@ impl Page {
     fn of(file: BorrowedFd<'_>, offset: u64) -> io::Result<Self> {
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a new mapping at an address that the kernel chooses touches no memory in use.
-        let start =
-            unsafe { mmap(ptr::null_mut(), PAGE, protection, MapFlags::SHARED, file, offset)? };
+        let start = unsafe {
+            mmap(ptr::null_mut(), page_size(), protection, MapFlags::SHARED, file, offset)?
+        };
         Ok(Self(start.cast()))
     }
 
     fn word(&self, offset: u32) -> &AtomicU32 {
-        assert!(offset as usize + 4 <= PAGE && offset.is_multiple_of(4));
+        assert!(offset as usize + 4 <= page_size() && offset.is_multiple_of(4));
         // SAFETY: it is inside the page, aligned, and mapped while `self` lives.
         unsafe { &*self.0.add(offset as usize).cast() }
     }
@@ -45,7 +46,7 @@ impl Page {
 impl Drop for Page {
     fn drop(&mut self) {
         // SAFETY: the page is no longer borrowed.
-        let _ = unsafe { munmap(self.0.cast(), PAGE) };
+        let _ = unsafe { munmap(self.0.cast(), page_size()) };
     }
 }
 
@@ -103,7 +104,7 @@ pub fn bpf_map() -> io::Result<Fd> {
 /// A BPF ring buffer.
 pub fn bpf_ring_buffer() -> io::Result<Fd> {
     const RINGBUF: u32 = 27;
-    new_map(&NewMap { kind: RINGBUF, key: 0, value: 0, entries: PAGE as u32 })
+    new_map(&NewMap { kind: RINGBUF, key: 0, value: 0, entries: page_size() as u32 })
 }
 
 /// Makes the ring buffer seem to have data to read, or none.
