@@ -223,9 +223,14 @@ fn passed_deadline_compares_no_more_than_zero_timeout() {
             repeat_for(200 * MILLISECOND, &mut poll);
             set.stats().compared - before
         };
-        let at_zero = compared(Box::new(|| drop(set.poll(NOW).unwrap())));
-        let at_deadline = compared(Box::new(|| drop(set.poll(Instant::now()).unwrap())));
-        assert!(at_deadline < 2 * at_zero, "{at_deadline} instead of {at_zero}");
+        // On a busy machine one of them may get more of the processor than the other.
+        let is_no_more = (0..5).any(|_| {
+            let at_zero = compared(Box::new(|| drop(set.poll(NOW).unwrap())));
+            let at_deadline = compared(Box::new(|| drop(set.poll(Instant::now()).unwrap())));
+            eprintln!("{at_deadline} at the deadline, {at_zero} at 0");
+            at_deadline < 2 * at_zero
+        });
+        assert!(is_no_more);
     });
 }
 

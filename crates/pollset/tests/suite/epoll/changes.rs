@@ -1,13 +1,12 @@
 //! The changes that a wait applies to the epoll instance: no more than needed.
 
-use std::thread;
-
 use pollset::{PollFlags, PollSet, Waker};
 
 use super::{epoll_set, polled_set};
-use crate::helpers::{MILLISECOND, event_counters};
+use crate::helpers::event_counters;
 use crate::util::fd::Fd;
 use crate::util::oracle::assert_matches_kernel;
+use crate::util::wait::while_waiting;
 use crate::util::{LONG, NOW, event, kinds};
 
 /// The number of changes that a wait applies.
@@ -143,14 +142,11 @@ fn clearing_during_a_wait_deletes_the_entries() {
     let set = polled_set(&idle);
     let waker = Waker::new().unwrap();
     set.register(&waker, PollFlags::IN).unwrap();
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            thread::sleep(5 * MILLISECOND);
-            set.clear();
-            waker.wake().unwrap();
-        });
-        assert_eq!(set.poll(LONG).unwrap(), [event(&waker, PollFlags::IN)]);
+    let events = while_waiting(&set, LONG, || {
+        set.clear();
+        waker.wake().unwrap();
     });
+    assert_eq!(events.unwrap(), [event(&waker, PollFlags::IN)]);
     idle.iter().for_each(Fd::increment);
     let other = kinds::eventfd(0);
     set.register(&other, PollFlags::IN).unwrap();

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pollset::{Builder, Engine, Event, PollFlags, PollSet};
 
@@ -62,7 +62,7 @@ impl Context {
             set.register(fd, PollFlags::IN).unwrap();
         }
         let engine = self.engine.unwrap_or(Engine::Epoll);
-        let uses_engine = (0..10_000).any(|_| {
+        let uses_engine = (0..200_000).any(|_| {
             set.poll(NOW).unwrap();
             set.stats().last_engine == Some(engine)
         });
@@ -101,10 +101,21 @@ impl Fixture {
     /// longer than the documented interval of its checks.
     #[track_caller]
     fn assert_finds(&self, expected: &[Event]) {
-        let found = self.set.poll(300 * MILLISECOND).unwrap();
-        assert_eq!(found, expected, "at the deadline at the latest");
+        let find = || {
+            let found = self.set.poll(300 * MILLISECOND).unwrap();
+            assert_eq!(found, expected, "at the deadline at the latest");
+        };
+        find();
         for _ in 0..200 {
-            assert_eq!(self.set.poll(NOW).unwrap(), expected, "again");
+            let engine = self.set.stats().last_engine;
+            let events = self.set.poll(NOW).unwrap();
+            let stats = self.set.stats();
+            if events != expected && engine != stats.last_engine {
+                // Only poll(2) had found it, and the automatic set is on epoll again.
+                find();
+            } else {
+                assert_eq!(events, expected, "again, {stats:?}");
+            }
             thread::sleep(Duration::from_micros(500));
         }
         self.assert_reports(expected);
@@ -173,18 +184,25 @@ fn urgent_data_made_inline_is_found() {
 #[test]
 fn readiness_without_wakeup_is_reported_at_the_deadline() {
     in_every_context(|context| {
-        let (server, _client) = kinds::tcp_pair_with_urgent_data();
-        let fixture = context.set_of(&server, PollFlags::IN);
-        fixture.assert_reports(&[]);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                thread::sleep(100 * MILLISECOND);
-                toggle(&server, []);
-            });
-            let delay = 50 * slowness() * MILLISECOND;
-            let found = fixture.set.poll(100 * MILLISECOND + delay).unwrap();
-            assert_eq!(found, [event(&server, PollFlags::IN)]);
+        // On a busy machine the thread may be late.
+        let is_in_time = (0..20).any(|_| {
+            let (server, _client) = kinds::tcp_pair_with_urgent_data();
+            let fixture = context.set_of(&server, PollFlags::IN);
+            fixture.assert_reports(&[]);
+            thread::scope(|scope| {
+                let toggled = scope.spawn(|| {
+                    thread::sleep(100 * MILLISECOND);
+                    toggle(&server, []);
+                    Instant::now()
+                });
+                let deadline = Instant::now() + (100 + 50 * slowness()) * MILLISECOND;
+                let found = fixture.set.poll(deadline).unwrap();
+                let is_in_time = toggled.join().unwrap() < deadline;
+                assert!(!is_in_time || found == [event(&server, PollFlags::IN)], "{found:?}");
+                is_in_time
+            })
         });
+        assert!(is_in_time);
     });
 }
 
@@ -192,36 +210,42 @@ fn readiness_without_wakeup_is_reported_at_the_deadline() {
 #[test]
 fn readiness_without_wakeup_is_found_under_a_low_descriptor_limit() {
     in_own_process(|| {
-        let (server, _client) = kinds::tcp_pair_with_urgent_data();
-        let fds = event_counters(20, 0);
-        let set = polled_set(fds.iter().chain([&server]));
         let limit = fd_limit();
-        set_fd_limit(4);
-        toggle(&server, []);
-        let found = set.poll(300 * MILLISECOND).unwrap();
-        assert_eq!(found, [event(&server, PollFlags::IN)]);
-        // The entry on the fallback counts toward the limit, but doesn't exceed it.
-        assert_eq!(set.poll(NOW).unwrap(), found);
-        // On a slow machine the audit is as far by then.
-        let is_found_early = set.stats().audited < 21;
-        assert!(is_found_early || slowness() > 1, "the audit would have found it as well");
-        set_fd_limit(limit);
+        // On a slow or busy machine the audit is as far by then, and would have found it as well.
+        let is_found_early = (0..20).any(|_| {
+            let (server, _client) = kinds::tcp_pair_with_urgent_data();
+            let fds = event_counters(20, 0);
+            let set = polled_set(fds.iter().chain([&server]));
+            set_fd_limit(4);
+            toggle(&server, []);
+            let found = set.poll(300 * MILLISECOND).unwrap();
+            assert_eq!(found, [event(&server, PollFlags::IN)]);
+            // The entry on the fallback counts toward the limit, but doesn't exceed it.
+            assert_eq!(set.poll(NOW).unwrap(), found);
+            set_fd_limit(limit);
+            set.stats().audited < 21
+        });
+        assert!(is_found_early || slowness() > 1);
     });
 }
 
 #[test]
 fn descriptor_that_epoll_misses_twice_is_moved_to_the_fallback() {
     in_own_process(|| {
-        let (server, _client) = kinds::tcp_pair_with_urgent_data();
         let other = kinds::eventfd(0);
-        let set = polled_set([&server, &other]);
-        let ready = [event(&server, PollFlags::IN)];
-        assert_eq!(entries(instance_fd()).len(), 2);
-        toggle(&server, []);
-        assert_eq!(set.poll(300 * MILLISECOND).unwrap(), ready);
-        assert_eq!(entries(instance_fd()).len(), 2);
-        assert_eq!(set.poll(NOW).unwrap(), ready);
-        assert_eq!(entries(instance_fd()).len(), 1);
+        let moved = || {
+            let (server, client) = kinds::tcp_pair_with_urgent_data();
+            let set = polled_set([&server, &other]);
+            let ready = [event(&server, PollFlags::IN)];
+            assert_eq!(entries(instance_fd()).len(), 2);
+            toggle(&server, []);
+            assert_eq!(set.poll(300 * MILLISECOND).unwrap(), ready);
+            assert_eq!(entries(instance_fd()).len(), 2);
+            assert_eq!(set.poll(NOW).unwrap(), ready);
+            (entries(instance_fd()).len() == 1).then_some((server, client, set, ready))
+        };
+        // On a busy machine the audit may add it again meanwhile, and epoll polls it then.
+        let (server, _client, set, ready) = (0..20).find_map(|_| moved()).expect("is a fallback");
         for mask in [PollFlags::IN | PollFlags::RDHUP, PollFlags::IN] {
             toggle(&server, []);
             assert_eq!(set.poll(NOW).unwrap(), []);
