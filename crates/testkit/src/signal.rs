@@ -81,6 +81,13 @@ impl Thread {
         // SAFETY: it takes numbers only, and the signal has a handler.
         unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), self.0, libc::SIGUSR1) };
     }
+
+    /// One of the sets of signals in `/proc/self/task/N/status`: `SigPnd`, say. Signal 1 is bit 0.
+    pub fn signals(self, set: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/self/task/{}/status", self.0)).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(set)).unwrap();
+        u64::from_str_radix(line.trim_start_matches(":\t"), 16).unwrap()
+    }
 }
 
 /// Sends signals to the thread that created it, until it is dropped. It sends at most 10,000, so
