@@ -80,6 +80,9 @@ fn abuse_server(server: Server, name: &str, clients: usize, abuse: impl FnOnce(&
 #[track_caller]
 fn assert_memory(growth: usize, clients: usize, limit: usize) {
     println!("{:<40} {} bytes of memory for each client", "", growth / clients);
+    if std::env::var_os("POLLSET_SLOWNESS").is_some() {
+        return println!("SKIPPED: the limit of the memory, which may be that of an emulator, too");
+    }
     assert!(growth <= clients * limit, "{growth} bytes for {clients} clients");
 }
 

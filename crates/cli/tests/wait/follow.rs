@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
 
-use crate::util::{assert_prints, assert_times_out, listen, sh, stdout};
+use crate::util::{assert_prints, assert_times_out, listen, patience, sh, stdout};
 
 #[test]
 fn follow_reports_each_change_once_until_all_have_hung_up() {
@@ -21,12 +21,15 @@ fn follow_reports_each_change_once_until_all_have_hung_up() {
 #[test]
 fn follow_reports_new_data_after_the_old_was_read() {
     assert_prints(
-        "mkfifo a; exec 3<>a
-         wait --follow --timeout 2s 3 >lines &
-         for word in one two; do
-             sleep 0.3; echo $word >&3; sleep 0.3; read -r line <&3
-         done
-         while kill -0 $! 2>/dev/null; do sleep 0.1; done; cat lines",
+        &format!(
+            "mkfifo a; exec 3<>a
+             wait --follow --timeout {}s 3 >lines &
+             for word in one two; do
+                 sleep 0.3; echo $word >&3; sleep 0.3; read -r line <&3
+             done
+             while kill -0 $! 2>/dev/null; do sleep 0.1; done; cat lines",
+            2 * patience()
+        ),
         "3 in\n3 in\n",
     );
 }

@@ -4,8 +4,12 @@ use crate::util::{sh, stdout};
 
 /// Runs `pollset wait` with arguments on a terminal of its own, and returns what it prints there.
 fn on_terminal(arguments: &str) -> String {
+    on_terminal_called("xterm", arguments)
+}
+
+fn on_terminal_called(name: &str, arguments: &str) -> String {
     let output = sh(&format!(
-        "python3 -c 'import os, pty, sys
+        "TERM={name} python3 -c 'import os, pty, sys
 pid, terminal = pty.fork()
 if pid == 0:
     os.execvp(sys.argv[1], sys.argv[1:])
@@ -48,6 +52,12 @@ fn line_is_erased_before_others_are_printed_and_at_the_end() {
 fn short_wait_shows_no_line() {
     assert_eq!(on_terminal("/"), "/ in\r\n");
     assert_eq!(on_terminal("--quiet --timeout 800ms ./nothing"), "");
+}
+
+#[test]
+fn terminal_that_can_not_erase_a_line_shows_none() {
+    let printed = on_terminal_called("dumb", "--timeout 800ms ./nothing");
+    assert_eq!(printed, "pollset: ./nothing: No such file or directory\r\n");
 }
 
 #[test]

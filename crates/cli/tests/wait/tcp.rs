@@ -5,11 +5,12 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 
 use crate::util::{
     assert_printed, assert_prints, assert_times_out, free_port, listen, sh, sh_in_namespaces,
-    stderr,
+    stderr, text_of,
 };
 
 #[test]
@@ -153,8 +154,9 @@ fn interface_can_come_up_later() {
          wait --timeout 100ms tcp:127.0.0.1:7007 2>&1
          wait --timeout 30s tcp:127.0.0.1:7007; kill $server";
     let Some(output) = sh_in_namespaces(script) else { return };
-    let unreachable = "pollset: tcp:127.0.0.1:7007: Network is unreachable\n";
-    assert_printed(&output, &format!("{unreachable}tcp:127.0.0.1:7007 out\n"));
+    let unreachable = text_of(Errno::NETUNREACH);
+    let expected = format!("pollset: tcp:127.0.0.1:7007: {unreachable}\ntcp:127.0.0.1:7007 out\n");
+    assert_printed(&output, &expected);
 }
 
 #[test]

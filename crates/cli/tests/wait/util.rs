@@ -1,7 +1,10 @@
 //! Runs `pollset wait` in a shell.
 
+use std::io;
 use std::net::TcpListener;
 use std::process::{Command, Output};
+
+use rustix::io::Errno;
 
 /// A shell, in a new empty folder, that runs a script in which `wait` is `pollset wait`.
 pub fn sh(script: &str) -> Output {
@@ -11,8 +14,20 @@ pub fn sh(script: &str) -> Output {
 fn run(shell: &mut Command, script: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let pollset = env!("CARGO_BIN_EXE_pollset");
-    let script = format!("pollset={pollset}\nwait() {{ '{pollset}' wait \"$@\"; }}\n{script}");
+    let script = format!(
+        "pollset={pollset}
+         wait() {{ '{pollset}' wait \"$@\"; }}
+         sleep() {{ command sleep \"$(awk \"BEGIN {{ print $1 * {} }}\")\"; }}
+         {script}",
+        patience()
+    );
     shell.arg(script).current_dir(folder.path()).output().unwrap()
+}
+
+/// How many times longer scripts sleep than they say: more than once if `POLLSET_SLOWNESS` says that
+/// this machine is slow, as in an emulator, where programs start slowly.
+pub fn patience() -> u32 {
+    std::env::var("POLLSET_SLOWNESS").map_or(1, |times| times.parse::<u32>().unwrap().min(5))
 }
 
 /// Runs a script as root of namespaces of its own: it can mount files over /etc/hosts, and has a
@@ -64,6 +79,12 @@ pub fn stdout(output: &Output) -> String {
 
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The C library's text for an error, without its number.
+pub fn text_of(error: Errno) -> String {
+    let text = io::Error::from(error).to_string();
+    text.split_once(" (os error").unwrap().0.to_owned()
 }
 
 /// A service, and its port.
