@@ -5,6 +5,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use pollset_testkit::process::slowness;
+
 /// Runs the command, and returns its standard output.
 #[track_caller]
 fn fuzz(args: impl IntoIterator<Item = impl Into<std::ffi::OsString>>) -> String {
@@ -30,7 +32,9 @@ fn share_on_epoll(stdout: &str) -> u32 {
 #[test]
 fn random_programs_match_the_kernel() {
     let stdout = random_programs("auto", "120");
-    assert!(cfg!(pollset_portable) || share_on_epoll(&stdout) >= 10, "{stdout}");
+    // An emulator makes epoll dearer, as the set does more itself.
+    let least = if slowness() > 1 { 1 } else { 10 };
+    assert!(cfg!(pollset_portable) || share_on_epoll(&stdout) >= least, "{stdout}");
 }
 
 #[test]
