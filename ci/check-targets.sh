@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compiles the library and the command for each system that README.md claims, without linking them.
+# Compiles the library, the command and libpollset for each system that README.md claims, without linking them.
 #
 #   ci/check-targets.sh             all of them
 #   ci/check-targets.sh TARGET...   these
@@ -34,7 +34,7 @@ for target in ${*:-$all}; do
     # shellcheck disable=SC2086 # the flags are two words
     if RUSTFLAGS="-D warnings" CARGO_TARGET_DIR=target/targets \
         cargo check --quiet --locked $build_std --target "$target" \
-        --package pollset --features pollset/bindings --package pollset-cli; then
+        --package pollset --features pollset/bindings --package pollset-cli --package pollset-c; then
         echo "$target: compiles"
     else
         failed="$failed $target"

@@ -85,9 +85,15 @@ fn example_of_pipes() {
     assert_eq!(lines, ["child 0", "child 1", "child 2"]);
 }
 
+/// Of the example, and of the same on poll(2) and on epoll(7).
 #[test]
-fn example_of_an_echo_server() {
-    let mut server = Command::new(compile("examples/echo.c", &[]));
+fn echo_servers() {
+    for source in ["examples/echo.c", "tests/c/echo_poll.c", "tests/c/echo_epoll.c"] {
+        check_echo_server(Command::new(compile(source, &["-O2"])));
+    }
+}
+
+fn check_echo_server(mut server: Command) {
     server.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut server = server.spawn().unwrap();
     let mut line = String::new();
