@@ -27,7 +27,7 @@ LD_LIBRARY_PATH=$root/usr/lib "$root/pipes"
 LD_LIBRARY_PATH=$root/usr/lib "$root/echo" </dev/null
 # shellcheck disable=SC2046 # several words
 ${CC:-cc} -static -o "$root/pipes" crates/c/examples/pipes.c \
-    $(pkg-config --static --cflags --libs pollset | sed 's/-lgcc_s/-lgcc_eh/')
+    $(pkg-config --static --cflags --libs pollset)
 "$root/pipes"
 
 say "source distribution"

@@ -7,34 +7,40 @@
 #
 #   LIBDIR    where the libraries go (default: PREFIX/lib)
 #
-# Needs Rust. cargo-c does the same: see README.md.
+# Needs Rust. On Linux, `ldconfig` has to run afterwards as root, unless LIBDIR is in LD_LIBRARY_PATH.
+# cargo-c installs the same files: see docs/c.md.
 set -eu
-cd "$(dirname "$0")"
 
 prefix=${PREFIX:-/usr/local}
 libdir=${LIBDIR:-$prefix/lib}
-destination=${DESTDIR:-}
+case ${DESTDIR:-} in
+'' | /*) destination=${DESTDIR:-} ;;
+*) destination=$PWD/$DESTDIR ;;
+esac
+cd "$(dirname "$0")"
 version=$(sed -n 's/^#define POLLSET_VERSION "\(.*\)"/\1/p' include/pollset.h)
 major=${version%%.*}
 
-cargo build --release --locked --lib
-target=$(cargo metadata --no-deps --locked --format-version 1 |
-    sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+# Cargo knows where it puts the libraries.
+archive=$(cargo build --release --locked --lib --message-format=json-render-diagnostics |
+    sed -n 's/.*"\([^"]*libpollset_c\.a\)".*/\1/p')
+target=$(dirname "$archive")
 
 mkdir -p "$destination$libdir/pkgconfig" "$destination$prefix/include" \
     "$destination$prefix/share/man/man3"
 install -m 644 include/pollset.h "$destination$prefix/include/"
 install -m 644 man/*.3 "$destination$prefix/share/man/man3/"
-install -m 644 "$target/release/libpollset_c.a" "$destination$libdir/libpollset.a"
+install -m 644 "$target/libpollset_c.a" "$destination$libdir/libpollset.a"
 case $(uname) in
 Darwin)
     library=libpollset.$major.dylib
-    install -m 755 "$target/release/libpollset_c.dylib" "$destination$libdir/$library"
+    install -m 755 "$target/libpollset_c.dylib" "$destination$libdir/$library"
+    install_name_tool -id "$libdir/$library" "$destination$libdir/$library"
     ln -sf "$library" "$destination$libdir/libpollset.dylib"
     ;;
 *)
     library=libpollset.so.$version
-    install -m 755 "$target/release/libpollset_c.so" "$destination$libdir/$library"
+    install -m 755 "$target/libpollset_c.so" "$destination$libdir/$library"
     ln -sf "$library" "$destination$libdir/libpollset.so.$major"
     ln -sf "libpollset.so.$major" "$destination$libdir/libpollset.so"
     ;;

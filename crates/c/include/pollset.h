@@ -10,13 +10,16 @@
 /* The version of this header: that of the library is pollset_version(). */
 #define POLLSET_VERSION "0.1.0"
 
+/* The library was compiled for a time_t of this size. */
+typedef char pollset_time_t_has_the_size_of_long[sizeof(time_t) == sizeof(long) ? 1 : -1];
+
 /*
  For pollset_new(): all waits are on poll(2).
  */
 #define POLLSET_POLL 1
 
 /*
- For pollset_new(): all waits are on epoll(7), where the system has it.
+ For pollset_new(): all waits are on epoll(7), where it can be used.
  */
 #define POLLSET_EPOLL 2
 
@@ -41,7 +44,7 @@ typedef struct pollset_t pollset_t;
 
  Later versions may add members at the end.
  */
-typedef struct {
+typedef struct pollset_stats_t {
     /*
      Waits on poll(2).
      */
@@ -87,7 +90,7 @@ extern "C" {
 
  - `POLLSET_WAKE`: pollset_wake() can be used with the object. That takes a descriptor.
  - `POLLSET_POLL`: all waits are on poll(2).
- - `POLLSET_EPOLL`: all waits are on epoll(7), where the system has it. The results are the same.
+ - `POLLSET_EPOLL`: all waits are on epoll(7), where it can be used. The results are the same.
    Without this flag and the previous one, each wait is on the one that costs less.
  - `POLLSET_RELAXED_AUDIT`: the program unregisters every descriptor before it closes it. Waits of an
    object with thousands of descriptors then take less time.
@@ -109,7 +112,7 @@ pollset_t *pollset_new(unsigned int flags);
 
 /*
  Frees a polling object, and closes its own descriptors. Registered descriptors stay open. `set` may
- be NULL.
+ be NULL. In a forked child, the descriptor of an epoll instance that the parent has made stays open.
 
  No other function may be using the object, or be called with it later.
  */
@@ -122,8 +125,8 @@ void pollset_free(pollset_t *set);
  poll(2) of the system takes. `POLLERR`, `POLLHUP` and `POLLNVAL` are reported in any case. If `fd` is
  registered already, its events are replaced, and it keeps its place in the order of registration.
 
- No system call is made. So a number that is not open is no error: pollset_wait() reports `POLLNVAL`
- for it. Unregister a descriptor before you close it.
+ The descriptor isn't looked at. So a number that is not open is no error: pollset_wait() reports
+ `POLLNVAL` for it. Unregister a descriptor before you close it.
 
  A wait in progress in another thread may not take account of the change; the next one does.
 
@@ -198,9 +201,12 @@ size_t pollset_length(const pollset_t *set);
  watched for, and `POLLERR`, `POLLHUP` and `POLLNVAL`. `events` is 0. The results are in the order of
  registration. A descriptor that stays ready is reported by each wait.
 
- If more descriptors have events than there is room for, the results of the next wait begin with the
- descriptor after the last one that was written, and those before it come last. So each gets its
- turn.
+ If more descriptors have events than there is room for, and in the next wait again, the results of
+ that begin with the descriptor after the last one that was written, and those before it come last. So
+ each gets its turn. (If descriptors were unregistered in between, some are left out until the next
+ turn.) A wait looks at all descriptors that have events, however little room there is. A few kinds of
+ files report an event only once, such as /proc/self/mounts and perf events: they need room for
+ pollset_length() results, or their events may be lost.
 
  `timeout` is how long to wait at most; NULL is no limit. With a timeout of 0 the function returns at
  once. A wait never ends before the timeout is over; it may end later, as the system's timers decide.
@@ -232,11 +238,13 @@ int pollset_wait(pollset_t *set,
 /*
  Ends the wait in progress with a polling object, or else its next one.
 
- That wait returns its results; 0, if there are none. Several calls before a wait count as one. The
- object was made with `POLLSET_WAKE`.
+ That wait returns its results; 0, if there are none. Several calls before a wait count as one. A wait
+ that a signal handler has ended counts as none: if the handler calls this function, the wait fails
+ with `EINTR`, and the next one returns at once. The object was made with `POLLSET_WAKE`.
 
- A forked child shares what it uses with its parent: a call in one of them may end a wait of the
- other.
+ A forked child shares the descriptor of the object with its parent, and a call in one of them ends
+ a wait of one of them, not always its own. So a child that uses this function makes an object of its
+ own.
 
  # Return value
 
@@ -251,7 +259,7 @@ int pollset_wake(pollset_t *set);
 /*
  Copies the counters of a polling object to `stats`, which has `size` bytes.
 
- `size` is `sizeof(struct pollset_stats_t)`. So a program that was compiled with an older header gets the
+ `size` is `sizeof(pollset_stats_t)`. So a program that was compiled with an older header gets the
  members that it knows; members that the library doesn't know are 0.
 
  # Return value
@@ -262,9 +270,7 @@ int pollset_wake(pollset_t *set);
 
  - `EFAULT`: `stats` is NULL.
  */
-int pollset_stats(const pollset_t *set,
-                  pollset_stats_t *stats,
-                  size_t size);
+int pollset_stats(const pollset_t *set, pollset_stats_t *stats, size_t size);
 
 /*
  Returns the version of the library, such as "0.1.0": that of the library that is loaded, which may

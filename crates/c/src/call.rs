@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::any::Any;
+use std::cell::Cell;
 use std::io;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -11,14 +11,19 @@ use std::sync::Once;
 use errno::{Errno, errno, set_errno};
 use libc::c_int;
 
-/// Runs a function of the interface: returns its value; or -1, with `errno` set. No panic leaves it.
-#[inline]
-pub fn call(function: impl FnOnce() -> Result<c_int, c_int>) -> c_int {
-    finish(catch_unwind(AssertUnwindSafe(function)))
+thread_local! {
+    /// Whether the thread is in a function of the interface.
+    static IS_IN_CALL: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Runs a function of the interface: returns its value; or -1, with `errno` set. No panic leaves it, and
+/// the thread isn't cancelled in it: also to wait for a lock may be a cancellation point.
 #[inline]
-fn finish(outcome: Result<Result<c_int, c_int>, Box<dyn Any + Send>>) -> c_int {
+pub fn call(function: impl FnOnce() -> Result<c_int, c_int>) -> c_int {
+    let _uncancelled = Uncancelled::new();
+    IS_IN_CALL.set(true);
+    let outcome = catch_unwind(AssertUnwindSafe(function));
+    IS_IN_CALL.set(false);
     let error = match outcome {
         Ok(Ok(value)) => return value,
         Ok(Err(error)) => error,
@@ -28,27 +33,28 @@ fn finish(outcome: Result<Result<c_int, c_int>, Box<dyn Any + Send>>) -> c_int {
     -1
 }
 
-/// The same, for functions that make system calls: the thread isn't cancelled in them.
-#[inline]
-pub fn call_system(function: impl FnOnce() -> Result<c_int, c_int>) -> c_int {
-    let _uncancelled = Uncancelled::new();
-    call(function)
-}
-
-/// The same, for signal handlers: if it succeeds, it leaves `errno` as it was.
-pub fn call_in_handler(function: impl FnOnce() -> Result<c_int, c_int>) -> c_int {
+/// The same, but if it succeeds, it leaves `errno` as it was.
+pub fn call_keeping_errno(function: impl FnOnce() -> Result<c_int, c_int>) -> c_int {
     let before = errno();
-    let value = call_system(function);
+    let value = call(function);
     if value != -1 {
         set_errno(before);
     }
     value
 }
 
-/// A library prints nothing, also if it has a defect.
+/// A library prints nothing, also if it has a defect. Other Rust code of the process may use the same
+/// hook, and goes on to print.
 pub fn silence_panics() {
     static SILENCED: Once = Once::new();
-    SILENCED.call_once(|| panic::set_hook(Box::new(|_| {})));
+    SILENCED.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if !IS_IN_CALL.get() {
+                before(panic);
+            }
+        }));
+    });
 }
 
 /// The number of an error of the system or of the crate `pollset`.
@@ -61,7 +67,7 @@ pub fn number(error: &io::Error) -> c_int {
     })
 }
 
-/// While it exists, the thread isn't cancelled: that would unwind the stack through Rust's frames, and
+/// While it exists, the thread isn't cancelled. That would unwind the stack through Rust's frames, and
 /// leave the object in use.
 struct Uncancelled {
     #[cfg(not(target_os = "android"))]
@@ -105,4 +111,29 @@ const PTHREAD_CANCEL_DISABLE: c_int = 1;
 #[cfg(not(target_os = "android"))]
 unsafe extern "C" {
     fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_an_error_without_a_message() {
+        silence_panics();
+        assert_eq!(call(|| panic!("not to be seen")), -1);
+        assert_eq!(errno().0, libc::ENOTRECOVERABLE);
+        assert_eq!(call(|| Ok(7)), 7);
+    }
+
+    #[test]
+    fn errors_have_numbers() {
+        for (error, expected) in [
+            (io::ErrorKind::ResourceBusy.into(), libc::EBUSY),
+            (io::ErrorKind::OutOfMemory.into(), libc::ENOMEM),
+            (io::ErrorKind::Unsupported.into(), libc::ENOSYS),
+            (io::Error::from_raw_os_error(libc::EMFILE), libc::EMFILE),
+        ] {
+            assert_eq!(number(&error), expected);
+        }
+    }
 }

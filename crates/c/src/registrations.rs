@@ -14,8 +14,8 @@ use crate::set::pollset_t;
 /// poll(2) of the system takes. `POLLERR`, `POLLHUP` and `POLLNVAL` are reported in any case. If `fd` is
 /// registered already, its events are replaced, and it keeps its place in the order of registration.
 ///
-/// No system call is made. So a number that is not open is no error: pollset_wait() reports `POLLNVAL`
-/// for it. Unregister a descriptor before you close it.
+/// The descriptor isn't looked at. So a number that is not open is no error: pollset_wait() reports
+/// `POLLNVAL` for it. Unregister a descriptor before you close it.
 ///
 /// A wait in progress in another thread may not take account of the change; the next one does.
 ///
@@ -119,7 +119,12 @@ pub unsafe extern "C" fn pollset_interest(set: *const pollset_t, fd: c_int) -> c
 pub unsafe extern "C" fn pollset_length(set: *const pollset_t) -> usize {
     // SAFETY: as in `pollset_register`.
     let set = unsafe { &*set };
-    set.set.len() - usize::from(set.waker.is_some())
+    let mut length = 0;
+    call(|| {
+        length = set.set.len() - usize::from(set.waker.is_some());
+        Ok(0)
+    });
+    length
 }
 
 fn flags(events: c_short) -> PollFlags {

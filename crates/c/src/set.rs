@@ -10,11 +10,11 @@ use std::sync::atomic::AtomicUsize;
 use libc::{c_int, c_uint};
 use pollset::{Builder, Engine, PollFlags, PollSet, Waker};
 
-use crate::call::{call_system, number, silence_panics};
+use crate::call::{call, call_keeping_errno, number, silence_panics};
 
 /// For pollset_new(): all waits are on poll(2).
 pub const POLLSET_POLL: c_uint = 1;
-/// For pollset_new(): all waits are on epoll(7), where the system has it.
+/// For pollset_new(): all waits are on epoll(7), where it can be used.
 pub const POLLSET_EPOLL: c_uint = 2;
 /// For pollset_new(): pollset_wake() can be used with the object, which takes a descriptor.
 pub const POLLSET_WAKE: c_uint = 4;
@@ -49,7 +49,7 @@ impl pollset_t {
 ///
 /// - `POLLSET_WAKE`: pollset_wake() can be used with the object. That takes a descriptor.
 /// - `POLLSET_POLL`: all waits are on poll(2).
-/// - `POLLSET_EPOLL`: all waits are on epoll(7), where the system has it. The results are the same.
+/// - `POLLSET_EPOLL`: all waits are on epoll(7), where it can be used. The results are the same.
 ///   Without this flag and the previous one, each wait is on the one that costs less.
 /// - `POLLSET_RELAXED_AUDIT`: the program unregisters every descriptor before it closes it. Waits of an
 ///   object with thousands of descriptors then take less time.
@@ -69,7 +69,7 @@ impl pollset_t {
 #[unsafe(no_mangle)]
 pub extern "C" fn pollset_new(flags: c_uint) -> *mut pollset_t {
     let mut set = ptr::null_mut();
-    call_system(|| {
+    call(|| {
         silence_panics();
         set = new(flags)?;
         Ok(0)
@@ -113,7 +113,7 @@ fn new(flags: c_uint) -> Result<*mut pollset_t, c_int> {
 }
 
 /// Frees a polling object, and closes its own descriptors. Registered descriptors stay open. `set` may
-/// be NULL.
+/// be NULL. In a forked child, the descriptor of an epoll instance that the parent has made stays open.
 ///
 /// No other function may be using the object, or be called with it later.
 #[unsafe(no_mangle)]
@@ -121,12 +121,10 @@ pub unsafe extern "C" fn pollset_free(set: *mut pollset_t) {
     if set.is_null() {
         return;
     }
-    let before = errno::errno();
-    call_system(|| {
+    call_keeping_errno(|| {
         // SAFETY: the caller passes an object that `pollset_new` has made, and no other function uses
         // it any more.
         drop(unsafe { Box::from_raw(set) });
         Ok(0)
     });
-    errno::set_errno(before);
 }

@@ -38,7 +38,7 @@ pub struct pollset_stats_t {
 
 /// Copies the counters of a polling object to `stats`, which has `size` bytes.
 ///
-/// `size` is `sizeof(struct pollset_stats_t)`. So a program that was compiled with an older header gets the
+/// `size` is `sizeof(pollset_stats_t)`. So a program that was compiled with an older header gets the
 /// members that it knows; members that the library doesn't know are 0.
 ///
 /// # Return value

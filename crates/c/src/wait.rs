@@ -11,7 +11,7 @@ use std::time::Duration;
 use libc::{c_int, pollfd, sigset_t, size_t, timespec};
 use pollset::{Event, PollFlags, Timeout, Waiting};
 
-use crate::call::{call_in_handler, call_system, number};
+use crate::call::{call, call_keeping_errno, number};
 use crate::set::pollset_t;
 
 /// Waits until registered descriptors have events, and writes them to `results`, which has room for
@@ -21,9 +21,12 @@ use crate::set::pollset_t;
 /// watched for, and `POLLERR`, `POLLHUP` and `POLLNVAL`. `events` is 0. The results are in the order of
 /// registration. A descriptor that stays ready is reported by each wait.
 ///
-/// If more descriptors have events than there is room for, the results of the next wait begin with the
-/// descriptor after the last one that was written, and those before it come last. So each gets its
-/// turn.
+/// If more descriptors have events than there is room for, and in the next wait again, the results of
+/// that begin with the descriptor after the last one that was written, and those before it come last. So
+/// each gets its turn. (If descriptors were unregistered in between, some are left out until the next
+/// turn.) A wait looks at all descriptors that have events, however little room there is. A few kinds of
+/// files report an event only once, such as /proc/self/mounts and perf events: they need room for
+/// pollset_length() results, or their events may be lost.
 ///
 /// `timeout` is how long to wait at most; NULL is no limit. With a timeout of 0 the function returns at
 /// once. A wait never ends before the timeout is over; it may end later, as the system's timers decide.
@@ -56,7 +59,7 @@ pub unsafe extern "C" fn pollset_wait(
     // SAFETY: the caller passes an object that is not freed, and null or a valid pointer for each of
     // the others. All parts of the object may be shared by threads.
     let (set, timeout, mask) = unsafe { (&*set, timeout.as_ref(), mask.as_ref()) };
-    call_system(|| {
+    call(|| {
         let timeout = convert_timeout(timeout)?;
         if results.is_null() {
             return Err(libc::EFAULT);
@@ -64,7 +67,7 @@ pub unsafe extern "C" fn pollset_wait(
         if room == 0 {
             return Err(libc::EINVAL);
         }
-        let room = room.min(c_int::MAX as usize);
+        let room = room.min(c_int::MAX as usize).min(isize::MAX as usize / size_of::<pollfd>());
         // SAFETY: `results` has `room` elements, which only this function uses until it returns, and
         // which may be uninitialized.
         let results = unsafe { slice::from_raw_parts_mut(results.cast(), room) };
@@ -94,56 +97,54 @@ fn wait(
         None => waiting.finish(),
         Some(mask) => waiting.finish_masked(mask),
     };
-    ready.map_err(errno)?;
-    let first = set.next.load(Relaxed);
-    if first != 0 {
-        waiting.rotate(first);
-    }
-    let (count, next, was_woken) = take(set, &mut waiting, results);
-    set.next.store(next, Relaxed);
-    // After a rotation, its event may not have been taken.
-    if let Some(waker) = set.waker.as_ref().filter(|_| was_woken || first != 0) {
+    let mut ready = ready.map_err(errno)?;
+    // The waker was registered first.
+    if let Some(waker) = set.waker.as_ref().filter(|_| waiting.next_slot() == Some(0)) {
+        ready -= 1;
         waker.clear().map_err(errno)?;
     }
+    let first = set.next.load(Relaxed);
+    if first != 0 && ready > results.len() {
+        waiting.rotate(first);
+    }
+    let (count, next) = take(set, &mut waiting, results);
+    set.next.store(next, Relaxed);
     Ok(count as c_int)
 }
 
-/// Moves the events to `results`. Returns their number, the slot with which the next wait is to begin,
-/// and whether the waker was among them.
+/// Moves the events to `results`. Returns their number, and the slot with which the next wait is to
+/// begin: 0, if there was room for all.
 fn take(
     set: &pollset_t,
     waiting: &mut Waiting<'_>,
     results: &mut [MaybeUninit<pollfd>],
-) -> (usize, usize, bool) {
+) -> (usize, usize) {
     let waker = set.waker.as_ref().map(AsRawFd::as_raw_fd);
-    let mut was_woken = false;
     let mut events = [(0, Event { fd: 0, revents: PollFlags::empty() }); 16];
     let (mut count, mut next) = (0, 0);
     loop {
         let taken = waiting.take_events(&mut events);
-        for &(slot, event) in &events[..taken] {
-            if Some(event.fd) == waker {
-                was_woken = true;
-                continue;
-            }
-            let Some(result) = results.get_mut(count) else { return (count, next, was_woken) };
+        for &(slot, event) in events[..taken].iter().filter(|(_, event)| Some(event.fd) != waker) {
+            let Some(result) = results.get_mut(count) else { return (count, next) };
             result.write(pollfd { fd: event.fd, events: 0, revents: event.revents.bits() as i16 });
             count += 1;
             next = slot + 1;
         }
         if taken < events.len() {
-            return (count, 0, was_woken);
+            return (count, 0);
         }
     }
 }
 
 /// Ends the wait in progress with a polling object, or else its next one.
 ///
-/// That wait returns its results; 0, if there are none. Several calls before a wait count as one. The
-/// object was made with `POLLSET_WAKE`.
+/// That wait returns its results; 0, if there are none. Several calls before a wait count as one. A wait
+/// that a signal handler has ended counts as none: if the handler calls this function, the wait fails
+/// with `EINTR`, and the next one returns at once. The object was made with `POLLSET_WAKE`.
 ///
-/// A forked child shares what it uses with its parent: a call in one of them may end a wait of the
-/// other.
+/// A forked child shares the descriptor of the object with its parent, and a call in one of them ends
+/// a wait of one of them, not always its own. So a child that uses this function makes an object of its
+/// own.
 ///
 /// # Return value
 ///
@@ -156,7 +157,7 @@ fn take(
 pub unsafe extern "C" fn pollset_wake(set: *mut pollset_t) -> c_int {
     // SAFETY: the caller passes an object that is not freed. The waker may be shared by threads.
     let set = unsafe { &*set };
-    call_in_handler(|| {
+    call_keeping_errno(|| {
         let waker = set.waker.as_ref().ok_or(libc::EINVAL)?;
         waker.wake().map_err(|error| number(&error))?;
         Ok(0)

@@ -77,6 +77,16 @@ impl Waiting<'_> {
         }
     }
 
+    /// The slot of the next event, which is not taken. Only after the wait is over, and before
+    /// [`rotate`](Self::rotate), which has an example.
+    #[must_use]
+    pub fn next_slot(&mut self) -> Option<usize> {
+        match (self.stage, self.engines.get()) {
+            (Stage::Over { .. }, Some(engines)) => engines.next_slot(),
+            _ => None,
+        }
+    }
+
     /// Makes the event of the slot `first`, or the next slot that has an event, the next one to take:
     /// those of the slots before come last. Only after the wait is over, and before an event is taken.
     ///
@@ -92,6 +102,7 @@ impl Waiting<'_> {
     /// let set = PollSet::from_iter([(1000, PollFlags::IN), (1001, PollFlags::IN)]); // not open
     /// let mut waiting = set.start(Duration::ZERO)?;
     /// assert_eq!(waiting.finish()?, 2);
+    /// assert_eq!(waiting.next_slot(), Some(0));
     /// waiting.rotate(1);
     /// assert_eq!(waiting.take_event().unwrap().fd, 1001);
     /// assert_eq!(waiting.take_event().unwrap().fd, 1000);

@@ -340,6 +340,15 @@ impl Engines {
         }
     }
 
+    /// The slot of the next event to take.
+    #[cfg(feature = "bindings")]
+    pub fn next_slot(&self) -> Option<usize> {
+        match &self.epoll {
+            Some(epoll) if self.is_on_epoll => epoll.next_slot(),
+            _ => self.poll.next_slot(),
+        }
+    }
+
     /// Begins with the event of the slot `first`, or the next one that has an event: those of the slots
     /// before come last.
     #[cfg(feature = "bindings")]

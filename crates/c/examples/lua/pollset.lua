@@ -7,7 +7,7 @@
 --         ...
 --     end
 --
--- A call that fails returns nil and the text of the error.
+-- A call that fails returns nil and the text of the error; wait() raises it.
 
 local ffi = require("ffi")
 local bit = require("bit")

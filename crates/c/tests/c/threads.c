@@ -113,6 +113,36 @@ static void a_thread_is_not_cancelled_in_a_wait(pollset_t *set) {
     CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) == 0);
 }
 
+static void *use_forever(void *set) {
+    for (int i = 0;; i++) {
+        pollset_register(set, i % 200, 0);
+        pollset_unregister(set, (i + 100) % 200);
+        pollset_modify(set, i % 200, 0);
+        pollset_interest(set, i % 200);
+        pollset_length(set);
+        pthread_testcancel();
+    }
+    return NULL;
+}
+
+static void threads_are_not_cancelled_in_changes(pollset_t *set) {
+    enum { THREADS = 6 };
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        CHECK(pthread_create(&threads[i], NULL, use_forever, set) == 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        void *result;
+        usleep(2000);
+        CHECK(pthread_cancel(threads[i]) == 0);
+        CHECK(pthread_join(threads[i], &result) == 0 && result == PTHREAD_CANCELED);
+    }
+    for (int i = 0; i < 200; i++) {
+        pollset_unregister(set, i);
+    }
+    CHECK(pollset_length(set) == 0);
+}
+
 static void a_child_has_a_copy(pollset_t *set) {
     struct pollfd results[ROOM];
     int ends[2];
@@ -217,6 +247,9 @@ int main(void) {
     FOR_EACH_ENGINE(set, POLLSET_WAKE, a_signal_handler_may_wake(set));
     FOR_EACH_ENGINE(set, POLLSET_WAKE, one_thread_waits(set));
     FOR_EACH_ENGINE(set, POLLSET_WAKE, a_thread_is_not_cancelled_in_a_wait(set));
+    for (int i = 0; i < 20; i++) {
+        FOR_EACH_ENGINE(set, 0, threads_are_not_cancelled_in_changes(set));
+    }
     FOR_EACH_ENGINE(set, 0, a_child_has_a_copy(set));
     FOR_EACH_ENGINE(set, POLLSET_WAKE, stress(set));
     return 0;

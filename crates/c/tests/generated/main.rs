@@ -53,13 +53,16 @@ fn header() -> String {
     let version = env!("CARGO_PKG_VERSION");
     config.after_includes = Some(format!(
         "\n/* The version of this header: that of the library is pollset_version(). */\n\
-         #define POLLSET_VERSION \"{version}\""
+         #define POLLSET_VERSION \"{version}\"\n\n\
+         /* The library was compiled for a time_t of this size. */\n\
+         typedef char pollset_time_t_has_the_size_of_long[sizeof(time_t) == sizeof(long) ? 1 : -1];"
     ));
     let mut header = Vec::new();
     cbindgen::generate_with_config(DIRECTORY, config).unwrap().write(&mut header);
-    // C90 has no `//`.
+    // C90 has no `//`, and C++ can't declare a structure without a tag again.
     String::from_utf8(header)
         .unwrap()
+        .replace("typedef struct {", "typedef struct pollset_stats_t {")
         .replace("// __cplusplus", "/* __cplusplus */")
         .replace("// extern \"C\"", "/* extern \"C\" */")
 }

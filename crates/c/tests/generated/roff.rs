@@ -46,10 +46,10 @@ fn end(mut page: Roff, others: &[String]) -> String {
     page.to_roff()
 }
 
-/// The first sentence, as the line of a list of pages.
+/// The first sentence, up to a comma, as the line of a list of pages.
 fn summary(paragraph: &str) -> String {
     let text = paragraph.replace('\n', " ").replace('`', "");
-    let sentence = text.split_once(". ").map_or(text.trim_end_matches('.'), |(first, _)| first);
+    let sentence = text.split([',', '.', ':']).next().unwrap_or_default();
     let mut letters = sentence.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }

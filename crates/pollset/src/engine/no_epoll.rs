@@ -103,6 +103,11 @@ impl EpollEngine {
     }
 
     #[cfg(feature = "bindings")]
+    pub fn next_slot(&self) -> Option<usize> {
+        match self.0 {}
+    }
+
+    #[cfg(feature = "bindings")]
     pub fn rotate(&mut self, _first: usize) {
         match self.0 {}
     }

@@ -164,6 +164,12 @@ impl PollEngine {
         Some(first + rest.iter().position(|entry| entry.revents != 0)?)
     }
 
+    /// The slot that [`take_slot`](Self::take_slot) is to return, before a [`rotate`](Self::rotate).
+    #[cfg(feature = "bindings")]
+    pub fn next_slot(&self) -> Option<usize> {
+        if self.left == 0 { None } else { self.find(self.next) }
+    }
+
     /// Begins with the slot `first`: those before it come last.
     #[cfg(feature = "bindings")]
     pub fn rotate(&mut self, first: usize) {

@@ -66,9 +66,14 @@ impl ReadySlots {
     #[cfg(feature = "bindings")]
     #[inline]
     pub fn take_next(&mut self) -> Option<usize> {
-        let next = *self.slots.get(self.taken)?;
+        let next = self.next()?;
         self.taken += 1;
-        Some(next as usize)
+        Some(next)
+    }
+
+    #[cfg(feature = "bindings")]
+    pub fn next(&self) -> Option<usize> {
+        self.slots.get(self.taken).map(|&slot| slot as usize)
     }
 
     /// Begins with the slot `first`, or the next one that is ready: those before it come last.

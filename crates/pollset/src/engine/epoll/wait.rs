@@ -179,6 +179,11 @@ impl EpollEngine {
     }
 
     #[cfg(feature = "bindings")]
+    pub fn next_slot(&self) -> Option<usize> {
+        self.ready.next()
+    }
+
+    #[cfg(feature = "bindings")]
     pub fn rotate(&mut self, first: usize) {
         self.ready.rotate(first);
     }
