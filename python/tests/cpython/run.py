@@ -225,7 +225,7 @@ def main():
             directory / "without-epoll", DELETE_EPOLL, remark=" without epoll"
         )
         jobs += [(without_epoll, file) for file in FILES_WITHOUT_EPOLL]
-    with ThreadPoolExecutor(2) as threads:
+    with ThreadPoolExecutor(4) as threads:  # most tests wait most of their time
         return all(list(threads.map(run_job, jobs)))
 
 
