@@ -13,6 +13,7 @@
 //! | [`registrations`] | register, modify, unregister |
 //! | [`wait`] | wait, and wake |
 //! | [`stats`] | statistics, version |
+//! | `turn` | whose turn it is, when there is little room for results |
 //! | `call` | what all functions have around them: errno, panics, cancellation |
 
 #![deny(unsafe_code)]
@@ -20,6 +21,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod call;
+mod turn;
 
 // In the order of the header.
 pub mod set;

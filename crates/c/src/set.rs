@@ -5,12 +5,12 @@
 use std::alloc::{Layout, alloc};
 use std::os::fd::AsRawFd;
 use std::ptr;
-use std::sync::atomic::AtomicUsize;
 
 use libc::{c_int, c_uint};
 use pollset::{Builder, Engine, PollFlags, PollSet, Waker};
 
 use crate::call::{call, call_keeping_errno, number, silence_panics};
+use crate::turn::Turn;
 
 /// For pollset_new(): all waits are on poll(2).
 pub const POLLSET_POLL: c_uint = 1;
@@ -26,9 +26,7 @@ pub const POLLSET_RELAXED_AUDIT: c_uint = 8;
 pub struct pollset_t {
     pub(crate) set: PollSet,
     pub(crate) waker: Option<Waker>,
-    /// The slot with which the results of the next wait begin, because there was no room for them in
-    /// the last one.
-    pub(crate) next: AtomicUsize,
+    pub(crate) turn: Turn,
 }
 
 impl pollset_t {
@@ -99,7 +97,7 @@ fn new(flags: c_uint) -> Result<*mut pollset_t, c_int> {
     if let Some(waker) = &waker {
         set.register(waker, PollFlags::IN).map_err(|error| number(&error))?;
     }
-    let new = pollset_t { set, waker, next: AtomicUsize::new(0) };
+    let new = pollset_t { set, waker, turn: Turn::new() };
     // SAFETY: the type has a size. The memory is checked before it is written, and `pollset_free`
     // frees it as a `Box`, which has the same allocator and layout.
     unsafe {

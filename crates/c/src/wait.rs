@@ -3,9 +3,8 @@
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::slice;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use libc::{c_int, pollfd, sigset_t, size_t, timespec};
@@ -23,7 +22,7 @@ use crate::set::pollset_t;
 ///
 /// If more descriptors have events than there is room for, and in the next wait again, the results of
 /// that begin with the descriptor after the last one that was written, and those before it come last. So
-/// each gets its turn. (If descriptors were unregistered in between, some are left out until the next
+/// each gets its turn. (If several were unregistered in between, some may be left out until the next
 /// turn.) A wait looks at all descriptors that have events, however little room there is. A few kinds of
 /// files report an event only once, such as /proc/self/mounts and perf events: they need room for
 /// pollset_length() results, or their events may be lost.
@@ -103,35 +102,38 @@ fn wait(
         ready -= 1;
         waker.clear().map_err(errno)?;
     }
-    let first = set.next.load(Relaxed);
-    if first != 0 && ready > results.len() {
-        waiting.rotate(first);
+    let has_room = ready <= results.len();
+    if has_room {
+        set.turn.reset();
+    } else {
+        set.turn.begin(&mut waiting);
     }
-    let (count, next) = take(set, &mut waiting, results);
-    set.next.store(next, Relaxed);
+    let (count, last) = take(set, &mut waiting, results);
+    if let (false, Some((slot, fd))) = (has_room, last) {
+        set.turn.end(fd, slot);
+    }
     Ok(count as c_int)
 }
 
-/// Moves the events to `results`. Returns their number, and the slot with which the next wait is to
-/// begin: 0, if there was room for all.
+/// Moves the events to `results`. Returns their number, and the slot and the descriptor of the last one.
 fn take(
     set: &pollset_t,
     waiting: &mut Waiting<'_>,
     results: &mut [MaybeUninit<pollfd>],
-) -> (usize, usize) {
+) -> (usize, Option<(usize, RawFd)>) {
     let waker = set.waker.as_ref().map(AsRawFd::as_raw_fd);
     let mut events = [(0, Event { fd: 0, revents: PollFlags::empty() }); 16];
-    let (mut count, mut next) = (0, 0);
+    let (mut count, mut last) = (0, None);
     loop {
         let taken = waiting.take_events(&mut events);
         for &(slot, event) in events[..taken].iter().filter(|(_, event)| Some(event.fd) != waker) {
-            let Some(result) = results.get_mut(count) else { return (count, next) };
+            let Some(result) = results.get_mut(count) else { return (count, last) };
             result.write(pollfd { fd: event.fd, events: 0, revents: event.revents.bits() as i16 });
             count += 1;
-            next = slot + 1;
+            last = Some((slot, event.fd));
         }
         if taken < events.len() {
-            return (count, 0);
+            return (count, last);
         }
     }
 }

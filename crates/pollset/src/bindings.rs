@@ -1,6 +1,7 @@
 //! What bindings to other languages need of a wait.
 
 use std::io;
+use std::os::fd::RawFd;
 
 use rustix::io::Errno;
 
@@ -75,6 +76,28 @@ impl Waiting<'_> {
             let _ = mask;
             Err(io::ErrorKind::Unsupported.into())
         }
+    }
+
+    /// The slot of a descriptor in this wait, if it is not above `most`. Slots only move down, so `most` is
+    /// the slot that the descriptor had in an earlier wait. The search begins there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pollset::{PollFlags, PollSet};
+    ///
+    /// let set = PollSet::from_iter([(1000, PollFlags::IN), (1001, PollFlags::IN)]);
+    /// set.unregister(1000)?;
+    /// let mut waiting = set.start(Duration::ZERO)?;
+    /// waiting.finish()?;
+    /// assert_eq!(waiting.slot_of(1001, 1), Some(0));
+    /// assert_eq!(waiting.slot_of(1000, 0), None);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn slot_of(&mut self, fd: RawFd, most: usize) -> Option<usize> {
+        self.engines.get().and_then(|engines| engines.slot_of(fd, most))
     }
 
     /// The slot of the next event, which is not taken. Only after the wait is over, and before

@@ -3,6 +3,8 @@
 use std::io;
 #[cfg(feature = "bindings")]
 use std::iter;
+#[cfg(feature = "bindings")]
+use std::os::fd::RawFd;
 use std::time::Duration;
 
 use crate::engine::{EpollEngine, Failure, PollEngine, Polled};
@@ -338,6 +340,11 @@ impl Engines {
             }
             _ => fill(events, || poll.take_slot().map(|slot| (slot, poll.event(slot)))),
         }
+    }
+
+    #[cfg(feature = "bindings")]
+    pub fn slot_of(&self, fd: RawFd, most: usize) -> Option<usize> {
+        self.poll.slot_of(fd, most)
     }
 
     /// The slot of the next event to take.

@@ -135,6 +135,49 @@ static void ready_descriptors_get_their_turn(pollset_t *set) {
     }
 }
 
+/* Each is unregistered after its turn: the next one follows, none is left out. */
+static void the_next_one_follows_one_that_is_unregistered(pollset_t *set) {
+    enum { MOST = 12 };
+    for (int count = 3; count <= MOST; count++) {
+        int pipes[MOST][2];
+        for (int i = 0; i < count; i++) {
+            make_pipe(pipes[i]);
+            CHECK(pollset_register(set, pipes[i][1], POLLOUT) == 0);
+        }
+        for (int i = 0; i < count; i++) {
+            struct pollfd result;
+            CHECK(pollset_wait(set, &result, 1, NULL, NULL) == 1);
+            CHECK(result.fd == pipes[i][1]);
+            CHECK(pollset_unregister(set, result.fd) == 0);
+            close_pipe(pipes[i]);
+        }
+    }
+}
+
+/* Ready descriptors that are registered before each wait keep none of the others from its turn. */
+static void a_set_that_grows_starves_none(pollset_t *set) {
+    enum { OLD = 20, NEW = 200 };
+    int pipes[OLD + NEW][2], times[OLD] = {0};
+    for (int i = 0; i < OLD + NEW; i++) {
+        struct pollfd result;
+        make_pipe(pipes[i]);
+        CHECK(pollset_register(set, pipes[i][1], POLLOUT) == 0);
+        if (i >= OLD) {
+            CHECK(pollset_wait(set, &result, 1, NULL, NULL) == 1);
+            for (int old = 0; old < OLD; old++) {
+                times[old] += result.fd == pipes[old][1];
+            }
+        }
+    }
+    for (int i = 0; i < OLD; i++) {
+        CHECK(times[i] >= 3);
+    }
+    for (int i = 0; i < OLD + NEW; i++) {
+        CHECK(pollset_unregister(set, pipes[i][1]) == 0);
+        close_pipe(pipes[i]);
+    }
+}
+
 static void waits_are_never_early(pollset_t *set) {
     struct pollfd results[ROOM];
     int ends[2];
@@ -244,6 +287,9 @@ int main(void) {
     FOR_EACH_ENGINE(set, 0, unknown_bits_are_kept(set));
     FOR_EACH_ENGINE(set, 0, ready_descriptors_get_their_turn(set));
     FOR_EACH_ENGINE(set, POLLSET_WAKE, ready_descriptors_get_their_turn(set));
+    FOR_EACH_ENGINE(set, 0, the_next_one_follows_one_that_is_unregistered(set));
+    FOR_EACH_ENGINE(set, POLLSET_WAKE, the_next_one_follows_one_that_is_unregistered(set));
+    FOR_EACH_ENGINE(set, 0, a_set_that_grows_starves_none(set));
     FOR_EACH_ENGINE(set, 0, waits_are_never_early(set));
     FOR_EACH_ENGINE(set, 0, signals_end_a_wait(set));
     every_errno();

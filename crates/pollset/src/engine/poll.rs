@@ -1,6 +1,8 @@
 //! Polls every descriptor by poll(2).
 
 use std::io;
+#[cfg(feature = "bindings")]
+use std::os::fd::RawFd;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -162,6 +164,13 @@ impl PollEngine {
     fn find(&self, first: usize) -> Option<usize> {
         let rest = self.entries.get(first..)?;
         Some(first + rest.iter().position(|entry| entry.revents != 0)?)
+    }
+
+    /// The slot of a registered number, if it is not above `most`.
+    #[cfg(feature = "bindings")]
+    pub fn slot_of(&self, fd: RawFd, most: usize) -> Option<usize> {
+        let end = self.entries.len().min(most + 1);
+        self.entries[..end].iter().rposition(|entry| entry.fd == fd)
     }
 
     /// The slot that [`take_slot`](Self::take_slot) is to return, before a [`rotate`](Self::rotate).
