@@ -413,6 +413,7 @@ impl PollSet {
     }
 
     /// Compiled once for all types of timeouts and callbacks.
+    #[inline]
     fn wait(
         &self,
         events: &mut Vec<Event>,
