@@ -203,7 +203,7 @@ size_t pollset_length(const pollset_t *set);
 
  If more descriptors have events than there is room for, and in the next wait again, the results of
  that begin with the descriptor after the last one that was written, and those before it come last. So
- each gets its turn. (If descriptors were unregistered in between, some are left out until the next
+ each gets its turn. (If several were unregistered in between, some may be left out until the next
  turn.) A wait looks at all descriptors that have events, however little room there is. A few kinds of
  files report an event only once, such as /proc/self/mounts and perf events: they need room for
  pollset_length() results, or their events may be lost.

@@ -53,15 +53,18 @@ impl Object {
         let mut results = vec![pollfd { fd: 0, events: 0, revents: 0 }; room];
         let mut events = Vec::<Event>::new();
         let mut count = self.wait(&mut results, timeout)?;
+        let mut known = 0; // results in a row that were there before
         loop {
             for result in &results[..count] {
                 if events.iter().any(|event| event.fd == result.fd) {
-                    return Ok(events);
+                    known += 1;
+                    continue;
                 }
+                known = 0;
                 let revents = PollFlags::from_bits_retain(result.revents as u16);
                 events.push(Event { fd: result.fd, revents });
             }
-            if count == 0 {
+            if count == 0 || known > events.len() {
                 return Ok(events);
             }
             count = self.wait(&mut results, Duration::ZERO.into())?;

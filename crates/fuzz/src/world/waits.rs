@@ -230,12 +230,10 @@ impl Outcome {
     }
 }
 
-/// Events that were taken in turn begin anywhere, and go on with the first registration after the last.
+/// Events that were taken in turn begin anywhere.
 fn in_order_of_registration(model: &Model, mut events: Vec<Event>) -> Vec<Event> {
     let registrations = model.registrations();
-    let place = |event: &Event| registrations.iter().position(|&(fd, _)| fd == event.fd);
-    let first = events.windows(2).position(|pair| place(&pair[0]) > place(&pair[1]));
-    events.rotate_left(first.map_or(0, |last| last + 1));
+    events.sort_by_key(|event| registrations.iter().position(|&(fd, _)| fd == event.fd));
     events
 }
 
