@@ -210,9 +210,15 @@ impl Policy {
         pending: Pending,
         spent: u64,
     ) -> bool {
-        self.forced.is_some()
-            || (Purchase::may_spend_more(spent as f32, self.poll_prediction)
-                && self.weigh(descriptors, fallbacks, pending))
+        if self.forced.is_some() {
+            return true;
+        }
+        let goes_on = self.weigh(descriptors, fallbacks, pending);
+        if !Purchase::may_spend_more(spent as f32, self.poll_prediction) {
+            self.trials.wait_again();
+            return false;
+        }
+        goes_on
     }
 
     fn is_prediction_for(&self, descriptors: usize, fallbacks: usize) -> bool {

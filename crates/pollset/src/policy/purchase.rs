@@ -116,6 +116,7 @@ impl Purchase {
 
     /// Records the processor time of installing some entries, and of how many the instance had none.
     pub fn record(&mut self, entries: usize, added: usize, nanoseconds: f32) {
+        self.excess = (self.excess - nanoseconds).max(0.0);
         let number = entries as f32;
         if added == entries && entries >= FIRST_ENTRIES {
             self.addition.replace(number, nanoseconds);

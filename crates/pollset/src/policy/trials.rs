@@ -71,6 +71,13 @@ impl Trials {
         Some(self.waits + 1 < TRIAL)
     }
 
+    /// The wait has only added entries: it doesn't count.
+    pub fn wait_again(&mut self) {
+        if self.is_on_epoll() {
+            self.waits = (self.waits + 1).min(TRIAL);
+        }
+    }
+
     /// Ends a trial, if there is one. Returns whether poll(2) was tried.
     pub fn end(&mut self) -> bool {
         let was_on_poll = self.is_running && !self.is_on_epoll;
@@ -86,7 +93,7 @@ impl Trials {
     /// Whether the trial on epoll goes on, with pending entries of this price.
     pub fn goes_on(&mut self, price: f32) -> bool {
         self.is_running = self.can_pay(price);
-        self.unpaid = if self.is_running { 0.0 } else { price };
+        self.unpaid = price;
         self.is_running
     }
 

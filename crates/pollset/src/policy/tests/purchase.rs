@@ -177,3 +177,44 @@ fn entries_that_become_dearer_are_added_in_parts() {
     assert!(cost < 2.5 * price, "{cost} for {price}");
     assert!(cost > 1.5 * price, "they were all added at once: {cost} for {price}");
 }
+
+/// Each wait of a set comes with new descriptors, whose price is `share` of what epoll would save.
+#[test]
+fn steady_additions_cost_about_twice_the_best_at_most() {
+    for machine in [INTEL, AMD, SLOW_AMD] {
+        for descriptors in [1_000, 20_000, 1_000_000] {
+            for share in [0.5, 0.9, 1.1, 1.5, 2.0, 3.0] {
+                let load = load(descriptors, 1);
+                let advantage = machine.call(false, load) - machine.call(true, load);
+                let new = (share * advantage / machine.entry) as usize;
+                let mut set = Set::new();
+                set.waits(&machine, load, 500);
+                let mut cost = 0.0;
+                for _ in 0..2_000 {
+                    set.pending.additions = (set.pending.additions + new).min(descriptors);
+                    cost += set.wait(&machine, load);
+                }
+                let on_poll = machine.call(false, load);
+                let on_epoll = machine.call(true, load) + new as f64 * machine.entry;
+                let ratio = cost / 2_000.0 / on_poll.min(on_epoll);
+                assert!(ratio < 2.2, "{ratio}: {descriptors}, {share}, {machine:?}");
+            }
+        }
+    }
+}
+
+/// Their entries cost more than the three waits of a trial may add.
+#[test]
+fn trials_of_large_sets_are_made() {
+    for machine in [AMD, EVENTFDS, SLOW_AMD] {
+        // epoll is cheap for each ready one, and assumed to be dearer than poll(2).
+        let machine = Machine { epoll: [(200.0, 15.0), (1_600.0, 15.0)], ..machine };
+        for descriptors in [1_000, 9_000, 20_000] {
+            for share in [25, 40] {
+                let mut set = Set::new();
+                set.waits(&machine, load(descriptors, descriptors * share / 100), 6_000);
+                assert!(set.was_on_epoll, "{descriptors}, {share} %, {machine:?}");
+            }
+        }
+    }
+}
