@@ -1,11 +1,3 @@
-//! Several threads change one set, wait on it and wake it concurrently.
-//!
-//! A program without a test harness, whose threads share statics and are joined one by one. It uses
-//! no synchronization inside the standard library, so ThreadSanitizer sees all synchronization
-//! between the threads even with a standard library that is not built for it.
-
-#![cfg(target_os = "linux")]
-
 use std::collections::HashSet;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -31,7 +23,7 @@ static AUTOMATIC: PollSet = PollSet::new();
 static ON_POLL: PollSet = Builder::new().engine(Some(Engine::Poll)).build();
 static ON_EPOLL: PollSet = Builder::new().engine(Some(Engine::Epoll)).build();
 
-fn main() {
+pub fn main() {
     for set in [&AUTOMATIC, &ON_POLL, &ON_EPOLL] {
         let changes = stress(set);
         println!("{changes} changes: {:?}", set.stats());
