@@ -2,8 +2,8 @@
 # Builds and installs libpollset: the shared and the static library, the header, the file of pkg-config,
 # the manual pages.
 #
-#   crates/c/install.sh                                 in /usr/local
-#   PREFIX=/usr DESTDIR=/tmp/root crates/c/install.sh   in /tmp/root/usr, to be moved to /usr
+#   crates/c/install.sh                            in /usr/local
+#   PREFIX=/usr DESTDIR=root crates/c/install.sh   in the folder root/usr, to be moved to /usr
 #
 #   LIBDIR    where the libraries go (default: PREFIX/lib)
 #

@@ -189,7 +189,7 @@ int pollset_interest(const pollset_t *set, int fd);
 /*
  Returns the number of registered descriptors.
 
- Room for so many results is enough for a wait, unless another thread registers more.
+ A wait returns at most this number of results, unless another thread registers more descriptors.
  */
 size_t pollset_length(const pollset_t *set);
 

@@ -114,7 +114,7 @@ pub unsafe extern "C" fn pollset_interest(set: *const pollset_t, fd: c_int) -> c
 
 /// Returns the number of registered descriptors.
 ///
-/// Room for so many results is enough for a wait, unless another thread registers more.
+/// A wait returns at most this number of results, unless another thread registers more descriptors.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pollset_length(set: *const pollset_t) -> usize {
     // SAFETY: as in `pollset_register`.

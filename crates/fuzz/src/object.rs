@@ -48,7 +48,7 @@ impl Object {
         check(unsafe { pollset_unregister(self.0, fd) }).map(drop)
     }
 
-    /// Waits with room for so many results, and again until all descriptors have had their turn.
+    /// Waits with room for `room` results, and repeats the wait until it has returned each ready descriptor.
     pub fn wait_in_turn(&self, room: usize, timeout: Timeout) -> io::Result<Vec<Event>> {
         let mut results = vec![pollfd { fd: 0, events: 0, revents: 0 }; room];
         let mut events = Vec::<Event>::new();
