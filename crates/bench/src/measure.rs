@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::pollers::Subject;
-use crate::report::Chart;
+use crate::report::{Chart, Kind};
 
 /// Settings and progress of a run.
 pub struct Run {
@@ -72,15 +72,15 @@ impl Run {
         &self,
         charts: &mut [Chart; N],
         x: usize,
-        subjects: &[Subject],
+        subjects: impl IntoIterator<Item = (&'static str, Kind)>,
         rounds: usize,
         measured: &mut [Round<[f64; N]>],
     ) -> Result<()> {
         let samples = self.interleave(rounds, measured)?;
-        for (subject, samples) in subjects.iter().zip(samples) {
+        for ((name, kind), samples) in subjects.into_iter().zip(samples) {
             for (index, chart) in charts.iter_mut().enumerate() {
                 let samples = samples.iter().map(|sample| sample[index]).collect();
-                chart.add(subject.name(), subject.kind(), x, samples);
+                chart.add(name, kind, x, samples);
             }
         }
         Ok(())

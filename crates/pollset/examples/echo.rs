@@ -28,11 +28,12 @@ pub fn serve(listener: &TcpListener, stop: &impl AsRawFd) -> io::Result<()> {
     let mut map = PollMap::<Option<Client>>::new(); // `None`: not a client
     map.register(stop, PollFlags::IN, None)?;
     map.register(listener, PollFlags::IN, None)?;
+    let mut buffer = [0; CHUNK];
     loop {
         map.poll(None)?;
         while let Some((event, client)) = map.next_event() {
             if let Some(client) = client {
-                if client.echo().unwrap_or_else(|error| is_transient(&error)) {
+                if client.echo(&mut buffer).unwrap_or_else(|error| is_transient(&error)) {
                     let interest = client.interest();
                     map.modify(event.fd, interest)?;
                 } else {
@@ -77,10 +78,9 @@ struct Client {
 
 impl Client {
     /// Reads if all data has been sent back, and sends. Returns false if the client has disconnected.
-    fn echo(&mut self) -> io::Result<bool> {
+    fn echo(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
         if self.unsent.is_empty() {
-            let mut buffer = [0; CHUNK];
-            let count = self.stream.read(&mut buffer)?;
+            let count = self.stream.read(buffer)?;
             self.unsent.extend_from_slice(&buffer[..count]);
             if count == 0 {
                 return Ok(false);

@@ -42,7 +42,8 @@ pub fn measure(run: &Run) -> Result<Vec<Chart>> {
             warm_up(&mut || wait(&mut event_loop));
             measured.push(Box::new(move || round(&mut event_loop, waits, memory)));
         }
-        run.add_points_to_all(&mut charts, n, &subjects, rounds, &mut measured)?;
+        let names = subjects.map(|subject| (subject.name(), subject.kind()));
+        run.add_points_to_all(&mut charts, n, names, rounds, &mut measured)?;
     }
     Ok(charts.into())
 }

@@ -64,6 +64,10 @@ pub enum Workload {
     /// are two processes, each with a CPU of its own. The servers of all subjects run during the
     /// whole measurement, and their clients take turns.
     Echo,
+    /// The same with four whole programs, 100 active clients and n idle ones: the echo servers of the
+    /// examples, in Rust and in C, and those of the tests in C on bare poll(2) and epoll(7), each
+    /// compiled with `cc -O2`. Each is written as one would for its interface.
+    EchoPrograms,
     /// n eventfds are registered with a new object, which is polled once with timeout 0 and dropped:
     /// the time per descriptor. Then the heap memory of the object, per descriptor, after pollset has
     /// settled on an engine. Memory of the kernel is not included.
@@ -106,6 +110,7 @@ impl Workload {
             Self::Values => values::measure(run),
             Self::Modify => modify::measure(run),
             Self::Echo => echo::measure(run),
+            Self::EchoPrograms => echo::measure_programs(run),
             Self::Registration => registration::measure(run),
             Self::Audit => audit::measure(run),
             Self::Longest => longest::measure(run),

@@ -1,4 +1,5 @@
 use std::env::current_exe;
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Write};
@@ -14,7 +15,7 @@ pub struct Process {
 }
 
 impl Process {
-    pub fn start(role: &[&str]) -> Result<Self> {
+    pub fn start(role: &[impl AsRef<OsStr>]) -> Result<Self> {
         let mut command = Command::new(current_exe()?);
         command.arg("echo-role").args(role).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn()?;
