@@ -204,9 +204,9 @@ size_t pollset_length(const pollset_t *set);
  If more descriptors have events than there is room for, and in the next wait again, the results of
  that begin with the descriptor after the last one that was written, and those before it come last. So
  each gets its turn. (If several were unregistered in between, some may be left out until the next
- turn.) A wait looks at all descriptors that have events, however little room there is. A few kinds of
- files report an event only once, such as /proc/self/mounts and perf events: they need room for
- pollset_length() results, or their events may be lost.
+ turn.) A wait looks at all descriptors that have events, however little room there is. Files of the
+ kernel that report a change only once, such as /proc/self/mounts, come before others whose turn it is.
+ Perf events need room for pollset_length() results, or their events may be lost.
 
  `timeout` is how long to wait at most; NULL is no limit. With a timeout of 0 the function returns at
  once. A wait never ends before the timeout is over; it may end later, as the system's timers decide.
@@ -226,6 +226,7 @@ size_t pollset_length(const pollset_t *set);
  - `EINTR`: a signal handler ran.
  - `EINVAL`: `room` is 0; `timeout` is negative, or its `tv_nsec` is not below 1,000,000,000; or there
    are more descriptors than the process may open (`RLIMIT_NOFILE`).
+ - `EMFILE`, `ENFILE`: in a forked child, with `POLLSET_WAKE`, as those of pollset_new().
  - `ENOMEM`: the kernel has no memory.
  - `ENOSYS`: `mask` is not NULL, and the system has no ppoll(2).
  */
@@ -242,9 +243,9 @@ int pollset_wait(pollset_t *set,
  that a signal handler has ended counts as none: if the handler calls this function, the wait fails
  with `EINTR`, and the next one returns at once. The object was made with `POLLSET_WAKE`.
 
- A forked child shares the descriptor of the object with its parent, and a call in one of them ends
- a wait of one of them, not always its own. So a child that uses this function makes an object of its
- own.
+ A call ends only waits of its own process: in a forked child, the first call of this function or of
+ pollset_wait() gives the object a file of the child's own for that, under the same number. A call before
+ the fork ends a wait of the parent.
 
  # Return value
 
@@ -253,6 +254,7 @@ int pollset_wait(pollset_t *set,
  # Errors
 
  - `EINVAL`: the object was made without `POLLSET_WAKE`.
+ - `EMFILE`, `ENFILE`, `ENOMEM`: in a forked child, as those of pollset_new(). A later call tries again.
  */
 int pollset_wake(pollset_t *set);
 

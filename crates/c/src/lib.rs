@@ -13,6 +13,8 @@
 //! | [`registrations`] | register, modify, unregister |
 //! | [`wait`] | wait, and wake |
 //! | [`stats`] | statistics, version |
+//! | `own_waker` | what pollset_wake() writes to, in a process and in its forked children |
+//! | `once` | files that report an event only once |
 //! | `turn` | whose turn it is, when there is little room for results |
 //! | `call` | what all functions have around them: errno, panics, cancellation |
 
@@ -21,6 +23,8 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod call;
+mod once;
+mod own_waker;
 mod turn;
 
 // In the order of the header.

@@ -7,9 +7,10 @@ use std::os::fd::AsRawFd;
 use std::ptr;
 
 use libc::{c_int, c_uint};
-use pollset::{Builder, Engine, PollFlags, PollSet, Waker};
+use pollset::{Builder, Engine, PollFlags, PollSet};
 
 use crate::call::{call, call_keeping_errno, number, silence_panics};
+use crate::own_waker::OwnWaker;
 use crate::turn::Turn;
 
 /// For pollset_new(): all waits are on poll(2).
@@ -25,7 +26,7 @@ pub const POLLSET_RELAXED_AUDIT: c_uint = 8;
 /// A polling object: a set of file descriptors, each with the events that it is watched for.
 pub struct pollset_t {
     pub(crate) set: PollSet,
-    pub(crate) waker: Option<Waker>,
+    pub(crate) waker: Option<OwnWaker>,
     pub(crate) turn: Turn,
 }
 
@@ -92,7 +93,7 @@ fn new(flags: c_uint) -> Result<*mut pollset_t, c_int> {
     let set = builder.build();
     let waker = match flags & POLLSET_WAKE {
         0 => None,
-        _ => Some(Waker::new().map_err(|error| number(&error))?),
+        _ => Some(OwnWaker::new().map_err(|error| number(&error))?),
     };
     if let Some(waker) = &waker {
         set.register(waker, PollFlags::IN).map_err(|error| number(&error))?;

@@ -15,9 +15,12 @@ pub struct Turn {
     end: AtomicUsize,
 }
 
+/// No descriptor has had its turn.
+const NONE: RawFd = -1;
+
 impl Turn {
     pub const fn new() -> Self {
-        Self { fd: AtomicI32::new(0), slot: AtomicUsize::new(0), end: AtomicUsize::new(0) }
+        Self { fd: AtomicI32::new(NONE), slot: AtomicUsize::new(0), end: AtomicUsize::new(0) }
     }
 
     /// Makes the results of a wait begin with the descriptor after the last one. If that was unregistered,
@@ -32,6 +35,7 @@ impl Turn {
         if first < end {
             waiting.rotate(first);
         } else {
+            self.end(NONE, 0);
             self.end.store(waiting.slots(), Relaxed);
         }
     }

@@ -4,6 +4,7 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, RawFd};
+use std::ptr;
 use std::slice;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use libc::{c_int, pollfd, sigset_t, size_t, timespec};
 use pollset::{Event, PollFlags, Timeout, Waiting};
 
 use crate::call::{call, call_keeping_errno, number};
+use crate::once::is_reported_once;
 use crate::set::pollset_t;
 
 /// Waits until registered descriptors have events, and writes them to `results`, which has room for
@@ -23,9 +25,9 @@ use crate::set::pollset_t;
 /// If more descriptors have events than there is room for, and in the next wait again, the results of
 /// that begin with the descriptor after the last one that was written, and those before it come last. So
 /// each gets its turn. (If several were unregistered in between, some may be left out until the next
-/// turn.) A wait looks at all descriptors that have events, however little room there is. A few kinds of
-/// files report an event only once, such as /proc/self/mounts and perf events: they need room for
-/// pollset_length() results, or their events may be lost.
+/// turn.) A wait looks at all descriptors that have events, however little room there is. Files of the
+/// kernel that report a change only once, such as /proc/self/mounts, come before others whose turn it is.
+/// Perf events need room for pollset_length() results, or their events may be lost.
 ///
 /// `timeout` is how long to wait at most; NULL is no limit. With a timeout of 0 the function returns at
 /// once. A wait never ends before the timeout is over; it may end later, as the system's timers decide.
@@ -45,6 +47,7 @@ use crate::set::pollset_t;
 /// - `EINTR`: a signal handler ran.
 /// - `EINVAL`: `room` is 0; `timeout` is negative, or its `tv_nsec` is not below 1,000,000,000; or there
 ///   are more descriptors than the process may open (`RLIMIT_NOFILE`).
+/// - `EMFILE`, `ENFILE`: in a forked child, with `POLLSET_WAKE`, as those of pollset_new().
 /// - `ENOMEM`: the kernel has no memory.
 /// - `ENOSYS`: `mask` is not NULL, and the system has no ppoll(2).
 #[unsafe(no_mangle)]
@@ -92,6 +95,9 @@ fn wait(
 ) -> Result<c_int, c_int> {
     let errno = |error| number(&error);
     let mut waiting = set.set.start(timeout).map_err(errno)?;
+    if let Some(waker) = &set.waker {
+        waker.prepare().map_err(errno)?;
+    }
     let ready = match mask {
         None => waiting.finish(),
         Some(mask) => waiting.finish_masked(mask),
@@ -124,18 +130,45 @@ fn take(
     let waker = set.waker.as_ref().map(AsRawFd::as_raw_fd);
     let mut events = [(0, Event { fd: 0, revents: PollFlags::empty() }); 16];
     let (mut count, mut last) = (0, None);
+    let mut displaced = results.len();
     loop {
         let taken = waiting.take_events(&mut events);
         for &(slot, event) in events[..taken].iter().filter(|(_, event)| Some(event.fd) != waker) {
-            let Some(result) = results.get_mut(count) else { return (count, last) };
-            result.write(pollfd { fd: event.fd, events: 0, revents: event.revents.bits() as i16 });
-            count += 1;
-            last = Some((slot, event.fd));
+            let result = pollfd { fd: event.fd, events: 0, revents: event.revents.bits() as i16 };
+            if let Some(place) = results.get_mut(count) {
+                place.write(result);
+                count += 1;
+                last = Some((slot, event.fd));
+            } else if is_reported_once(result) {
+                // SAFETY: all results have been written.
+                let results = unsafe { &mut *(ptr::from_mut(results) as *mut [pollfd]) };
+                displaced = displace(results, displaced, result);
+            }
         }
         if taken < events.len() {
-            return (count, last);
+            break;
         }
     }
+    if displaced < results.len() {
+        // The descriptor of the first displaced result is the next one.
+        last = displaced.checked_sub(1).and_then(|place| {
+            // SAFETY: as above.
+            let fd = unsafe { results[place].assume_init() }.fd;
+            let slots = waiting.slots();
+            Some((waiting.slot_of(fd, slots)?, fd))
+        });
+    }
+    (count, last)
+}
+
+/// Puts a result in place of the last one before `end` whose descriptor will be reported again. Returns the
+/// place.
+fn displace(results: &mut [pollfd], end: usize, result: pollfd) -> usize {
+    let place = results[..end].iter().rposition(|&other| !is_reported_once(other));
+    if let Some(place) = place {
+        results[place] = result;
+    }
+    place.unwrap_or(end)
 }
 
 /// Ends the wait in progress with a polling object, or else its next one.
@@ -144,9 +177,9 @@ fn take(
 /// that a signal handler has ended counts as none: if the handler calls this function, the wait fails
 /// with `EINTR`, and the next one returns at once. The object was made with `POLLSET_WAKE`.
 ///
-/// A forked child shares the descriptor of the object with its parent, and a call in one of them ends
-/// a wait of one of them, not always its own. So a child that uses this function makes an object of its
-/// own.
+/// A call ends only waits of its own process: in a forked child, the first call of this function or of
+/// pollset_wait() gives the object a file of the child's own for that, under the same number. A call before
+/// the fork ends a wait of the parent.
 ///
 /// # Return value
 ///
@@ -155,6 +188,7 @@ fn take(
 /// # Errors
 ///
 /// - `EINVAL`: the object was made without `POLLSET_WAKE`.
+/// - `EMFILE`, `ENFILE`, `ENOMEM`: in a forked child, as those of pollset_new(). A later call tries again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pollset_wake(set: *mut pollset_t) -> c_int {
     // SAFETY: the caller passes an object that is not freed. The waker may be shared by threads.

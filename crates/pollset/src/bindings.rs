@@ -1,4 +1,4 @@
-//! What bindings to other languages need of a wait.
+//! What bindings to other languages need of a wait, and of a waker.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use rustix::io::Errno;
 
 use crate::waiting::{Stage, Step, Waiting, polls_few};
-use crate::{Event, PollFlags};
+use crate::{Event, PollFlags, Waker, sys};
 
 /// A short step takes no more changes.
 const FEW_CHANGES: usize = 64;
@@ -163,4 +163,43 @@ impl Waiting<'_> {
     pub fn slots(&mut self) -> usize {
         self.engines.get().map_or(0, |engines| engines.slots())
     }
+}
+
+impl Waker {
+    /// Replaces the file by a new one, which is not ready, under the same number: so a forked child has a
+    /// waker of its own. Call it while no thread of this process waits for the waker.
+    ///
+    /// Only with the feature `bindings`. It may be called in a signal handler.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`new`](Self::new). The waker is then as it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pollset::{PollFlags, PollSet, Waker};
+    ///
+    /// let waker = Waker::new()?;
+    /// let set = PollSet::from_iter([(&waker, PollFlags::IN)]);
+    /// waker.wake()?;
+    /// waker.renew()?;
+    /// assert!(set.poll(Duration::ZERO)?.is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn renew(&self) -> io::Result<()> {
+        self.0.renew()
+    }
+}
+
+/// A number that is not 0, and differs between a process and its ancestors.
+///
+/// Only with the feature `bindings`. On Linux since 4.14, it makes a system call only at its first use in a
+/// process. Elsewhere it is the process ID, so an ancestor that has ended may have had the same. It may be
+/// called in a signal handler.
+#[must_use]
+#[inline]
+pub fn process_generation() -> u32 {
+    sys::process_generation()
 }

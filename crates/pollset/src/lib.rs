@@ -149,6 +149,8 @@ mod timeout;
 mod waiting;
 mod waker;
 
+#[cfg(feature = "bindings")]
+pub use bindings::process_generation;
 pub use builder::Builder;
 pub use descriptor::Descriptor;
 pub use error::{ConcurrentPoll, NotRegistered};

@@ -44,7 +44,7 @@ use crate::sys::Wake;
 ///
 /// An `eventfd(2)` on Linux, a non-blocking pair of sockets elsewhere; closed on `exec`. A forked child
 /// shares it with its parent: a wake in one of them makes it ready in both.
-pub struct Waker(Wake);
+pub struct Waker(pub(crate) Wake);
 
 impl Waker {
     /// Makes a waker that is not ready.

@@ -135,6 +135,66 @@ static void ready_descriptors_get_their_turn(pollset_t *set) {
     }
 }
 
+/* A change of the host's name is reported once, as that of /proc/self/mounts. */
+static void an_event_that_comes_once_is_not_lost(pollset_t *set) {
+    enum { COUNT = 8, PART = 3 };
+    int pipes[COUNT][2], names[PART];
+    for (int i = 0; i < COUNT; i++) {
+        make_pipe(pipes[i]);
+        CHECK(pollset_register(set, pipes[i][1], POLLOUT) == 0);
+    }
+    for (int watched = 0; watched <= PART; watched++) {
+        struct pollfd results[PART];
+        int next = 0;
+        for (int wait = 0; wait < 20; wait++) {
+            int is_changed = wait % 3 == 1;
+            if (is_changed) {
+                CHECK(sethostname("pollset", 7) == 0);
+            }
+            CHECK(pollset_wait(set, results, PART, NULL, NULL) == PART);
+            int changes = 0;
+            for (int i = 0; i < PART; i++) {
+                if (results[i].fd == pipes[next][1]) {
+                    next = (next + 1) % COUNT;
+                } else {
+                    CHECK(results[i].revents == (POLLERR | POLLPRI));
+                    changes++;
+                }
+            }
+            CHECK(changes == (is_changed ? watched : 0));
+        }
+        /* Begin anew. */
+        struct pollfd all[COUNT + PART];
+        CHECK(pollset_wait(set, all, COUNT + PART, NULL, NULL) == COUNT);
+        if (watched < PART) {
+            names[watched] = open("/proc/sys/kernel/hostname", O_RDONLY);
+            CHECK(pollset_register(set, names[watched], POLLPRI) == 0);
+        }
+    }
+    for (int i = 0; i < PART; i++) {
+        close(names[i]);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        close_pipe(pipes[i]);
+    }
+}
+
+/* In a namespace of its own, the process may change the name. */
+static void events_that_come_once_are_not_lost(void) {
+    pid_t child = fork();
+    CHECK(child != -1);
+    if (child == 0) {
+        if (unshare(CLONE_NEWUTS) == -1 && unshare(CLONE_NEWUSER | CLONE_NEWUTS) == -1) {
+            puts("SKIPPED: the system allows no namespaces");
+            _exit(0);
+        }
+        FOR_EACH_ENGINE(set, 0, an_event_that_comes_once_is_not_lost(set));
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
 /* Each is unregistered after its turn: the next one follows, none is left out. */
 static void the_next_one_follows_one_that_is_unregistered(pollset_t *set) {
     enum { MOST = 12 };
@@ -286,6 +346,7 @@ int main(void) {
     FOR_EACH_ENGINE(set, 0, registrations_are_kept_in_order(set));
     FOR_EACH_ENGINE(set, 0, unknown_bits_are_kept(set));
     FOR_EACH_ENGINE(set, 0, ready_descriptors_get_their_turn(set));
+    events_that_come_once_are_not_lost();
     FOR_EACH_ENGINE(set, POLLSET_WAKE, ready_descriptors_get_their_turn(set));
     FOR_EACH_ENGINE(set, 0, the_next_one_follows_one_that_is_unregistered(set));
     FOR_EACH_ENGINE(set, POLLSET_WAKE, the_next_one_follows_one_that_is_unregistered(set));

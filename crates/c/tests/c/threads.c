@@ -68,13 +68,9 @@ static void wake_in_handler(int number) {
 
 static void a_signal_handler_may_wake(pollset_t *set) {
     struct pollfd results[ROOM];
-    struct sigaction action = {0}, before;
-    action.sa_handler = wake_in_handler;
-    CHECK(sigaction(SIGUSR2, &action, &before) == 0);
     in_handler = set;
     CHECK(raise(SIGUSR2) == 0);
     CHECK(pollset_wait(set, results, ROOM, NULL, NULL) == 0);
-    CHECK(sigaction(SIGUSR2, &before, NULL) == 0);
 }
 
 static void *wait_for_it(void *set) {
@@ -171,6 +167,93 @@ static void a_child_has_a_copy(pollset_t *set) {
     close_pipe(ends);
 }
 
+/* A process, its child, the child of that and so on: each wakes itself only. */
+static void a_process_wakes_itself(pollset_t *set) {
+    enum { GENERATIONS = 4 };
+    struct pollfd results[ROOM];
+    struct timespec time = {0, 1000000};
+    int requests[GENERATIONS][2], answers[2], generation = 0;
+    char byte;
+    make_pipe(answers);
+    CHECK(pollset_wake(set) == 0); /* for the parent */
+    while (generation < GENERATIONS) {
+        make_pipe(requests[generation]);
+        pid_t child = fork();
+        CHECK(child != -1);
+        if (child != 0) {
+            break;
+        }
+        /* Some children wait first, others wake first. */
+        if (generation % 2 == 0) {
+            CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) == 0);
+        }
+        CHECK(write(answers[1], "", 1) == 1);
+        CHECK(read(requests[generation][0], &byte, 1) == 1);
+        if (generation % 2 == 1) {
+            CHECK(pollset_wake(set) == 0);
+            CHECK(pollset_wait(set, results, ROOM, NULL, NULL) == 0);
+        }
+        double start = now();
+        CHECK(pollset_wait(set, results, ROOM, &time, NULL) == 0);
+        CHECK(now() - start >= 1e-3);
+        a_signal_handler_may_wake(set);
+        CHECK(pollset_wake(set) == 0); /* for this child, when its own child runs */
+        generation++;
+    }
+    /* The next generation waits while this process has a wake pending. */
+    if (generation < GENERATIONS) {
+        int status;
+        CHECK(read(answers[0], &byte, 1) == 1);
+        CHECK(pollset_wake(set) == 0);
+        CHECK(write(requests[generation][1], "", 1) == 1);
+        CHECK(wait(&status) != -1 && status == 0);
+    }
+    CHECK(pollset_wait(set, results, ROOM, NULL, NULL) == 0);
+    double start = now();
+    CHECK(pollset_wait(set, results, ROOM, &time, NULL) == 0);
+    CHECK(now() - start >= 1e-3);
+    if (generation > 0) {
+        _exit(0);
+    }
+    close_pipe(answers);
+    close_pipe(requests[0]);
+}
+
+static void *wake_at_once(void *set) {
+    in_handler = set;
+    CHECK(raise(SIGUSR2) == 0);
+    CHECK(pollset_wake(set) == 0);
+    return NULL;
+}
+
+/* Threads of a child and their signal handlers make its first calls at the same time. */
+static void the_first_wakes_of_a_child_are_not_lost(pollset_t *set) {
+    enum { THREADS = 3 };
+    struct pollfd results[ROOM];
+    pthread_t threads[THREADS];
+    int status;
+    pid_t child = fork();
+    CHECK(child != -1);
+    if (child == 0) {
+        for (int i = 0; i < THREADS; i++) {
+            CHECK(pthread_create(&threads[i], NULL, wake_at_once, set) == 0);
+        }
+        CHECK(pollset_wait(set, results, ROOM, NULL, NULL) == 0);
+        for (int i = 0; i < THREADS; i++) {
+            CHECK(pthread_join(threads[i], NULL) == 0);
+        }
+        struct timespec time = {0, 1000000};
+        double start = now();
+        if (pollset_wait(set, results, ROOM, &time, NULL) == 0 && now() - start < 1e-3) {
+            CHECK(pollset_wait(set, results, ROOM, &time, NULL) == 0);
+            CHECK(now() - start >= 1e-3); /* one wake came after the first wait */
+        }
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) == 0);
+}
+
 enum { CHANGERS = 3, PIPES = 40 };
 
 static int pipes[PIPES][2];
@@ -246,6 +329,9 @@ static void stress(pollset_t *set) {
 }
 
 int main(void) {
+    struct sigaction action = {0};
+    action.sa_handler = wake_in_handler;
+    CHECK(sigaction(SIGUSR2, &action, NULL) == 0);
     FOR_EACH_ENGINE(set, POLLSET_WAKE, a_wake_ends_the_wait_or_the_next_one(set));
     its_own_descriptor_cannot_be_changed();
     FOR_EACH_ENGINE(set, POLLSET_WAKE, a_signal_handler_may_wake(set));
@@ -255,6 +341,10 @@ int main(void) {
         FOR_EACH_ENGINE(set, 0, threads_are_not_cancelled_in_changes(set));
     }
     FOR_EACH_ENGINE(set, 0, a_child_has_a_copy(set));
+    FOR_EACH_ENGINE(set, POLLSET_WAKE, a_process_wakes_itself(set));
+    for (int i = 0; i < RUNS * 5; i++) {
+        FOR_EACH_ENGINE(set, POLLSET_WAKE, the_first_wakes_of_a_child_are_not_lost(set));
+    }
     FOR_EACH_ENGINE(set, POLLSET_WAKE, stress(set));
     return 0;
 }

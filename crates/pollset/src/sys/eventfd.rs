@@ -8,17 +8,25 @@ use std::sync::atomic::Ordering::Relaxed;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
+#[cfg(feature = "bindings")]
+use super::duplicate::duplicate_to;
 use super::process_generation;
 
 pub struct Wake(OwnedFd);
 
 impl Wake {
     pub fn new() -> io::Result<Self> {
-        let wake = Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        let name = name_of(wake.0.as_raw_fd());
-        let _ =
-            WAKES.iter().find(|place| place.compare_exchange(0, name, Relaxed, Relaxed).is_ok());
+        let wake = Self(new_eventfd()?);
+        replace_name(0, name_of(wake.0.as_raw_fd()));
         Ok(wake)
+    }
+
+    /// A new one under the same number.
+    #[cfg(feature = "bindings")]
+    pub fn renew(&self) -> io::Result<()> {
+        duplicate_to(new_eventfd()?, self.fd())?;
+        replace_name(0, name_of(self.0.as_raw_fd()));
+        Ok(())
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
@@ -44,14 +52,23 @@ impl Wake {
 
 impl Drop for Wake {
     fn drop(&mut self) {
-        let name = name_of(self.0.as_raw_fd());
-        let _ =
-            WAKES.iter().find(|place| place.compare_exchange(name, 0, Relaxed, Relaxed).is_ok());
+        replace_name(name_of(self.0.as_raw_fd()), 0);
     }
 }
 
-/// The names of up to 16 open ones. 0: an empty place.
+fn new_eventfd() -> io::Result<OwnedFd> {
+    Ok(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)
+}
+
+/// The names of up to 16 open ones. 0: an empty place. In a forked child, those of its ancestors keep their
+/// places.
 static WAKES: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
+
+fn replace_name(old: u64, new: u64) {
+    let is_replaced =
+        |place: &AtomicU64| place.compare_exchange(old, new, Relaxed, Relaxed).is_ok();
+    let _ = WAKES.iter().find(|place| is_replaced(place));
+}
 
 /// The number, and the process: a forked child may have closed its copy.
 fn name_of(fd: RawFd) -> u64 {

@@ -1,6 +1,8 @@
 //! System calls. What differs from system to system is chosen here, by the build script's `cfg`s.
 
 pub mod clock;
+#[cfg(feature = "bindings")]
+mod duplicate;
 #[cfg(has_epoll)]
 pub mod kinds;
 mod poll;

@@ -7,6 +7,9 @@ use std::os::unix::net::UnixStream;
 
 use rustix::io::Errno;
 
+#[cfg(feature = "bindings")]
+use super::duplicate::duplicate_to;
+
 pub struct Wake {
     reader: UnixStream,
     writer: UnixStream,
@@ -18,6 +21,14 @@ impl Wake {
         reader.set_nonblocking(true)?;
         writer.set_nonblocking(true)?;
         Ok(Self { reader, writer })
+    }
+
+    /// New sockets under the same numbers.
+    #[cfg(feature = "bindings")]
+    pub fn renew(&self) -> io::Result<()> {
+        let new = Self::new()?;
+        duplicate_to(new.reader.into(), self.reader.as_fd())?;
+        duplicate_to(new.writer.into(), self.writer.as_fd())
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
