@@ -4,9 +4,9 @@
 
 use std::cell::Cell;
 use std::io;
-use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::ptr;
-use std::sync::Once;
+use std::sync::OnceLock;
 
 use errno::{Errno, errno, set_errno};
 use libc::c_int;
@@ -44,18 +44,22 @@ pub fn call_keeping_errno(function: impl FnOnce() -> Result<c_int, c_int>) -> c_
 }
 
 /// A library prints nothing, also if it has a defect. Other Rust code of the process may use the same
-/// hook, and goes on to print.
+/// hook, and goes on to print. Allocates no memory, unless that code has set a hook.
 pub fn silence_panics() {
-    static SILENCED: Once = Once::new();
-    SILENCED.call_once(|| {
+    static BEFORE: OnceLock<PanicHook> = OnceLock::new();
+    BEFORE.get_or_init(|| {
         let before = panic::take_hook();
-        panic::set_hook(Box::new(move |panic| {
-            if !IS_IN_CALL.get() {
+        panic::set_hook(Box::new(|panic| {
+            // None: another thread is about to set it.
+            if let (false, Some(before)) = (IS_IN_CALL.get(), BEFORE.get()) {
                 before(panic);
             }
         }));
+        before
     });
 }
+
+type PanicHook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
 /// The number of an error of the system or of the crate `pollset`.
 pub fn number(error: &io::Error) -> c_int {

@@ -28,6 +28,9 @@ fn compile(source: &str, options: &[&str]) -> PathBuf {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let mut command = Command::new(compiler());
     command.args(STRICT).args(options).arg("-g").arg("-o").arg(&program);
+    if cfg!(pollset_portable) {
+        command.arg("-DNO_PPOLL");
+    }
     command.arg("-I").arg(Path::new(DIRECTORY).join("include"));
     command.arg(Path::new(DIRECTORY).join(source)).arg(library()).args(SYSTEM);
     succeed(command);
@@ -46,6 +49,12 @@ fn succeed(mut command: Command) -> Output {
 #[test]
 fn contract() {
     succeed(Command::new(compile("tests/c/contract.c", &[])));
+}
+
+#[test]
+fn errors() {
+    let output = succeed(Command::new(compile("tests/c/errors.c", &[])));
+    print!("{}", String::from_utf8_lossy(&output.stdout));
 }
 
 #[test]
@@ -124,7 +133,7 @@ fn check_echo_server(mut server: Command) {
 #[test]
 fn address_and_undefined_behavior_sanitizers_find_nothing() {
     let options = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
-    for source in ["tests/c/contract.c", "tests/c/threads.c"] {
+    for source in ["tests/c/contract.c", "tests/c/errors.c", "tests/c/threads.c"] {
         succeed(Command::new(compile(source, &options)));
     }
 }

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,12 @@
 
 enum { ROOM = 64 };
 
+#ifdef NO_PPOLL
+enum { HAS_PPOLL = 0 };
+#else
+enum { HAS_PPOLL = 1 };
+#endif
+
 static const struct timespec NONE = {0, 0};
 /* The engines on which the tests run. */
 static const unsigned ENGINES[] = {0, POLLSET_POLL, POLLSET_EPOLL};
@@ -56,6 +63,12 @@ static inline double now(void) {
 
 static inline void make_pipe(int ends[2]) {
     CHECK(pipe(ends) == 0);
+}
+
+/* The child has succeeded. */
+static inline void join_child(pid_t child) {
+    int status;
+    CHECK(child != -1 && waitpid(child, &status, 0) == child && status == 0);
 }
 
 static inline void close_pipe(int ends[2]) {

@@ -83,14 +83,19 @@ static void *wait_for_it(void *set) {
     return NULL;
 }
 
-static void one_thread_waits(pollset_t *set) {
+static void until_another_thread_waits(pollset_t *set) {
     struct pollfd results[ROOM];
+    errno = 0;
+    while (pollset_wait(set, results, ROOM, &NONE, NULL) == 0) {
+        usleep(1000); /* the other one can't wait during this wait */
+    }
+    CHECK(errno == EBUSY);
+}
+
+static void one_thread_waits(pollset_t *set) {
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, wait_for_it, set) == 0);
-    do {
-        errno = 0;
-    } while (pollset_wait(set, results, ROOM, &NONE, NULL) == 0);
-    CHECK(errno == EBUSY);
+    until_another_thread_waits(set);
     /* Another thread may change the object. */
     CHECK(pollset_register(set, 0, 0) == 0 && pollset_unregister(set, 0) == 0);
     CHECK(pollset_wake(set) == 0);
@@ -102,8 +107,7 @@ static void a_thread_is_not_cancelled_in_a_wait(pollset_t *set) {
     pthread_t thread;
     void *result;
     CHECK(pthread_create(&thread, NULL, wait_for_it, set) == 0);
-    while (pollset_wait(set, results, ROOM, &NONE, NULL) != -1) {
-    }
+    until_another_thread_waits(set);
     CHECK(pthread_cancel(thread) == 0);
     usleep(10000);
     CHECK_ERROR(pollset_wait(set, results, ROOM, &NONE, NULL), EBUSY);
@@ -158,8 +162,7 @@ static void a_child_has_a_copy(pollset_t *set) {
         pollset_free(set);
         _exit(0);
     }
-    int status;
-    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    join_child(child);
     CHECK(pollset_length(set) == 1);
     CHECK(write(ends[1], "x", 1) == 1);
     CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) == 1 && results[0].fd == ends[0]);
@@ -173,13 +176,13 @@ static void a_process_wakes_itself(pollset_t *set) {
     struct pollfd results[ROOM];
     struct timespec time = {0, 1000000};
     int requests[GENERATIONS][2], answers[2], generation = 0;
+    pid_t child = 0;
     char byte;
     make_pipe(answers);
     CHECK(pollset_wake(set) == 0); /* for the parent */
     while (generation < GENERATIONS) {
         make_pipe(requests[generation]);
-        pid_t child = fork();
-        CHECK(child != -1);
+        child = fork();
         if (child != 0) {
             break;
         }
@@ -202,11 +205,10 @@ static void a_process_wakes_itself(pollset_t *set) {
     }
     /* The next generation waits while this process has a wake pending. */
     if (generation < GENERATIONS) {
-        int status;
         CHECK(read(answers[0], &byte, 1) == 1);
         CHECK(pollset_wake(set) == 0);
         CHECK(write(requests[generation][1], "", 1) == 1);
-        CHECK(wait(&status) != -1 && status == 0);
+        join_child(child);
     }
     CHECK(pollset_wait(set, results, ROOM, NULL, NULL) == 0);
     double start = now();
@@ -231,9 +233,7 @@ static void the_first_wakes_of_a_child_are_not_lost(pollset_t *set) {
     enum { THREADS = 3 };
     struct pollfd results[ROOM];
     pthread_t threads[THREADS];
-    int status;
     pid_t child = fork();
-    CHECK(child != -1);
     if (child == 0) {
         for (int i = 0; i < THREADS; i++) {
             CHECK(pthread_create(&threads[i], NULL, wake_at_once, set) == 0);
@@ -250,19 +250,25 @@ static void the_first_wakes_of_a_child_are_not_lost(pollset_t *set) {
         }
         _exit(0);
     }
-    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    join_child(child);
     CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) == 0);
 }
 
 enum { CHANGERS = 3, PIPES = 40 };
 
 static int pipes[PIPES][2];
-static volatile sig_atomic_t is_over;
+static volatile sig_atomic_t is_over, is_forking;
+/* A program that forks while threads change an object keeps them from being in the middle of a change. */
+static pthread_rwlock_t forking = PTHREAD_RWLOCK_INITIALIZER;
 
 static void *change(void *set) {
     unsigned seed = (unsigned)(size_t)&set;
     while (!is_over) {
         int fd = pipes[rand_r(&seed) % PIPES][rand_r(&seed) % 2];
+        while (is_forking) {
+            usleep(10); /* some systems prefer readers */
+        }
+        CHECK(pthread_rwlock_rdlock(&forking) == 0);
         switch (rand_r(&seed) % 4) {
         case 0:
             CHECK(pollset_register(set, fd, POLLIN | POLLOUT) == 0);
@@ -276,14 +282,73 @@ static void *change(void *set) {
         default:
             CHECK(pollset_wake(set) == 0 && pollset_length(set) <= 2 * PIPES);
         }
+        CHECK(pthread_rwlock_unlock(&forking) == 0);
     }
     return NULL;
 }
 
-/* Three threads change the object, one waits and forks. */
+/* While no thread changes the object, it reports what poll(2) does. */
+static void check_results(pollset_t *set) {
+    struct pollfd results[2 * PIPES], expected[2 * PIPES];
+    int count = pollset_wait(set, results, 2 * PIPES, &NONE, NULL), ready = 0;
+    for (int i = 0; i < 2 * PIPES; i++) {
+        int fd = pipes[i / 2][i % 2], events = pollset_interest(set, fd);
+        expected[i] = (struct pollfd){events == -1 ? -1 : fd, (short)events, 0};
+    }
+    CHECK(poll(expected, 2 * PIPES, 0) == count);
+    for (int i = 0; i < 2 * PIPES; i++) {
+        for (int j = 0; expected[i].revents != 0; j++) {
+            CHECK(j < count);
+            if (results[j].fd == expected[i].fd) {
+                CHECK(results[j].revents == expected[i].revents);
+                ready++;
+                break;
+            }
+        }
+    }
+    CHECK(ready == count);
+}
+
+/* Forks during the changes and the waits. The children use their copies, and some have threads. */
+static void *fork_children(void *set) {
+    for (unsigned number = 0; !is_over; number++) {
+        pthread_t thread;
+        is_forking = 1;
+        CHECK(pthread_rwlock_wrlock(&forking) == 0);
+        is_forking = 0;
+        pid_t child = fork();
+        if (child == 0) {
+            check_results(set);
+            for (int i = 0; i < PIPES; i++) {
+                int fd = pipes[i][number % 2];
+                CHECK(pollset_unregister(set, fd) == 0 || errno == ENOENT);
+            }
+            check_results(set);
+            if (number % 2 == 1) {
+                CHECK(pthread_create(&thread, NULL, wake_later, set) == 0);
+                while (pollset_unregister(set, pipes[number % PIPES][1]) == 0) {
+                }
+                for (int i = 0; i < PIPES; i++) {
+                    pollset_modify(set, pipes[i][0], 0);
+                    pollset_modify(set, pipes[i][1], 0);
+                }
+                struct pollfd results[ROOM];
+                CHECK(pollset_wait(set, results, ROOM, NULL, NULL) == 0);
+                CHECK(pthread_join(thread, NULL) == 0);
+            }
+            pollset_free(set);
+            _exit(0);
+        }
+        CHECK(pthread_rwlock_unlock(&forking) == 0);
+        join_child(child);
+    }
+    return NULL;
+}
+
+/* Three threads change the object, one waits, and one forks. */
 static void stress(pollset_t *set) {
     struct pollfd results[ROOM];
-    pthread_t threads[CHANGERS];
+    pthread_t threads[CHANGERS], forker;
     for (int i = 0; i < PIPES; i++) {
         make_pipe(pipes[i]);
     }
@@ -291,6 +356,7 @@ static void stress(pollset_t *set) {
     for (int i = 0; i < CHANGERS; i++) {
         CHECK(pthread_create(&threads[i], NULL, change, set) == 0);
     }
+    CHECK(pthread_create(&forker, NULL, fork_children, set) == 0);
     double end = now() + 0.5;
     while (now() < end) {
         struct timespec time = {0, 100000};
@@ -304,25 +370,8 @@ static void stress(pollset_t *set) {
     for (int i = 0; i < CHANGERS; i++) {
         CHECK(pthread_join(threads[i], NULL) == 0);
     }
-    /* In the end it reports what poll(2) does, also in a child. */
-    for (int process = 0; process < 2; process++) {
-        pid_t child = process == 1 ? fork() : 0;
-        CHECK(child != -1);
-        if (child == 0) {
-            CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) >= 0);
-            for (int i = 0; i < 2 * PIPES; i++) {
-                int fd = pipes[i / 2][i % 2];
-                CHECK(pollset_unregister(set, fd) == 0 || errno == ENOENT);
-            }
-            CHECK(pollset_length(set) == 0);
-            if (process == 1) {
-                _exit(0);
-            }
-        } else {
-            int status;
-            CHECK(waitpid(child, &status, 0) == child && status == 0);
-        }
-    }
+    CHECK(pthread_join(forker, NULL) == 0);
+    check_results(set);
     for (int i = 0; i < PIPES; i++) {
         close_pipe(pipes[i]);
     }
