@@ -25,6 +25,27 @@ fn manual_pages_are_up_to_date() {
     assert_eq!(files.count(), pages.len(), "a page of a function that is gone");
 }
 
+#[test]
+fn programs_that_show_manual_pages_have_no_complaint() {
+    let pages = fs::read_dir(Path::new(DIRECTORY).join("man")).unwrap();
+    let pages: Vec<_> = pages.map(|page| page.unwrap().path()).collect();
+    for (program, options) in [
+        ("groff", ["-ww", "-man", "-Tutf8", "-z"].as_slice()),
+        ("mandoc", &["-T", "lint", "-W", "warning"]),
+    ] {
+        let Ok(output) = Command::new(program).args(options).args(&pages).output() else {
+            eprintln!("SKIPPED: there is no {program}");
+            continue;
+        };
+        for text in [output.stdout, output.stderr] {
+            let text = String::from_utf8_lossy(&text);
+            // A page has the version, and no date.
+            let mut complaints = text.lines().filter(|line| !line.contains("missing date"));
+            assert_eq!(complaints.next(), None, "{program}: {text}");
+        }
+    }
+}
+
 /// Functions may be added. One that is removed or renamed breaks programs.
 #[test]
 fn shared_library_exports_the_functions_of_the_header_and_nothing_else() {

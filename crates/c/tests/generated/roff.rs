@@ -1,21 +1,24 @@
 //! Markdown as manual pages.
 
+use std::mem::take;
+
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use roff::{Inline, Roff, bold, italic, roman};
 
 /// The page of a function.
 pub fn function(name: &str, prototype: &str, documentation: &str, others: &[String]) -> String {
-    let (first, rest) = documentation.split_once("\n\n").unwrap_or((documentation, ""));
+    let first = documentation.split("\n\n").next().unwrap_or_default();
     let mut page = start(name, &summary(first));
     page.control("SH", ["SYNOPSIS"]);
     page.control("nf", []);
     page.text([bold("#include <pollset.h>")]);
     page.control("PP", []);
-    page.text([bold(prototype)]);
+    for line in lines(prototype) {
+        page.text([bold(line)]);
+    }
     page.control("fi", []);
     page.control("SH", ["DESCRIPTION"]);
-    add(&mut page, first);
-    add(&mut page, rest);
+    add(&mut page, documentation);
     end(page, others)
 }
 
@@ -31,11 +34,14 @@ pub fn overview(readme: &str, names: &[String]) -> String {
 fn start(name: &str, summary: &str) -> Roff {
     let mut page = Roff::new();
     let version = concat!("libpollset ", env!("CARGO_PKG_VERSION"));
-    page.control("TH", [name, "3", "", version, "Library Functions Manual"]);
+    page.control("TH", [name, "3", NO_DATE, version, "Library Functions Manual"]);
     page.control("SH", ["NAME"]);
     page.text([roman(format!("{name} - {summary}"))]);
     page
 }
+
+/// The crate `roff` leaves out an empty argument.
+const NO_DATE: &str = "NO-DATE";
 
 fn end(mut page: Roff, others: &[String]) -> String {
     page.control("SH", ["SEE ALSO"]);
@@ -43,7 +49,19 @@ fn end(mut page: Roff, others: &[String]) -> String {
     let systems = ["epoll(7)", "poll(2)"].map(str::to_owned);
     let list = systems.into_iter().chain(names).collect::<Vec<_>>().join(", ");
     page.text([roman(list)]);
-    page.to_roff()
+    page.to_roff().replace(NO_DATE, "\"\"")
+}
+
+/// The lines of a prototype, none longer than a terminal.
+fn lines(prototype: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for parameter in prototype.split_inclusive(", ") {
+        if lines[lines.len() - 1].len() + parameter.len() > 70 {
+            lines.push("    ".to_owned());
+        }
+        lines.last_mut().unwrap().push_str(parameter);
+    }
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
 }
 
 /// The first sentence, up to a comma, as the line of a list of pages.
@@ -59,20 +77,26 @@ fn add(page: &mut Roff, markdown: &str) {
     let mut line: Vec<Inline> = Vec::new();
     let mut heading = None;
     let (mut is_bold, mut is_italic, mut is_code_block) = (false, false, false);
+    // A heading begins a paragraph.
+    let mut is_first = true;
     for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
         match event {
             Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
             Event::End(TagEnd::Heading(_)) => {
                 let title = heading.take().unwrap_or_default().to_uppercase();
                 page.control("SH", [title.as_str()]);
+                is_first = true;
             }
             Event::Text(text) | Event::Code(text) if heading.is_some() => {
                 heading.as_mut().unwrap().push_str(&text);
             }
             Event::Start(Tag::Paragraph) => {
-                page.control("PP", []);
+                if !take(&mut is_first) {
+                    page.control("PP", []);
+                }
             }
             Event::Start(Tag::Item) => {
+                is_first = false;
                 page.control("IP", ["\\(bu", "2"]);
             }
             Event::Start(Tag::TableRow | Tag::TableHead) => {
@@ -81,7 +105,9 @@ fn add(page: &mut Roff, markdown: &str) {
             Event::End(TagEnd::TableCell) => line.push(roman("   ")),
             Event::Start(Tag::CodeBlock(_)) => {
                 is_code_block = true;
-                page.control("PP", []);
+                if !take(&mut is_first) {
+                    page.control("PP", []);
+                }
                 page.control("RS", ["4"]);
                 page.control("nf", []);
             }
@@ -106,7 +132,7 @@ fn add(page: &mut Roff, markdown: &str) {
             Event::End(TagEnd::Paragraph | TagEnd::Item | TagEnd::TableRow | TagEnd::TableHead)
                 if !line.is_empty() =>
             {
-                page.text(std::mem::take(&mut line));
+                page.text(take(&mut line));
             }
             _ => {}
         }
