@@ -173,7 +173,7 @@ for target; do
     fi
 
     # Always the same packages: with others, cargo compiles the dependencies for other features.
-    packages="-p pollset -p pollset-fuzz -p pollset-cli"
+    packages="-p pollset -p pollset-fuzz -p pollset-cli -p pollset-c"
     programs=${CARGO_TARGET_DIR:-target}/$target/debug
     # The options are words.
     # shellcheck disable=SC2086
@@ -197,7 +197,10 @@ for target; do
     part stress cargo test $options $packages --test stress
     test_part examples --test examples
     part random-programs "$programs/pollset-fuzz" --duration "$fuzz"
+    # Those of the fuzzer, and those in C.
+    export CC=$(linker_of "$target")
     test_part known-programs --test programs
+    unset CC
     test_part command --bin pollset --test wait --test serve --test abuse --test docs
     part served "$programs/pollset" serve --clients 100 --active 10 --duration 2s
 done

@@ -10,8 +10,12 @@
 /* The version of this header: that of the library is pollset_version(). */
 #define POLLSET_VERSION "0.1.0"
 
-/* The library was compiled for a time_t of this size. */
-typedef char pollset_time_t_has_the_size_of_long[sizeof(time_t) == sizeof(long) ? 1 : -1];
+/* The time_t of 64 bits that glibc has on 32-bit systems. */
+#if defined(_TIME_BITS) && defined(__TIMESIZE)
+#if _TIME_BITS == 64 && __TIMESIZE == 32
+#define pollset_wait pollset_wait_time64
+#endif
+#endif
 
 /*
  For pollset_new(): all waits are on poll(2).

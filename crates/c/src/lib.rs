@@ -15,6 +15,7 @@
 //! | [`stats`] | statistics, version |
 //! | `own_waker` | what pollset_wake() writes to, in a process and in its forked children |
 //! | `once` | files that report an event only once |
+//! | `time` | C's `struct timespec` |
 //! | `turn` | whose turn it is, when there is little room for results |
 //! | `call` | what all functions have around them: errno, panics, cancellation |
 
@@ -25,6 +26,7 @@
 mod call;
 mod once;
 mod own_waker;
+mod time;
 mod turn;
 
 // In the order of the header.

@@ -6,14 +6,14 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 use std::slice;
-use std::time::Duration;
 
-use libc::{c_int, pollfd, sigset_t, size_t, timespec};
+use libc::{c_int, pollfd, sigset_t, size_t};
 use pollset::{Event, PollFlags, Timeout, Waiting};
 
 use crate::call::{call, call_keeping_errno, number};
 use crate::once::is_reported_once;
 use crate::set::pollset_t;
+use crate::time::{self, timespec};
 
 /// Waits until registered descriptors have events, and writes them to `results`, which has room for
 /// `room` of them.
@@ -58,11 +58,45 @@ pub unsafe extern "C" fn pollset_wait(
     timeout: *const timespec,
     mask: *const sigset_t,
 ) -> c_int {
-    // SAFETY: the caller passes an object that is not freed, and null or a valid pointer for each of
-    // the others. All parts of the object may be shared by threads.
-    let (set, timeout, mask) = unsafe { (&*set, timeout.as_ref(), mask.as_ref()) };
+    // SAFETY: the caller passes null or a valid pointer.
+    let timeout = unsafe { timeout.as_ref() };
+    #[allow(clippy::unnecessary_cast)] // not on 32-bit systems
+    let timeout = timeout.map(|timeout| (timeout.tv_sec as i64, timeout.tv_nsec as i64));
+    // SAFETY: the caller's promises.
+    unsafe { wait_for(set, results, room, timeout, mask) }
+}
+
+/// The header has programs with a `time_t` of 64 bits call it by the name of the other one.
+#[cfg(all(has_time64, target_env = "gnu"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pollset_wait_time64(
+    set: *mut pollset_t,
+    results: *mut pollfd,
+    room: size_t,
+    timeout: *const crate::time::timespec64,
+    mask: *const sigset_t,
+) -> c_int {
+    // SAFETY: as in `pollset_wait`.
+    unsafe {
+        let timeout = timeout.as_ref();
+        let timeout = timeout.map(|timeout| (timeout.tv_sec, timeout.tv_nsec.into()));
+        wait_for(set, results, room, timeout, mask)
+    }
+}
+
+#[inline]
+unsafe fn wait_for(
+    set: *mut pollset_t,
+    results: *mut pollfd,
+    room: size_t,
+    timeout: Option<(i64, i64)>,
+    mask: *const sigset_t,
+) -> c_int {
+    // SAFETY: the caller passes an object that is not freed, and null or a valid mask. All parts of the
+    // object may be shared by threads.
+    let (set, mask) = unsafe { (&*set, mask.as_ref()) };
     call(|| {
-        let timeout = convert_timeout(timeout)?;
+        let timeout = time::timeout(timeout)?;
         if results.is_null() {
             return Err(libc::EFAULT);
         }
@@ -75,16 +109,6 @@ pub unsafe extern "C" fn pollset_wait(
         let results = unsafe { slice::from_raw_parts_mut(results.cast(), room) };
         wait(set, results, timeout, mask)
     })
-}
-
-fn convert_timeout(timeout: Option<&timespec>) -> Result<Timeout, c_int> {
-    let Some(timeout) = timeout else { return Ok(Timeout::Never) };
-    match (u64::try_from(timeout.tv_sec), u32::try_from(timeout.tv_nsec)) {
-        (Ok(seconds), Ok(nanoseconds @ 0..1_000_000_000)) => {
-            Ok(Timeout::After(Duration::new(seconds, nanoseconds)))
-        }
-        _ => Err(libc::EINVAL),
-    }
 }
 
 fn wait(

@@ -51,6 +51,15 @@ fn contract() {
     succeed(Command::new(compile("tests/c/contract.c", &[])));
 }
 
+/// On 32-bit systems with glibc, programs are compiled with a `time_t` of either size.
+#[test]
+fn contract_with_64_bit_time() {
+    if cfg!(all(target_env = "gnu", target_pointer_width = "32")) {
+        let options = ["-D_TIME_BITS=64", "-D_FILE_OFFSET_BITS=64"];
+        succeed(Command::new(compile("tests/c/contract.c", &options)));
+    }
+}
+
 #[test]
 fn errors() {
     let output = succeed(Command::new(compile("tests/c/errors.c", &[])));
@@ -132,7 +141,7 @@ fn check_echo_server(mut server: Command) {
 /// The C side: how the tests use what the library has written.
 #[test]
 fn address_and_undefined_behavior_sanitizers_find_nothing() {
-    let options = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+    let options = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-DSANITIZED"];
     for source in ["tests/c/contract.c", "tests/c/errors.c", "tests/c/threads.c"] {
         succeed(Command::new(compile(source, &options)));
     }

@@ -318,6 +318,9 @@ static void *fork_children(void *set) {
         is_forking = 0;
         pid_t child = fork();
         if (child == 0) {
+#ifdef SANITIZED
+            _exit(0); /* AddressSanitizer's malloc(3) may be locked */
+#endif
             check_results(set);
             for (int i = 0; i < PIPES; i++) {
                 int fd = pipes[i][number % 2];
@@ -337,7 +340,9 @@ static void *fork_children(void *set) {
                 CHECK(pthread_join(thread, NULL) == 0);
             }
             pollset_free(set);
-            _exit(0);
+            /* The memory of the wait in the parent is lost in its child, so valgrind shall not look for it. */
+            execlp("true", "true", NULL);
+            abort();
         }
         CHECK(pthread_rwlock_unlock(&forking) == 0);
         join_child(child);

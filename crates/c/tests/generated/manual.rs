@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use syn::{Attribute, Expr, ExprLit, Item, Lit, Meta};
+use syn::{Attribute, Expr, ExprLit, Item, ItemFn, Lit, Meta};
 
 use crate::{DIRECTORY, roff};
 
@@ -27,12 +27,17 @@ pub fn pages(header: &str) -> Vec<(String, String)> {
 fn functions(path: &str) -> Vec<(String, String)> {
     let file = syn::parse_file(&fs::read_to_string(path).unwrap()).unwrap();
     let functions = file.items.iter().filter_map(|item| match item {
-        Item::Fn(function) if function.sig.abi.is_some() => {
+        Item::Fn(function) if function.sig.abi.is_some() && !is_for_some_systems(function) => {
             Some((function.sig.ident.to_string(), documentation(&function.attrs)))
         }
         _ => None,
     });
     functions.collect()
+}
+
+/// Such as another name for the same function.
+fn is_for_some_systems(function: &ItemFn) -> bool {
+    function.attrs.iter().any(|attribute| attribute.path().is_ident("cfg"))
 }
 
 fn documentation(attributes: &[Attribute]) -> String {
@@ -50,7 +55,7 @@ fn documentation(attributes: &[Attribute]) -> String {
 /// The declaration of a function in the header.
 fn prototype(header: &str, name: &str) -> String {
     let call = format!("{name}(");
-    let is_start = |line: &str| line.contains(&call) && !line.starts_with(' ');
+    let is_start = |line: &str| line.contains(&call) && !line.starts_with([' ', '/', '#']);
     let start = header.lines().position(is_start).unwrap();
     let mut lines = Vec::new();
     for line in header.lines().skip(start) {

@@ -77,7 +77,6 @@ fn add(page: &mut Roff, markdown: &str) {
     let mut line: Vec<Inline> = Vec::new();
     let mut heading = None;
     let (mut is_bold, mut is_italic, mut is_code_block) = (false, false, false);
-    // A heading begins a paragraph.
     let mut is_first = true;
     for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
         match event {
@@ -90,11 +89,7 @@ fn add(page: &mut Roff, markdown: &str) {
             Event::Text(text) | Event::Code(text) if heading.is_some() => {
                 heading.as_mut().unwrap().push_str(&text);
             }
-            Event::Start(Tag::Paragraph) => {
-                if !take(&mut is_first) {
-                    page.control("PP", []);
-                }
-            }
+            Event::Start(Tag::Paragraph) => begin_paragraph(page, &mut is_first),
             Event::Start(Tag::Item) => {
                 is_first = false;
                 page.control("IP", ["\\(bu", "2"]);
@@ -105,9 +100,7 @@ fn add(page: &mut Roff, markdown: &str) {
             Event::End(TagEnd::TableCell) => line.push(roman("   ")),
             Event::Start(Tag::CodeBlock(_)) => {
                 is_code_block = true;
-                if !take(&mut is_first) {
-                    page.control("PP", []);
-                }
+                begin_paragraph(page, &mut is_first);
                 page.control("RS", ["4"]);
                 page.control("nf", []);
             }
@@ -136,5 +129,12 @@ fn add(page: &mut Roff, markdown: &str) {
             }
             _ => {}
         }
+    }
+}
+
+/// A heading begins the first paragraph.
+fn begin_paragraph(page: &mut Roff, is_first: &mut bool) {
+    if !take(is_first) {
+        page.control("PP", []);
     }
 }
