@@ -36,7 +36,8 @@ if cargo clippy --version >/dev/null 2>&1; then
     say "lints"
     cargo clippy --workspace --all-targets --features pollset-fuzz/arbitrary --locked -- -D warnings
     RUSTFLAGS="--cfg pollset_portable" CARGO_TARGET_DIR=target/portable \
-        cargo clippy --package pollset --package pollset-fuzz --all-targets --locked -- -D warnings
+        cargo clippy --package pollset --package pollset-fuzz --package pollset-c --all-targets --locked \
+        -- -D warnings
 else
     say "lints: SKIPPED, this Rust has no clippy"
 fi
@@ -58,7 +59,8 @@ done
 
 say "tests of the library on the system calls that every Unix has"
 RUSTFLAGS="--cfg pollset_portable" CARGO_TARGET_DIR=target/portable \
-    cargo nextest run --package pollset --package pollset-fuzz --locked
+    cargo nextest run --package pollset --package pollset-fuzz --package pollset-c --locked \
+    -E 'not package(pollset-c) or binary(in_c) - test(valgrind) - test(sanitizers)'
 RUSTFLAGS="--cfg pollset_portable" RUSTDOCFLAGS="--cfg pollset_portable" \
     CARGO_TARGET_DIR=target/portable cargo test --package pollset --doc --locked
 

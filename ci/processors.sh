@@ -26,7 +26,7 @@
 #
 # POLLSET_FUZZ is how long random programs run: 1m if it is not set. POLLSET_PARTS names the parts to
 # run after the build, all if it is not set: "unit-tests suite suite-on-poll suite-on-epoll stress
-# examples random-programs known-programs command served". Each is killed after POLLSET_LIMIT, 1h if
+# examples random-programs known-programs in-c command served". Each is killed after POLLSET_LIMIT, 1h if
 # it is not set: in QEMU each of the suites may take that long.
 set -eu
 cd "$(dirname "$0")/.."
@@ -197,9 +197,13 @@ for target; do
     part stress cargo test $options $packages --test stress
     test_part examples --test examples
     part random-programs "$programs/pollset-fuzz" --duration "$fuzz"
-    # Those of the fuzzer, and those in C.
-    export CC=$(linker_of "$target")
     test_part known-programs --test programs
+    CC=$(linker_of "$target")
+    export CC
+    # Compilers of another processor come without the sanitizers' libraries.
+    # shellcheck disable=SC2086
+    part in-c cargo test $options $packages --test in_c -- \
+        --show-output --skip valgrind --skip sanitizers
     unset CC
     test_part command --bin pollset --test wait --test serve --test abuse --test docs
     part served "$programs/pollset" serve --clients 100 --active 10 --duration 2s

@@ -208,9 +208,9 @@ size_t pollset_length(const pollset_t *set);
  If more descriptors have events than there is room for, and in the next wait again, the results of
  that begin with the descriptor after the last one that was written, and those before it come last. So
  each gets its turn. (If several were unregistered in between, some may be left out until the next
- turn.) A wait looks at all descriptors that have events, however little room there is. Files of the
- kernel that report a change only once, such as /proc/self/mounts, come before others whose turn it is.
- Perf events need room for pollset_length() results, or their events may be lost.
+ turn.) A wait looks at all descriptors that have events, however little room there is. Files that report
+ a change only once, with `POLLPRI` or `POLLERR`, such as /proc/self/mounts, come before others whose
+ turn it is. Perf events need room for pollset_length() results, or they may be lost.
 
  `timeout` is how long to wait at most; NULL is no limit. With a timeout of 0 the function returns at
  once. A wait never ends before the timeout is over; it may end later, as the system's timers decide.

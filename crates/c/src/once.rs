@@ -1,22 +1,19 @@
-//! Files that report an event only once.
+//! Events that the kernel reports only once.
 
 #![allow(unsafe_code)]
 
-use std::mem::MaybeUninit;
+use libc::{POLLERR, POLLPRI, pollfd};
+use pollset::PollSet;
 
-use libc::{POLLERR, S_IFMT, S_IFREG, pollfd};
-
-/// Whether this result is of a file that reports the event only once: the regular files of the kernel, such as
-/// /proc/self/mounts, report a change with `POLLERR`, which other regular files never do.
-pub fn is_reported_once(result: pollfd) -> bool {
-    result.revents & POLLERR != 0 && is_regular_file(result)
-}
-
-fn is_regular_file(result: pollfd) -> bool {
-    let mut stat = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: the kernel writes one stat, which is read only if it did. The number need not be open.
-    unsafe {
-        libc::fstat(result.fd, stat.as_mut_ptr()) == 0
-            && stat.assume_init().st_mode & S_IFMT == S_IFREG
+/// Whether poll(2) doesn't report this result again, as the change of /proc/self/mounts. Such files report
+/// `POLLPRI` or `POLLERR`: others aren't looked at.
+pub fn is_reported_once(set: &PollSet, result: pollfd) -> bool {
+    if result.revents & (POLLERR | POLLPRI) == 0 {
+        return false;
     }
+    let Some(interest) = set.interest(result.fd) else { return false };
+    let mut again = pollfd { fd: result.fd, events: interest.bits() as i16, revents: 0 };
+    // If the file has changed once more by now, the first call reports that, and the second one nothing.
+    // SAFETY: the kernel reads and writes one entry. The number need not be open.
+    !(0..2).all(|_| unsafe { libc::poll(&mut again, 1, 0) } == 1)
 }

@@ -25,9 +25,9 @@ use crate::time::{self, timespec};
 /// If more descriptors have events than there is room for, and in the next wait again, the results of
 /// that begin with the descriptor after the last one that was written, and those before it come last. So
 /// each gets its turn. (If several were unregistered in between, some may be left out until the next
-/// turn.) A wait looks at all descriptors that have events, however little room there is. Files of the
-/// kernel that report a change only once, such as /proc/self/mounts, come before others whose turn it is.
-/// Perf events need room for pollset_length() results, or their events may be lost.
+/// turn.) A wait looks at all descriptors that have events, however little room there is. Files that report
+/// a change only once, with `POLLPRI` or `POLLERR`, such as /proc/self/mounts, come before others whose
+/// turn it is. Perf events need room for pollset_length() results, or they may be lost.
 ///
 /// `timeout` is how long to wait at most; NULL is no limit. With a timeout of 0 the function returns at
 /// once. A wait never ends before the timeout is over; it may end later, as the system's timers decide.
@@ -163,10 +163,10 @@ fn take(
                 place.write(result);
                 count += 1;
                 last = Some((slot, event.fd));
-            } else if is_reported_once(result) {
+            } else if is_reported_once(&set.set, result) {
                 // SAFETY: all results have been written.
                 let results = unsafe { &mut *(ptr::from_mut(results) as *mut [pollfd]) };
-                displaced = displace(results, displaced, result);
+                displaced = displace(set, results, displaced, result);
             }
         }
         if taken < events.len() {
@@ -185,10 +185,10 @@ fn take(
     (count, last)
 }
 
-/// Puts a result in place of the last one before `end` whose descriptor will be reported again. Returns the
-/// place.
-fn displace(results: &mut [pollfd], end: usize, result: pollfd) -> usize {
-    let place = results[..end].iter().rposition(|&other| !is_reported_once(other));
+/// Puts a result in place of the last one before `end` that will be reported again. Returns the place.
+fn displace(set: &pollset_t, results: &mut [pollfd], end: usize, result: pollfd) -> usize {
+    let is_reported_again = |&other: &pollfd| !is_reported_once(&set.set, other);
+    let place = results[..end].iter().rposition(is_reported_again);
     if let Some(place) = place {
         results[place] = result;
     }

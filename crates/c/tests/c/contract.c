@@ -179,6 +179,28 @@ static void an_event_that_comes_once_is_not_lost(pollset_t *set) {
     }
 }
 
+/* It reports its change until it is read: no reason to come before others. */
+static void a_changed_file_that_is_not_read_starves_none(pollset_t *set) {
+    enum { COUNT = 3 };
+    int pipes[COUNT][2], file = open("/sys/kernel/uevent_seqnum", O_RDONLY);
+    CHECK(file != -1);
+    for (int i = 0; i < COUNT; i++) {
+        make_pipe(pipes[i]);
+        CHECK(pollset_register(set, pipes[i][1], POLLOUT) == 0);
+    }
+    CHECK(pollset_register(set, file, POLLPRI) == 0);
+    for (int wait = 0; wait < 3 * (COUNT + 1); wait++) {
+        struct pollfd result;
+        int next = wait % (COUNT + 1);
+        CHECK(pollset_wait(set, &result, 1, NULL, NULL) == 1);
+        CHECK(result.fd == (next < COUNT ? pipes[next][1] : file));
+    }
+    close(file);
+    for (int i = 0; i < COUNT; i++) {
+        close_pipe(pipes[i]);
+    }
+}
+
 /* In a namespace of its own, the process may change the name. */
 static void events_that_come_once_are_not_lost(void) {
     pid_t child = fork();
@@ -331,6 +353,7 @@ int main(void) {
     FOR_EACH_ENGINE(set, 0, unknown_bits_are_kept(set));
     FOR_EACH_ENGINE(set, 0, ready_descriptors_get_their_turn(set));
     events_that_come_once_are_not_lost();
+    FOR_EACH_ENGINE(set, 0, a_changed_file_that_is_not_read_starves_none(set));
     FOR_EACH_ENGINE(set, POLLSET_WAKE, ready_descriptors_get_their_turn(set));
     FOR_EACH_ENGINE(set, 0, the_next_one_follows_one_that_is_unregistered(set));
     FOR_EACH_ENGINE(set, POLLSET_WAKE, the_next_one_follows_one_that_is_unregistered(set));
