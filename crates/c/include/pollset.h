@@ -225,6 +225,7 @@ size_t pollset_length(const pollset_t *set);
 
  # Errors
 
+ - `EBADF`: in a forked child, the program has closed the descriptor of the object.
  - `EBUSY`: another thread waits with this object.
  - `EFAULT`: `results` is NULL.
  - `EINTR`: a signal handler ran.
@@ -257,6 +258,7 @@ int pollset_wait(pollset_t *set,
 
  # Errors
 
+ - `EBADF`: in a forked child, the program has closed the descriptor of the object.
  - `EINVAL`: the object was made without `POLLSET_WAKE`.
  - `EMFILE`, `ENFILE`, `ENOMEM`: in a forked child, as those of pollset_new(). A later call tries again.
  */

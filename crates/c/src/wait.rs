@@ -42,6 +42,7 @@ use crate::time::{self, timespec};
 ///
 /// # Errors
 ///
+/// - `EBADF`: in a forked child, the program has closed the descriptor of the object.
 /// - `EBUSY`: another thread waits with this object.
 /// - `EFAULT`: `results` is NULL.
 /// - `EINTR`: a signal handler ran.
@@ -211,6 +212,7 @@ fn displace(set: &pollset_t, results: &mut [pollfd], end: usize, result: pollfd)
 ///
 /// # Errors
 ///
+/// - `EBADF`: in a forked child, the program has closed the descriptor of the object.
 /// - `EINVAL`: the object was made without `POLLSET_WAKE`.
 /// - `EMFILE`, `ENFILE`, `ENOMEM`: in a forked child, as those of pollset_new(). A later call tries again.
 #[unsafe(no_mangle)]

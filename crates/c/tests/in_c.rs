@@ -29,7 +29,7 @@ fn compile(source: &str, options: &[&str]) -> PathBuf {
     let mut command = Command::new(compiler());
     command.args(STRICT).args(options).arg("-g").arg("-o").arg(&program);
     if cfg!(pollset_portable) {
-        command.arg("-DNO_PPOLL");
+        command.arg("-DPORTABLE");
     }
     command.arg("-I").arg(Path::new(DIRECTORY).join("include"));
     command.arg(Path::new(DIRECTORY).join(source)).arg(library()).args(SYSTEM);

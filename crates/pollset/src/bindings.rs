@@ -173,7 +173,9 @@ impl Waker {
     ///
     /// # Errors
     ///
-    /// Those of [`new`](Self::new). The waker is then as it was.
+    /// Those of [`new`](Self::new). `EBADF`, if the program has closed the descriptor, and opened another file
+    /// with the same number. (Not found out if that is an eventfd, too, or without `/proc`.) The waker is then
+    /// as it was.
     ///
     /// # Examples
     ///

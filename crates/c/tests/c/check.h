@@ -36,10 +36,11 @@
 
 enum { ROOM = 64 };
 
-#ifdef NO_PPOLL
-enum { HAS_PPOLL = 0 };
+/* A library built with the system calls that every Unix has. */
+#ifdef PORTABLE
+enum { HAS_PPOLL = 0, HAS_EVENTFD = 0 };
 #else
-enum { HAS_PPOLL = 1 };
+enum { HAS_PPOLL = 1, HAS_EVENTFD = 1 };
 #endif
 
 static const struct timespec NONE = {0, 0};

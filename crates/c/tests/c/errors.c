@@ -80,6 +80,28 @@ static void more_descriptors_than_the_process_may_open(pollset_t *set) {
 
 /* Which of them makes the descriptor for wakes depends on how the library was built. */
 static const int NEW_WAKERS[] = {SYS_eventfd2, SYS_socketpair};
+/* A child, such as a daemon, that closes all descriptors, and then opens a file with the same number. */
+static void the_descriptor_was_closed(void) {
+    struct pollfd results[ROOM];
+    int next = dup(0), ends[2];
+    CHECK(next != -1 && close(next) == 0);
+    pollset_t *set = pollset_new(POLLSET_WAKE);
+    make_pipe(ends);
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK(dup2(ends[1], next) == next);
+        CHECK_ERROR(pollset_wait(set, results, ROOM, &NONE, NULL), EBADF);
+        CHECK_ERROR(pollset_wake(set), EBADF);
+        CHECK(write(next, "x", 1) == 1); /* it is the pipe */
+        _exit(0);
+    }
+    join_child(child);
+    char byte;
+    CHECK(read(ends[0], &byte, 1) == 1 && byte == 'x');
+    close_pipe(ends);
+    pollset_free(set);
+}
+
 static const int WAITS[] = {
 #ifdef SYS_poll
     SYS_poll,
@@ -155,6 +177,9 @@ static void the_kernel_has_no_memory_for_a_wait(pollset_t *set) {
 int main(void) {
     arguments();
     FOR_EACH_ENGINE(set, POLLSET_WAKE, no_descriptor(set));
+    if (HAS_EVENTFD) {
+        the_descriptor_was_closed();
+    }
     FOR_EACH_ENGINE(set, 0, more_descriptors_than_the_process_may_open(set));
     FOR_EACH_ENGINE(set, POLLSET_WAKE, the_system_has_no_descriptor_or_no_memory(set));
     FOR_EACH_ENGINE(set, 0, the_kernel_has_no_memory_for_a_wait(set));

@@ -10,6 +10,8 @@ use rustix::io::Errno;
 
 #[cfg(feature = "bindings")]
 use super::duplicate::duplicate_to;
+#[cfg(feature = "bindings")]
+use super::file_name::{EVENTFD, FileName};
 use super::process_generation;
 
 pub struct Wake(OwnedFd);
@@ -21,9 +23,14 @@ impl Wake {
         Ok(wake)
     }
 
-    /// A new one under the same number.
+    /// A new one under the same number, unless the program has closed the old one: the number may be that of
+    /// another file by now.
     #[cfg(feature = "bindings")]
     pub fn renew(&self) -> io::Result<()> {
+        let name = FileName::of(self.0.as_raw_fd());
+        if name.is_some_and(|name| name.as_bytes() != EVENTFD) {
+            return Err(Errno::BADF.into());
+        }
         duplicate_to(new_eventfd()?, self.fd())?;
         replace_name(0, name_of(self.0.as_raw_fd()));
         Ok(())

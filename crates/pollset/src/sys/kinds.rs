@@ -28,13 +28,11 @@
 //! `TCP_REPAIR`; a Unix datagram socket, when a full peer connects to it; a full pipe that is spliced
 //! to `/dev/fuse`; an eventfd that the kernel signals beyond its maximum, with a mask without `IN`.
 
-use std::ffi::CStr;
-use std::io::Write;
 use std::os::fd::RawFd;
 
 use libc::{c_int, c_void, socklen_t};
-use rustix::fs::{CWD, readlinkat_raw};
 
+use super::file_name::{EVENTFD, FileName};
 use super::wake::is_wake;
 
 /// Whether `fd` is of a kind for which epoll is known to be reliable. False if it is not open.
@@ -50,7 +48,7 @@ pub fn epoll_is_reliable_for(fd: RawFd) -> bool {
         None => match type_of_file(fd) {
             Some(libc::S_IFIFO) => true,
             // Files without an inode of their own have no type.
-            Some(0) => is_known_anonymous_file(fd),
+            Some(0) => FileName::of(fd).is_some_and(|name| NAMES.contains(&name.as_bytes())),
             _ => false,
         },
     }
@@ -89,24 +87,12 @@ fn socket_option(fd: RawFd, option: c_int) -> Option<c_int> {
 
 /// The kernel's names of anonymous files.
 const NAMES: [&[u8]; 5] = [
-    b"anon_inode:[eventfd]",
+    EVENTFD,
     b"anon_inode:[timerfd]",
     b"anon_inode:inotify",
     b"anon_inode:[fanotify]",
     b"anon_inode:[pidfd]",
 ];
-
-/// Takes a few microseconds. False where there is no `/proc`.
-fn is_known_anonymous_file(fd: RawFd) -> bool {
-    let mut path = [0; 40];
-    // The thread may have a table of descriptors of its own.
-    if write!(&mut path[..], "/proc/thread-self/fd/{fd}\0").is_err() {
-        return false;
-    }
-    let Ok(path) = CStr::from_bytes_until_nul(&path) else { return false };
-    let mut name = [0; 32];
-    readlinkat_raw(CWD, path, &mut name).is_ok_and(|length| NAMES.contains(&&name[..length]))
-}
 
 #[cfg(test)]
 #[cfg(not(miri))]

@@ -3,6 +3,8 @@
 pub mod clock;
 #[cfg(feature = "bindings")]
 mod duplicate;
+#[cfg(any(has_epoll, all(is_linux, feature = "bindings")))]
+mod file_name;
 #[cfg(has_epoll)]
 pub mod kinds;
 mod poll;
