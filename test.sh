@@ -42,6 +42,9 @@ else
     say "lints: SKIPPED, this Rust has no clippy"
 fi
 
+# The workspace of the guided fuzzer has a lock file of its own.
+cargo metadata --locked --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null
+
 say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 

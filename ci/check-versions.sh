@@ -1,5 +1,6 @@
 #!/bin/sh
-# Compiles with the oldest versions that the manifests allow: of Rust, and of each dependency.
+# Compiles with the oldest versions that the manifests allow: of Rust, and of each dependency. And compiles the
+# workspace that has a lock file of its own.
 #
 # Needs the Rust of `rust-version` in crates/pollset/Cargo.toml, by rustup or as the `cargo` of the
 # search path, and a nightly Rust for the dependencies. What is missing is skipped with a message.
@@ -26,6 +27,10 @@ check() {
 }
 check crates/pollset/Cargo.toml --package pollset --features pollset/bindings
 check Cargo.toml --package pollset-cli --package pollset-python
+
+# It needs a compiler of C++, for libFuzzer.
+say "the workspace of the guided fuzzer"
+CARGO_TARGET_DIR=target/versions cargo check --locked --manifest-path fuzz/Cargo.toml
 
 say "the oldest versions of the dependencies of the library"
 if ! cargo +nightly --version >/dev/null 2>&1; then

@@ -147,6 +147,8 @@ part() {
     case $part in
     build) what= ;;
     random-programs) what=$(grep ' programs in ' "$log" | tail -1) ;;
+    # Without those that are skipped.
+    in-c) what=$(awk '/^test result:/ { print $4 " passed, " $6 " failed" }' "$log") ;;
     stress) what=$(grep -c ' changes: ' "$log" || true)" of 3 sets" ;;
     served) what=$(grep -i 'echo\|round\|clients' "$log" | tail -1) ;;
     *) what=$(sum "$log") ;;
