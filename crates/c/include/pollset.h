@@ -111,6 +111,13 @@ extern "C" {
  - `EINVAL`: `flags` has other bits, or both `POLLSET_POLL` and `POLLSET_EPOLL`.
  - `EMFILE`, `ENFILE`: with `POLLSET_WAKE`, the process or the system has no descriptor left.
  - `ENOMEM`: there is not enough memory.
+
+ # Attributes
+
+ - Threads: any thread may call it at any time.
+ - Signal handlers: may not call it.
+ - Cancellation: it is no cancellation point.
+ - fork(2): a child has a copy of the object.
  */
 pollset_t *pollset_new(unsigned int flags);
 
@@ -119,6 +126,13 @@ pollset_t *pollset_new(unsigned int flags);
  be NULL. In a forked child, the descriptor of an epoll instance that the parent has made stays open.
 
  No other function may be using the object, or be called with it later.
+
+ # Attributes
+
+ - Threads: any thread may call it.
+ - Signal handlers: may not call it.
+ - Cancellation: it is no cancellation point.
+ - fork(2): a child frees its own copy of the object. It need not.
  */
 void pollset_free(pollset_t *set);
 
@@ -142,6 +156,13 @@ void pollset_free(pollset_t *set);
 
  - `EBADF`: `fd` is negative.
  - `EINVAL`: `fd` is the object's own, which pollset_wake() uses.
+
+ # Attributes
+
+ - Threads: any thread may call it at any time, also during a wait.
+ - Signal handlers: may not call it.
+ - Cancellation: it is no cancellation point.
+ - fork(2): a child changes its own copy of the object.
  */
 int pollset_register(pollset_t *set,
                      int fd,
@@ -159,6 +180,13 @@ int pollset_register(pollset_t *set,
  # Errors
 
  - `ENOENT`: `fd` is not registered.
+
+ # Attributes
+
+ - Threads: any thread may call it at any time, also during a wait.
+ - Signal handlers: may not call it.
+ - Cancellation: it is no cancellation point.
+ - fork(2): a child changes its own copy of the object.
  */
 int pollset_modify(pollset_t *set, int fd, short events);
 
@@ -174,6 +202,13 @@ int pollset_modify(pollset_t *set, int fd, short events);
  # Errors
 
  - `ENOENT`: `fd` is not registered.
+
+ # Attributes
+
+ - Threads: any thread may call it at any time, also during a wait.
+ - Signal handlers: may not call it.
+ - Cancellation: it is no cancellation point.
+ - fork(2): a child changes its own copy of the object.
  */
 int pollset_unregister(pollset_t *set, int fd);
 
@@ -187,6 +222,13 @@ int pollset_unregister(pollset_t *set, int fd);
  # Errors
 
  - `ENOENT`: `fd` is not registered.
+
+ # Attributes
+
+ - Threads: any thread may call it at any time, also during a wait.
+ - Signal handlers: may not call it.
+ - Cancellation: it is no cancellation point.
+ - fork(2): a child reads its own copy of the object.
  */
 int pollset_interest(const pollset_t *set, int fd);
 
@@ -194,6 +236,13 @@ int pollset_interest(const pollset_t *set, int fd);
  Returns the number of registered descriptors.
 
  A wait returns at most this number of results, unless another thread registers more descriptors.
+
+ # Attributes
+
+ - Threads: any thread may call it at any time, also during a wait.
+ - Signal handlers: may not call it.
+ - Cancellation: it is no cancellation point.
+ - fork(2): a child reads its own copy of the object.
  */
 size_t pollset_length(const pollset_t *set);
 
@@ -234,6 +283,13 @@ size_t pollset_length(const pollset_t *set);
  - `EMFILE`, `ENFILE`: in a forked child, with `POLLSET_WAKE`, as those of pollset_new().
  - `ENOMEM`: the kernel has no memory.
  - `ENOSYS`: `mask` is not NULL, and the system has no ppoll(2).
+
+ # Attributes
+
+ - Threads: any thread may call it, one at a time for each object. Other threads may change the object meanwhile.
+ - Signal handlers: may not call it. One that interrupts it must return.
+ - Cancellation: it is no cancellation point.
+ - fork(2): a child waits with its own copy of the object, also if it was forked during a wait.
  */
 int pollset_wait(pollset_t *set,
                  struct pollfd *results,
@@ -261,6 +317,13 @@ int pollset_wait(pollset_t *set,
  - `EBADF`: in a forked child, the program has closed the descriptor of the object.
  - `EINVAL`: the object was made without `POLLSET_WAKE`.
  - `EMFILE`, `ENFILE`, `ENOMEM`: in a forked child, as those of pollset_new(). A later call tries again.
+
+ # Attributes
+
+ - Threads: any thread may call it at any time.
+ - Signal handlers: any may call it. It leaves `errno` as it was, unless it fails.
+ - Cancellation: it is no cancellation point.
+ - fork(2): a child wakes its own waits.
  */
 int pollset_wake(pollset_t *set);
 
@@ -277,12 +340,23 @@ int pollset_wake(pollset_t *set);
  # Errors
 
  - `EFAULT`: `stats` is NULL.
+
+ # Attributes
+
+ - Threads: any thread may call it at any time, also during a wait.
+ - Signal handlers: may not call it.
+ - Cancellation: it is no cancellation point.
+ - fork(2): a child reads its own copy of the object.
  */
 int pollset_stats(const pollset_t *set, pollset_stats_t *stats, size_t size);
 
 /*
  Returns the version of the library, such as "0.1.0": that of the library that is loaded, which may
  be newer than the `POLLSET_VERSION` of the header.
+
+ # Attributes
+
+ It may be called anywhere.
  */
 const char *pollset_version(void);
 

@@ -27,6 +27,13 @@ use crate::set::pollset_t;
 ///
 /// - `EBADF`: `fd` is negative.
 /// - `EINVAL`: `fd` is the object's own, which pollset_wake() uses.
+///
+/// # Attributes
+///
+/// - Threads: any thread may call it at any time, also during a wait.
+/// - Signal handlers: may not call it.
+/// - Cancellation: it is no cancellation point.
+/// - fork(2): a child changes its own copy of the object.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pollset_register(
     set: *mut pollset_t,
@@ -56,6 +63,13 @@ pub unsafe extern "C" fn pollset_register(
 /// # Errors
 ///
 /// - `ENOENT`: `fd` is not registered.
+///
+/// # Attributes
+///
+/// - Threads: any thread may call it at any time, also during a wait.
+/// - Signal handlers: may not call it.
+/// - Cancellation: it is no cancellation point.
+/// - fork(2): a child changes its own copy of the object.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pollset_modify(set: *mut pollset_t, fd: c_int, events: c_short) -> c_int {
     // SAFETY: as in `pollset_register`.
@@ -80,6 +94,13 @@ pub unsafe extern "C" fn pollset_modify(set: *mut pollset_t, fd: c_int, events: 
 /// # Errors
 ///
 /// - `ENOENT`: `fd` is not registered.
+///
+/// # Attributes
+///
+/// - Threads: any thread may call it at any time, also during a wait.
+/// - Signal handlers: may not call it.
+/// - Cancellation: it is no cancellation point.
+/// - fork(2): a child changes its own copy of the object.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pollset_unregister(set: *mut pollset_t, fd: c_int) -> c_int {
     // SAFETY: as in `pollset_register`.
@@ -102,6 +123,13 @@ pub unsafe extern "C" fn pollset_unregister(set: *mut pollset_t, fd: c_int) -> c
 /// # Errors
 ///
 /// - `ENOENT`: `fd` is not registered.
+///
+/// # Attributes
+///
+/// - Threads: any thread may call it at any time, also during a wait.
+/// - Signal handlers: may not call it.
+/// - Cancellation: it is no cancellation point.
+/// - fork(2): a child reads its own copy of the object.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pollset_interest(set: *const pollset_t, fd: c_int) -> c_int {
     // SAFETY: as in `pollset_register`.
@@ -115,6 +143,13 @@ pub unsafe extern "C" fn pollset_interest(set: *const pollset_t, fd: c_int) -> c
 /// Returns the number of registered descriptors.
 ///
 /// A wait returns at most this number of results, unless another thread registers more descriptors.
+///
+/// # Attributes
+///
+/// - Threads: any thread may call it at any time, also during a wait.
+/// - Signal handlers: may not call it.
+/// - Cancellation: it is no cancellation point.
+/// - fork(2): a child reads its own copy of the object.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pollset_length(set: *const pollset_t) -> usize {
     // SAFETY: as in `pollset_register`.

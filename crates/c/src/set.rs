@@ -65,6 +65,13 @@ impl pollset_t {
 /// - `EINVAL`: `flags` has other bits, or both `POLLSET_POLL` and `POLLSET_EPOLL`.
 /// - `EMFILE`, `ENFILE`: with `POLLSET_WAKE`, the process or the system has no descriptor left.
 /// - `ENOMEM`: there is not enough memory.
+///
+/// # Attributes
+///
+/// - Threads: any thread may call it at any time.
+/// - Signal handlers: may not call it.
+/// - Cancellation: it is no cancellation point.
+/// - fork(2): a child has a copy of the object.
 #[unsafe(no_mangle)]
 pub extern "C" fn pollset_new(flags: c_uint) -> *mut pollset_t {
     let mut set = ptr::null_mut();
@@ -115,6 +122,13 @@ fn new(flags: c_uint) -> Result<*mut pollset_t, c_int> {
 /// be NULL. In a forked child, the descriptor of an epoll instance that the parent has made stays open.
 ///
 /// No other function may be using the object, or be called with it later.
+///
+/// # Attributes
+///
+/// - Threads: any thread may call it.
+/// - Signal handlers: may not call it.
+/// - Cancellation: it is no cancellation point.
+/// - fork(2): a child frees its own copy of the object. It need not.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pollset_free(set: *mut pollset_t) {
     if set.is_null() {

@@ -48,6 +48,13 @@ pub struct pollset_stats_t {
 /// # Errors
 ///
 /// - `EFAULT`: `stats` is NULL.
+///
+/// # Attributes
+///
+/// - Threads: any thread may call it at any time, also during a wait.
+/// - Signal handlers: may not call it.
+/// - Cancellation: it is no cancellation point.
+/// - fork(2): a child reads its own copy of the object.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pollset_stats(
     set: *const pollset_t,
@@ -91,6 +98,10 @@ fn copy(set: &pollset_t) -> pollset_stats_t {
 
 /// Returns the version of the library, such as "0.1.0": that of the library that is loaded, which may
 /// be newer than the `POLLSET_VERSION` of the header.
+///
+/// # Attributes
+///
+/// It may be called anywhere.
 #[unsafe(no_mangle)]
 pub extern "C" fn pollset_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()

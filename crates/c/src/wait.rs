@@ -51,6 +51,13 @@ use crate::time::{self, timespec};
 /// - `EMFILE`, `ENFILE`: in a forked child, with `POLLSET_WAKE`, as those of pollset_new().
 /// - `ENOMEM`: the kernel has no memory.
 /// - `ENOSYS`: `mask` is not NULL, and the system has no ppoll(2).
+///
+/// # Attributes
+///
+/// - Threads: any thread may call it, one at a time for each object. Other threads may change the object meanwhile.
+/// - Signal handlers: may not call it. One that interrupts it must return.
+/// - Cancellation: it is no cancellation point.
+/// - fork(2): a child waits with its own copy of the object, also if it was forked during a wait.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pollset_wait(
     set: *mut pollset_t,
@@ -215,6 +222,13 @@ fn displace(set: &pollset_t, results: &mut [pollfd], end: usize, result: pollfd)
 /// - `EBADF`: in a forked child, the program has closed the descriptor of the object.
 /// - `EINVAL`: the object was made without `POLLSET_WAKE`.
 /// - `EMFILE`, `ENFILE`, `ENOMEM`: in a forked child, as those of pollset_new(). A later call tries again.
+///
+/// # Attributes
+///
+/// - Threads: any thread may call it at any time.
+/// - Signal handlers: any may call it. It leaves `errno` as it was, unless it fails.
+/// - Cancellation: it is no cancellation point.
+/// - fork(2): a child wakes its own waits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pollset_wake(set: *mut pollset_t) -> c_int {
     // SAFETY: the caller passes an object that is not freed. The waker may be shared by threads.

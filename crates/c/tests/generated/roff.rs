@@ -35,6 +35,7 @@ fn start(name: &str, summary: &str) -> Roff {
     let mut page = Roff::new();
     let version = concat!("libpollset ", env!("CARGO_PKG_VERSION"));
     page.control("TH", [name, "3", NO_DATE, version, "Library Functions Manual"]);
+    page.control("nh", []); // names of functions stay whole
     page.control("SH", ["NAME"]);
     page.text([roman(format!("{name} - {summary}"))]);
     page
