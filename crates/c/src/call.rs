@@ -33,14 +33,23 @@ pub fn call(function: impl FnOnce() -> Result<c_int, c_int>) -> c_int {
     -1
 }
 
-/// The same, but if it succeeds, it leaves `errno` as it was.
-pub fn call_keeping_errno(function: impl FnOnce() -> Result<c_int, c_int>) -> c_int {
+/// Runs a function that doesn't panic, also in a signal handler: if it succeeds, it leaves `errno` as it was.
+///
+/// Without the variable of the thread: where the library was loaded by dlopen(3), the first use of such a variable
+/// in a thread allocates memory.
+pub fn call_in_handler(function: impl FnOnce() -> Result<(), c_int>) -> c_int {
+    let _uncancelled = Uncancelled::new();
     let before = errno();
-    let value = call(function);
-    if value != -1 {
-        set_errno(before);
+    match function() {
+        Ok(()) => {
+            set_errno(before);
+            0
+        }
+        Err(error) => {
+            set_errno(Errno(error));
+            -1
+        }
     }
-    value
 }
 
 /// A library prints nothing, also if it has a defect. Other Rust code of the process may use the same

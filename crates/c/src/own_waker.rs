@@ -1,26 +1,26 @@
+#![allow(unsafe_code)]
+
 //! The waker of an object: each process has one of its own.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, RawFd};
+use std::ptr;
 use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::thread;
+use std::time::Duration;
 
 use pollset::{Waker, process_generation};
 
-/// A forked child inherits the file of the waker, and with it the wakes of its parent. It replaces the file
+/// A forked child inherits the file of the waker, and with it the wakes of its parent. So it replaces the file
 /// before it uses it.
-///
-/// Threads and signal handlers may wake at the same time: one of them replaces the file, and no handler waits
-/// for the thread that it has interrupted. The process is its generation here; 0 is none.
 pub struct OwnWaker {
     waker: Waker,
-    /// The process that has made the file.
+    /// The process that has made the file: its generation.
     owner: AtomicU32,
-    /// The process in which a thread replaces the file, or has replaced it.
+    /// The process in which a thread is replacing the file; 0: none. A child may inherit that of its parent.
     renewer: AtomicU32,
-    /// The process in which a wake came while the file was replaced.
-    woken: AtomicU32,
 }
 
 impl OwnWaker {
@@ -29,56 +29,50 @@ impl OwnWaker {
             waker: Waker::new()?,
             owner: AtomicU32::new(process_generation()),
             renewer: AtomicU32::new(0),
-            woken: AtomicU32::new(0),
         })
     }
 
-    /// Before a wait, in the thread that waits: no other thread replaces the file any more.
-    #[inline]
-    pub fn prepare(&self) -> io::Result<()> {
-        let process = process_generation();
-        while self.owner.load(SeqCst) != process {
-            if !self.renew(process)? {
-                thread::yield_now();
-            }
-        }
-        Ok(())
-    }
-
     pub fn wake(&self) -> io::Result<()> {
-        let process = process_generation();
-        if self.owner.load(SeqCst) != process && !self.renew(process)? {
-            // The thread that replaces the file looks at one of these after it has stored the other.
-            self.woken.store(process, SeqCst);
-            if self.owner.load(SeqCst) != process {
-                return Ok(());
-            }
-        }
+        self.prepare()?;
         self.waker.wake()
-    }
-
-    /// Returns false if another thread, or this one below a signal handler, is about to do it.
-    #[cold]
-    fn renew(&self, process: u32) -> io::Result<bool> {
-        let before = self.renewer.load(SeqCst);
-        if before == process
-            || self.renewer.compare_exchange(before, process, SeqCst, SeqCst).is_err()
-        {
-            return Ok(false);
-        }
-        if let Err(error) = self.waker.renew() {
-            self.renewer.store(0, SeqCst);
-            return Err(error);
-        }
-        self.owner.store(process, SeqCst);
-        if self.woken.load(SeqCst) == process {
-            self.waker.wake()?;
-        }
-        Ok(true)
     }
 
     pub fn clear(&self) -> io::Result<()> {
         self.waker.clear()
+    }
+
+    /// Whether the file is of this process.
+    #[inline]
+    pub fn is_own(&self) -> bool {
+        self.owner.load(Acquire) == process_generation()
+    }
+
+    /// Before a wait. No thread replaces the file during the wait.
+    #[inline]
+    pub fn prepare(&self) -> io::Result<()> {
+        if self.is_own() { Ok(()) } else { self.renew() }
+    }
+
+    #[cold]
+    fn renew(&self) -> io::Result<()> {
+        // A signal handler in between would wait for the thread that it has interrupted; or it might fork.
+        let _blocked = SignalsBlocked::new();
+        let process = process_generation();
+        while !self.is_own() {
+            let renewer = self.renewer.load(Relaxed);
+            let is_free = renewer != process;
+            if is_free && self.renewer.compare_exchange(renewer, process, AcqRel, Relaxed).is_ok() {
+                let outcome = if self.is_own() { Ok(()) } else { self.waker.renew() };
+                if outcome.is_ok() {
+                    self.owner.store(process, Release);
+                }
+                self.renewer.store(0, Release);
+                return outcome;
+            }
+            // It sleeps: the other thread may have a lower priority.
+            thread::sleep(Duration::from_micros(50));
+        }
+        Ok(())
     }
 }
 
@@ -89,18 +83,41 @@ impl AsRawFd for OwnWaker {
     }
 }
 
+/// Blocks all signals in the thread.
+struct SignalsBlocked {
+    before: libc::sigset_t,
+}
+
+impl SignalsBlocked {
+    fn new() -> Self {
+        let mut all = MaybeUninit::<libc::sigset_t>::zeroed();
+        let mut before = all;
+        // SAFETY: the calls write the sets, of integers for which zero is valid. They can't fail.
+        unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+            Self { before: before.assume_init() }
+        }
+    }
+}
+
+impl Drop for SignalsBlocked {
+    fn drop(&mut self) {
+        // SAFETY: the call reads the set. It can't fail.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.before, ptr::null_mut()) };
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use pollset::{PollFlags, PollSet};
 
     use super::*;
 
-    /// A waker in the state that a forked child inherits.
+    /// A waker as a forked child inherits it.
     fn inherited() -> OwnWaker {
         let waker = OwnWaker::new().unwrap();
-        waker.owner.store(u32::MAX, SeqCst);
+        waker.owner.store(u32::MAX, Relaxed);
         waker
     }
 
@@ -110,21 +127,9 @@ mod tests {
     }
 
     #[test]
-    fn a_wake_while_the_file_is_replaced_is_made_by_the_thread_that_replaces_it() {
+    fn a_wake_of_an_ancestor_is_not_inherited() {
         let waker = inherited();
-        waker.renewer.store(process_generation(), SeqCst); // the other thread has begun
-        waker.wake().unwrap();
-        assert!(!is_ready(&waker));
-        assert_eq!(waker.owner.load(SeqCst), u32::MAX);
-        waker.renewer.store(0, SeqCst);
-        waker.prepare().unwrap();
-        assert!(is_ready(&waker));
-    }
-
-    #[test]
-    fn a_wake_of_an_ancestor_is_not_made() {
-        let waker = inherited();
-        waker.woken.store(u32::MAX, SeqCst);
+        waker.renewer.store(u32::MAX, Relaxed); // the ancestor was replacing the file
         waker.waker.wake().unwrap();
         waker.prepare().unwrap();
         assert!(!is_ready(&waker));
@@ -132,5 +137,20 @@ mod tests {
         assert!(is_ready(&waker));
         waker.clear().unwrap();
         assert!(!is_ready(&waker));
+    }
+
+    #[test]
+    fn a_wake_waits_for_the_thread_that_replaces_the_file() {
+        let waker = inherited();
+        waker.renewer.store(process_generation(), Relaxed);
+        thread::scope(|scope| {
+            let wake = scope.spawn(|| waker.wake());
+            thread::sleep(Duration::from_millis(5));
+            assert!(!wake.is_finished());
+            waker.waker.renew().unwrap();
+            waker.owner.store(process_generation(), Release);
+            wake.join().unwrap().unwrap();
+        });
+        assert!(is_ready(&waker));
     }
 }

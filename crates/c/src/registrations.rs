@@ -156,7 +156,7 @@ pub unsafe extern "C" fn pollset_length(set: *const pollset_t) -> usize {
     let set = unsafe { &*set };
     let mut length = 0;
     call(|| {
-        length = set.set.len() - usize::from(set.waker.is_some());
+        length = set.length();
         Ok(0)
     });
     length

@@ -6,10 +6,11 @@ use std::alloc::{Layout, alloc};
 use std::os::fd::AsRawFd;
 use std::ptr;
 
+use errno::{errno, set_errno};
 use libc::{c_int, c_uint};
 use pollset::{Builder, Engine, PollFlags, PollSet};
 
-use crate::call::{call, call_keeping_errno, number, silence_panics};
+use crate::call::{call, number, silence_panics};
 use crate::own_waker::OwnWaker;
 use crate::turn::Turn;
 
@@ -35,6 +36,11 @@ impl pollset_t {
     #[must_use]
     pub fn rust(&self) -> &PollSet {
         &self.set
+    }
+
+    /// The number of descriptors that the program has registered.
+    pub(crate) fn length(&self) -> usize {
+        self.set.len() - usize::from(self.waker.is_some())
     }
 
     pub(crate) fn is_waker(&self, fd: c_int) -> bool {
@@ -134,10 +140,12 @@ pub unsafe extern "C" fn pollset_free(set: *mut pollset_t) {
     if set.is_null() {
         return;
     }
-    call_keeping_errno(|| {
+    let before = errno();
+    call(|| {
         // SAFETY: the caller passes an object that `pollset_new` has made, and no other function uses
         // it any more.
         drop(unsafe { Box::from_raw(set) });
         Ok(0)
     });
+    set_errno(before);
 }

@@ -5,49 +5,63 @@ use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::Relaxed};
 
 use pollset::Waiting;
 
+/// A turn begins with the first descriptor in the order of registration. It ends when it has come round to
+/// that, or has as many results as there were descriptors at its beginning. So those that are registered
+/// later keep none of the others from its turn.
+///
 /// Only the thread that waits uses it.
 pub struct Turn {
-    /// The last descriptor that was written to the results, and its slot.
+    /// The last descriptor of the results, and its slot.
     fd: AtomicI32,
     slot: AtomicUsize,
-    /// The number of slots when the first descriptor had its turn; 0, if there was room for all. Those that
-    /// are registered later wait until the others have had their turn.
-    end: AtomicUsize,
+    /// The results until the turn ends. 0: the next wait begins a turn.
+    left: AtomicUsize,
 }
 
-/// No descriptor has had its turn.
-const NONE: RawFd = -1;
+/// The results of a wait that had their turn.
+#[derive(Clone, Copy)]
+pub struct Taken {
+    pub count: usize,
+    /// How many of them come before the one with which the search began.
+    pub of_next_turn: usize,
+    /// The slot and the descriptor of the last one.
+    pub last: (usize, RawFd),
+}
 
 impl Turn {
     pub const fn new() -> Self {
-        Self { fd: AtomicI32::new(NONE), slot: AtomicUsize::new(0), end: AtomicUsize::new(0) }
+        Self { fd: AtomicI32::new(0), slot: AtomicUsize::new(0), left: AtomicUsize::new(0) }
     }
 
     /// Makes the results of a wait begin with the descriptor after the last one. If that was unregistered,
-    /// another one may have moved to its slot.
-    pub fn begin(&self, waiting: &mut Waiting<'_>) {
-        let (slot, end) = (self.slot.load(Relaxed), self.end.load(Relaxed));
-        let first = if end == 0 {
-            0
-        } else {
-            waiting.slot_of(self.fd.load(Relaxed), slot).map_or(slot, |slot| slot + 1)
-        };
-        if first < end {
-            waiting.rotate(first);
-        } else {
-            self.end(NONE, 0);
-            self.end.store(waiting.slots(), Relaxed);
+    /// another one may have moved to its slot. Returns the slot with which the search begins.
+    pub fn begin(&self, waiting: &mut Waiting<'_>) -> usize {
+        if self.left.load(Relaxed) == 0 {
+            return 0;
         }
+        let slot = self.slot.load(Relaxed);
+        let first = waiting.slot_of(self.fd.load(Relaxed), slot).map_or(slot, |slot| slot + 1);
+        waiting.rotate(first);
+        first
     }
 
-    /// There was no room for more than these.
-    pub fn end(&self, fd: RawFd, slot: usize) {
-        self.fd.store(fd, Relaxed);
-        self.slot.store(slot, Relaxed);
+    /// There was no room for more results. `registered` is the number of descriptors.
+    pub fn end(&self, results: Taken, registered: usize) {
+        let left = match self.left.load(Relaxed) {
+            0 => registered,
+            left => left,
+        };
+        let left = match results.of_next_turn {
+            0 => left.saturating_sub(results.count),
+            count => registered.saturating_sub(count),
+        };
+        self.left.store(left, Relaxed);
+        self.fd.store(results.last.1, Relaxed);
+        self.slot.store(results.last.0, Relaxed);
     }
 
     /// There was room for all.
     pub fn reset(&self) {
-        self.end.store(0, Relaxed);
+        self.left.store(0, Relaxed);
     }
 }

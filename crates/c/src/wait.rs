@@ -3,17 +3,18 @@
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::ptr;
 use std::slice;
 
 use libc::{c_int, pollfd, sigset_t, size_t};
 use pollset::{Event, PollFlags, Timeout, Waiting};
 
-use crate::call::{call, call_keeping_errno, number};
+use crate::call::{call, call_in_handler, number};
 use crate::once::is_reported_once;
 use crate::set::pollset_t;
 use crate::time::{self, timespec};
+use crate::turn::Taken;
 
 /// Waits until registered descriptors have events, and writes them to `results`, which has room for
 /// `room` of them.
@@ -137,60 +138,95 @@ fn wait(
     let mut ready = ready.map_err(errno)?;
     // The waker was registered first.
     if let Some(waker) = set.waker.as_ref().filter(|_| waiting.next_slot() == Some(0)) {
+        // A signal handler has forked, and this is the child: the wake is its parent's.
+        if !waker.is_own() {
+            return Err(libc::EINTR);
+        }
         ready -= 1;
         waker.clear().map_err(errno)?;
     }
-    let has_room = ready <= results.len();
-    if has_room {
+    if ready <= results.len() {
         set.turn.reset();
-    } else {
-        set.turn.begin(&mut waiting);
+        return Ok(take_all(set, &mut waiting, results) as c_int);
     }
-    let (count, last) = take(set, &mut waiting, results);
-    if let (false, Some((slot, fd))) = (has_room, last) {
-        set.turn.end(fd, slot);
+    let first = set.turn.begin(&mut waiting);
+    if let Some(taken) = take_some(set, &mut waiting, results, first) {
+        set.turn.end(taken, set.length());
     }
-    Ok(count as c_int)
+    Ok(results.len() as c_int)
 }
 
-/// Moves the events to `results`. Returns their number, and the slot and the descriptor of the last one.
-fn take(
+/// Moves the events to `results`, which has room for them. Returns their number.
+#[inline]
+fn take_all(
     set: &pollset_t,
     waiting: &mut Waiting<'_>,
     results: &mut [MaybeUninit<pollfd>],
-) -> (usize, Option<(usize, RawFd)>) {
+) -> usize {
+    let mut places = results.iter_mut();
+    let count = places.len();
+    for_each_event(set, waiting, |_, result| {
+        if let Some(place) = places.next() {
+            place.write(result);
+        }
+    });
+    count - places.len()
+}
+
+/// Fills `results`, which has less room than there are events. Returns those that had their turn.
+#[cold]
+fn take_some(
+    set: &pollset_t,
+    waiting: &mut Waiting<'_>,
+    results: &mut [MaybeUninit<pollfd>],
+    first: usize,
+) -> Option<Taken> {
+    let room = results.len();
+    let (mut count, mut of_next_turn, mut last) = (0, 0, None);
+    let mut displaced = room;
+    for_each_event(set, waiting, |slot, result| {
+        if let Some(place) = results.get_mut(count) {
+            place.write(result);
+            count += 1;
+            of_next_turn += usize::from(slot < first);
+            last = Some((slot, result.fd));
+        } else if is_reported_once(&set.set, result) {
+            // SAFETY: all results have been written.
+            let results = unsafe { &mut *(ptr::from_mut(results) as *mut [pollfd]) };
+            displaced = displace(set, results, displaced, result);
+        }
+    });
+    if displaced == room {
+        return Some(Taken { count, of_next_turn, last: last? });
+    }
+    // The descriptor of the first displaced result is the next one.
+    // SAFETY: as above.
+    let fd = unsafe { results[displaced.checked_sub(1)?].assume_init() }.fd;
+    let slots = waiting.slots();
+    let last = (waiting.slot_of(fd, slots)?, fd);
+    let of_next_turn = of_next_turn.saturating_sub(room - displaced);
+    Some(Taken { count: displaced, of_next_turn, last })
+}
+
+/// Calls `function` with the slot and the result of each event, but not with that of the waker.
+#[inline]
+fn for_each_event(
+    set: &pollset_t,
+    waiting: &mut Waiting<'_>,
+    mut function: impl FnMut(usize, pollfd),
+) {
     let waker = set.waker.as_ref().map(AsRawFd::as_raw_fd);
     let mut events = [(0, Event { fd: 0, revents: PollFlags::empty() }); 16];
-    let (mut count, mut last) = (0, None);
-    let mut displaced = results.len();
     loop {
         let taken = waiting.take_events(&mut events);
         for &(slot, event) in events[..taken].iter().filter(|(_, event)| Some(event.fd) != waker) {
-            let result = pollfd { fd: event.fd, events: 0, revents: event.revents.bits() as i16 };
-            if let Some(place) = results.get_mut(count) {
-                place.write(result);
-                count += 1;
-                last = Some((slot, event.fd));
-            } else if is_reported_once(&set.set, result) {
-                // SAFETY: all results have been written.
-                let results = unsafe { &mut *(ptr::from_mut(results) as *mut [pollfd]) };
-                displaced = displace(set, results, displaced, result);
-            }
+            let revents = event.revents.bits() as i16;
+            function(slot, pollfd { fd: event.fd, events: 0, revents });
         }
         if taken < events.len() {
-            break;
+            return;
         }
     }
-    if displaced < results.len() {
-        // The descriptor of the first displaced result is the next one.
-        last = displaced.checked_sub(1).and_then(|place| {
-            // SAFETY: as above.
-            let fd = unsafe { results[place].assume_init() }.fd;
-            let slots = waiting.slots();
-            Some((waiting.slot_of(fd, slots)?, fd))
-        });
-    }
-    (count, last)
 }
 
 /// Puts a result in place of the last one before `end` that will be reported again. Returns the place.
@@ -233,9 +269,8 @@ fn displace(set: &pollset_t, results: &mut [pollfd], end: usize, result: pollfd)
 pub unsafe extern "C" fn pollset_wake(set: *mut pollset_t) -> c_int {
     // SAFETY: the caller passes an object that is not freed. The waker may be shared by threads.
     let set = unsafe { &*set };
-    call_keeping_errno(|| {
+    call_in_handler(|| {
         let waker = set.waker.as_ref().ok_or(libc::EINVAL)?;
-        waker.wake().map_err(|error| number(&error))?;
-        Ok(0)
+        waker.wake().map_err(|error| number(&error))
     })
 }

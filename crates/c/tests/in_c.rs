@@ -12,10 +12,9 @@ const STRICT: [&str; 5] = ["-std=gnu11", "-Wall", "-Wextra", "-Wpedantic", "-Wer
 /// What the static library needs, as in `pollset.pc.in`.
 const SYSTEM: [&str; 3] = ["-pthread", "-ldl", "-lm"];
 
-/// The static library that cargo has built together with this test.
-fn library() -> PathBuf {
-    let test = env::current_exe().unwrap();
-    test.with_file_name("libpollset_c.a")
+/// A library that cargo has built together with this test.
+fn library(name: &str) -> PathBuf {
+    env::current_exe().unwrap().with_file_name(name)
 }
 
 fn compiler() -> String {
@@ -32,7 +31,7 @@ fn compile(source: &str, options: &[&str]) -> PathBuf {
         command.arg("-DPORTABLE");
     }
     command.arg("-I").arg(Path::new(DIRECTORY).join("include"));
-    command.arg(Path::new(DIRECTORY).join(source)).arg(library()).args(SYSTEM);
+    command.arg(Path::new(DIRECTORY).join(source)).arg(library("libpollset_c.a")).args(SYSTEM);
     succeed(command);
     program
 }
@@ -74,6 +73,13 @@ fn threads() {
 #[test]
 fn memory() {
     succeed(Command::new(compile("tests/c/memory.c", &[])));
+}
+
+#[test]
+fn loaded() {
+    let mut program = Command::new(compile("tests/c/loaded.c", &[]));
+    program.arg(library("libpollset_c.so"));
+    succeed(program);
 }
 
 /// The programs in the documents.

@@ -174,8 +174,7 @@ impl Waker {
     /// # Errors
     ///
     /// Those of [`new`](Self::new). `EBADF`, if the program has closed the descriptor, and opened another file
-    /// with the same number. (Not found out if that is an eventfd, too, or without `/proc`.) The waker is then
-    /// as it was.
+    /// with the same number. (Not noticed if that is an eventfd, too, or without `/proc`.)
     ///
     /// # Examples
     ///

@@ -34,6 +34,10 @@
         CHECK((call) == -1 && errno == (number));                                           \
     } while (0)
 
+#ifndef RUNS
+#define RUNS 20 /* of what takes long, or doesn't fail each time */
+#endif
+
 enum { ROOM = 64 };
 
 /* A library built with the system calls that every Unix has. */
@@ -48,11 +52,11 @@ static const struct timespec NONE = {0, 0};
 static const unsigned ENGINES[] = {0, POLLSET_POLL, POLLSET_EPOLL};
 
 /* An object of each engine, for a test. */
-#define FOR_EACH_ENGINE(set, flags, body)                                                   \
+#define FOR_EACH_ENGINE(set, flags, ...)                                                     \
     for (size_t engine_ = 0; engine_ < 3; engine_++) {                                      \
         pollset_t *set = pollset_new(ENGINES[engine_] | (flags));                           \
         CHECK(set != NULL);                                                                 \
-        body;                                                                               \
+        __VA_ARGS__;                                                                         \
         pollset_free(set);                                                                  \
     }
 

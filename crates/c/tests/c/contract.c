@@ -258,6 +258,48 @@ static void a_set_that_grows_starves_none(pollset_t *set) {
     }
 }
 
+/* Clients that are replaced after their turn don't keep a listener, or each other, from theirs. */
+static void a_set_that_changes_starves_none(void) {
+    enum { MOST = 14, WAITS = 50 * RUNS };
+    for (int count = 2; count <= MOST; count++) {
+        for (int room = 1; room < count; room++) {
+            FOR_EACH_ENGINE(set, count % 2 ? POLLSET_WAKE : 0, {
+                int ends[2], waits[ROOM] = {0}; /* since its turn, by descriptor */
+                make_pipe(ends);
+                int listener = dup(ends[1]);
+                CHECK(pollset_register(set, listener, POLLOUT) == 0);
+                for (int i = 1; i < count; i++) {
+                    CHECK(pollset_register(set, dup(ends[1]), POLLOUT) == 0);
+                }
+                for (int wait = 0; wait < WAITS / room; wait++) {
+                    struct pollfd results[MOST];
+                    CHECK(pollset_wait(set, results, (size_t)room, NULL, NULL) == room);
+                    for (int fd = 0; fd < ROOM; fd++) {
+                        waits[fd]++;
+                        CHECK(waits[fd] <= 2 * count || pollset_interest(set, fd) == -1);
+                    }
+                    for (int i = 0; i < room; i++) {
+                        int fd = results[i].fd;
+                        waits[fd] = 0;
+                        if (fd != listener) {
+                            CHECK(pollset_unregister(set, fd) == 0 && close(fd) == 0);
+                            int next = dup(ends[1]);
+                            CHECK(pollset_register(set, next, POLLOUT) == 0);
+                            waits[next] = 0;
+                        }
+                    }
+                }
+                for (int fd = 0; fd < ROOM; fd++) {
+                    if (pollset_interest(set, fd) != -1) {
+                        close(fd);
+                    }
+                }
+                close_pipe(ends);
+            });
+        }
+    }
+}
+
 static void waits_are_never_early(pollset_t *set) {
     struct pollfd results[ROOM];
     int ends[2];
@@ -358,6 +400,7 @@ int main(void) {
     FOR_EACH_ENGINE(set, 0, the_next_one_follows_one_that_is_unregistered(set));
     FOR_EACH_ENGINE(set, POLLSET_WAKE, the_next_one_follows_one_that_is_unregistered(set));
     FOR_EACH_ENGINE(set, 0, a_set_that_grows_starves_none(set));
+    a_set_that_changes_starves_none();
     FOR_EACH_ENGINE(set, 0, waits_are_never_early(set));
     FOR_EACH_ENGINE(set, 0, signals_end_a_wait(set));
     statistics_and_version();

@@ -1,4 +1,4 @@
-/* Every errno that the manual pages name, except ENOTRECOVERABLE. After it, the object is as before. */
+/* Errors of bad arguments and of missing resources. After them, the object is as before. */
 #include "check.h"
 
 #include <linux/filter.h>

@@ -1,9 +1,7 @@
 /* Other threads, forked children, cancellation. */
 #include "check.h"
 
-#ifndef RUNS
-#define RUNS 20 /* of a test that doesn't fail each time */
-#endif
+#include <sys/syscall.h>
 
 static void *wake_later(void *set) {
     usleep(20000);
@@ -221,6 +219,58 @@ static void a_process_wakes_itself(pollset_t *set) {
     close_pipe(requests[0]);
 }
 
+static volatile sig_atomic_t is_armed;
+static volatile pid_t handler_child;
+
+/* The library calls it when a child replaces the file for wakes. */
+int dup3(int old, int new, int flags) {
+    if (is_armed) {
+        is_armed = 0;
+        CHECK(raise(SIGUSR1) == 0);
+    }
+    return (int)syscall(SYS_dup3, old, new, flags);
+}
+
+static void fork_in_handler(int number) {
+    (void)number;
+    handler_child = fork();
+    CHECK(handler_child != 0 || pollset_wake(in_handler) == 0);
+}
+
+/* A signal comes in the middle of the first call of a child, and its handler forks. */
+static void a_handler_may_fork(pollset_t *set) {
+    struct sigaction action = {0};
+    action.sa_handler = fork_in_handler;
+    CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+    in_handler = set;
+    for (int is_wait = 0; is_wait < 2; is_wait++) {
+        pid_t child = fork();
+        if (child == 0) {
+            struct pollfd results[ROOM];
+            struct timespec time = {0, 1000000};
+            handler_child = -1;
+            is_armed = HAS_EVENTFD;
+            if (is_wait) {
+                CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) == 0);
+            } else {
+                CHECK(pollset_wake(set) == 0);
+            }
+            CHECK(!is_armed);
+            if (!is_wait) {
+                CHECK(pollset_wait(set, results, ROOM, NULL, NULL) == 0);
+            }
+            double start = now();
+            CHECK(pollset_wait(set, results, ROOM, &time, NULL) == 0);
+            CHECK(now() - start >= 1e-3);
+            if (handler_child > 0) {
+                join_child(handler_child);
+            }
+            _exit(0);
+        }
+        join_child(child);
+    }
+}
+
 static void *wake_at_once(void *set) {
     in_handler = set;
     CHECK(raise(SIGUSR2) == 0);
@@ -309,7 +359,7 @@ static void check_results(pollset_t *set) {
     CHECK(ready == count);
 }
 
-/* Forks during the changes and the waits. The children use their copies, and some have threads. */
+/* Forks during waits and between changes. The children use their copies, and some have threads. */
 static void *fork_children(void *set) {
     for (unsigned number = 0; !is_over; number++) {
         pthread_t thread;
@@ -396,6 +446,7 @@ int main(void) {
     }
     FOR_EACH_ENGINE(set, 0, a_child_has_a_copy(set));
     FOR_EACH_ENGINE(set, POLLSET_WAKE, a_process_wakes_itself(set));
+    FOR_EACH_ENGINE(set, POLLSET_WAKE, a_handler_may_fork(set));
     for (int i = 0; i < RUNS * 5; i++) {
         FOR_EACH_ENGINE(set, POLLSET_WAKE, the_first_wakes_of_a_child_are_not_lost(set));
     }

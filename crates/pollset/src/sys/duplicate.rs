@@ -20,14 +20,14 @@ pub fn duplicate_to(new: OwnedFd, old: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
-#[cfg(not(target_vendor = "apple"))]
+#[cfg(is_linux)]
 fn duplicate(new: c_int, old: c_int) -> c_int {
     // SAFETY: the kernel closes the file of `old`, a number that the caller has borrowed from its owner,
     // and touches no memory.
     unsafe { libc::dup3(new, old, libc::O_CLOEXEC) }
 }
 
-#[cfg(target_vendor = "apple")]
+#[cfg(not(is_linux))]
 fn duplicate(new: c_int, old: c_int) -> c_int {
     // SAFETY: as above.
     unsafe {
