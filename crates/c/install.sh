@@ -5,7 +5,7 @@
 #   crates/c/install.sh                            in /usr/local
 #   PREFIX=/usr DESTDIR=root crates/c/install.sh   in the folder root/usr, to be moved to /usr
 #
-#   LIBDIR    where the libraries go (default: PREFIX/lib)
+#   LIBDIR    where the libraries go (default: PREFIX/lib). Both begin with a slash.
 #
 # Needs Rust. On Linux, `ldconfig` has to run afterwards as root, unless LIBDIR is in LD_LIBRARY_PATH.
 # cargo-c installs the same files: see docs/c.md.
@@ -13,17 +13,26 @@ set -eu
 
 prefix=${PREFIX:-/usr/local}
 libdir=${LIBDIR:-$prefix/lib}
+for folder in "$prefix" "$libdir"; do
+    case $folder in
+    [!/]* | *[!-A-Za-z0-9/._+~]*)
+        echo "install.sh: PREFIX and LIBDIR must be absolute, of letters, digits and ._+~-: $folder" >&2
+        exit 2
+        ;;
+    esac
+done
 case ${DESTDIR:-} in
 '' | /*) destination=${DESTDIR:-} ;;
 *) destination=$PWD/$DESTDIR ;;
 esac
-cd "$(dirname "$0")"
+unset CDPATH
+cd -- "$(dirname -- "$0")"
 version=$(sed -n 's/^#define POLLSET_VERSION "\(.*\)"/\1/p' include/pollset.h)
 major=${version%%.*}
 
 # Cargo knows where it puts the libraries.
-archive=$(cargo build --release --locked --lib --message-format=json-render-diagnostics |
-    sed -n 's/.*"\([^"]*libpollset_c\.a\)".*/\1/p')
+messages=$(cargo build --release --locked --lib --message-format=json-render-diagnostics)
+archive=$(printf '%s\n' "$messages" | sed -n 's/.*"\([^"]*libpollset_c\.a\)".*/\1/p')
 target=$(dirname "$archive")
 
 mkdir -p "$destination$libdir/pkgconfig" "$destination$prefix/include" \

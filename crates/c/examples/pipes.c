@@ -27,6 +27,10 @@ int main(void) {
     while (pollset_length(set) > 0) {
         struct pollfd results[3];
         int count = pollset_wait(set, results, 3, NULL, NULL);
+        if (count == -1) {
+            perror("pollset_wait");
+            return 1;
+        }
         for (int i = 0; i < count; i++) {
             char text[100];
             ssize_t length = read(results[i].fd, text, sizeof text);

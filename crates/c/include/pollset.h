@@ -28,13 +28,15 @@
 #define POLLSET_EPOLL 2
 
 /*
- For pollset_new(): pollset_wake() can be used with the object, which takes a descriptor.
+ For pollset_new(): pollset_wake() can be used with the object, which takes a descriptor (two on systems
+ other than Linux).
  */
 #define POLLSET_WAKE 4
 
 /*
  For pollset_new(): the program unregisters every descriptor before it closes it. Waits of an object
- with thousands of descriptors then take less time.
+ with thousands of descriptors then take less time. A number that is closed all the same may be missing
+ from the results, or have those of its old file, for about a second.
  */
 #define POLLSET_RELAXED_AUDIT 8
 
@@ -58,15 +60,16 @@ typedef struct pollset_stats_t {
      */
     uint64_t epoll_waits;
     /*
-     Entries that were added to epoll, modified, or made fallbacks, which poll(2) polls.
+     Descriptors that were added to epoll or modified there, or were left to poll(2) because epoll may not
+     report their kind of file correctly.
      */
     uint64_t changes_applied;
     /*
-     Entries that were re-checked, because their numbers may refer to another file now.
+     Checks whether the number of a descriptor on epoll still refers to the same file.
      */
     uint64_t audited;
     /*
-     Entries whose events were compared with those of poll(2).
+     Descriptors on epoll whose events were compared with those of poll(2).
      */
     uint64_t compared;
     /*
@@ -92,15 +95,17 @@ extern "C" {
 
  `flags` is 0, or a combination of
 
- - `POLLSET_WAKE`: pollset_wake() can be used with the object. That takes a descriptor.
+ - `POLLSET_WAKE`: pollset_wake() can be used with the object. That takes a descriptor (two on systems
+   other than Linux).
  - `POLLSET_POLL`: all waits are on poll(2).
  - `POLLSET_EPOLL`: all waits are on epoll(7), where it can be used. The results are the same.
    Without this flag and the previous one, each wait is on the one that costs less.
  - `POLLSET_RELAXED_AUDIT`: the program unregisters every descriptor before it closes it. Waits of an
-   object with thousands of descriptors then take less time.
+   object with thousands of descriptors then take less time. A number that is closed all the same may be
+   missing from the results, or have those of its old file, for about a second.
 
- The object makes no other system call, and takes no other descriptor, until a wait makes an epoll
- instance. Several objects are independent of each other.
+ An object takes one more descriptor when a wait makes an epoll instance: if it has more than 8
+ descriptors, and waits often, or with `POLLSET_EPOLL`. Several objects are independent of each other.
 
  # Return value
 
@@ -155,7 +160,7 @@ void pollset_free(pollset_t *set);
  # Errors
 
  - `EBADF`: `fd` is negative.
- - `EINVAL`: `fd` is the object's own, which pollset_wake() uses.
+ - `EINVAL`: `fd` is the object's own, which pollset_wait() watches for pollset_wake().
 
  # Attributes
 
@@ -193,7 +198,8 @@ int pollset_modify(pollset_t *set, int fd, short events);
 /*
  Stops watching a descriptor.
 
- Call it before the descriptor is closed. The results of a wait that is over may still have it.
+ Call it before the descriptor is closed. A wait in progress in another thread may still report the
+ descriptor, and the results of a wait that is over may have it.
 
  # Return value
 
@@ -251,18 +257,22 @@ size_t pollset_length(const pollset_t *set);
  `room` of them.
 
  A result has the number of the descriptor in `fd`, and its events in `revents`: those that it is
- watched for, and `POLLERR`, `POLLHUP` and `POLLNVAL`. `events` is 0. The results are in the order of
- registration. A descriptor that stays ready is reported by each wait.
+ watched for, and `POLLERR`, `POLLHUP` and `POLLNVAL`. `events` is 0. If there is room for all, the results
+ are in the order of registration, and each wait reports a descriptor that stays ready.
 
- If more descriptors have events than there is room for, and in the next wait again, the results of
- that begin with the descriptor after the last one that was written, and those before it come last. So
- each gets its turn. (If several were unregistered in between, some may be left out until the next
- turn.) A wait looks at all descriptors that have events, however little room there is. Files that report
- a change only once, with `POLLPRI` or `POLLERR`, such as /proc/self/mounts, come before others whose
- turn it is. Perf events need room for pollset_length() results, or they may be lost.
+ If more descriptors have events than there is room for, the results are a part of them. The next wait
+ begins with the descriptor after the last one, and after the last descriptor it goes on with the first.
+ So each gets its turn. (If descriptors are unregistered in between, some may be left out until the next
+ turn.)
 
- `timeout` is how long to wait at most; NULL is no limit. With a timeout of 0 the function returns at
- once. A wait never ends before the timeout is over; it may end later, as the system's timers decide.
+ Some files report a change to poll(2) only once. With too little room it would be lost. So those that
+ report it with `POLLPRI` or `POLLERR`, such as /proc/self/mounts, come before others whose turn it is; if
+ there are more of these than room, the others of them are lost. Perf events need room for
+ pollset_length() results.
+
+ `timeout` is the time after which a wait without results ends; NULL is no limit. With a timeout of 0 the
+ function returns at once. Such a wait ends earlier only if a signal handler or pollset_wake() ends it. It
+ may end later, as the system's timers decide.
 
  `mask` is the signal mask of the thread while it waits, as that of ppoll(2): to set it and to wait
  are one step. With NULL, the mask stays as it is.
@@ -270,14 +280,14 @@ size_t pollset_length(const pollset_t *set);
  # Return value
 
  The number of results. 0: the time was up, or pollset_wake() has ended the wait. Or -1, with `errno`
- set; then `results` is as it was, and no event is lost.
+ set; then `results` is as it was.
 
  # Errors
 
  - `EBADF`: in a forked child, the program has closed the descriptor of the object.
  - `EBUSY`: another thread waits with this object.
  - `EFAULT`: `results` is NULL.
- - `EINTR`: a signal handler ran.
+ - `EINTR`: a signal handler ran while the thread slept, also one with `SA_RESTART`.
  - `EINVAL`: `room` is 0; `timeout` is negative, or its `tv_nsec` is not below 1,000,000,000; or there
    are more descriptors than the process may open (`RLIMIT_NOFILE`).
  - `EMFILE`, `ENFILE`: in a forked child, with `POLLSET_WAKE`, as those of pollset_new().
@@ -300,13 +310,14 @@ int pollset_wait(pollset_t *set,
 /*
  Ends the wait in progress with a polling object, or else its next one.
 
- That wait returns its results; 0, if there are none. Several calls before a wait count as one. A wait
- that a signal handler has ended counts as none: if the handler calls this function, the wait fails
- with `EINTR`, and the next one returns at once. The object was made with `POLLSET_WAKE`.
+ That wait returns its results; 0, if there are none. Several calls before a wait count as one.
 
- A call ends only waits of its own process: in a forked child, the first call of this function or of
- pollset_wait() gives the object a file of the child's own for that, under the same number. A call before
- the fork ends a wait of the parent.
+ If a signal handler calls it, the wait that the signal has interrupted may fail with `EINTR`. Then the next
+ wait returns at once.
+
+ In a forked child, a call ends waits of the child only, and one of the parent ends waits of the parent only.
+ For that, the first call of this function or of pollset_wait() in the child opens another file under the
+ number of the object's own descriptor. A call before the fork counts for the parent.
 
  # Return value
 

@@ -26,7 +26,7 @@ use crate::set::pollset_t;
 /// # Errors
 ///
 /// - `EBADF`: `fd` is negative.
-/// - `EINVAL`: `fd` is the object's own, which pollset_wake() uses.
+/// - `EINVAL`: `fd` is the object's own, which pollset_wait() watches for pollset_wake().
 ///
 /// # Attributes
 ///
@@ -85,7 +85,8 @@ pub unsafe extern "C" fn pollset_modify(set: *mut pollset_t, fd: c_int, events: 
 
 /// Stops watching a descriptor.
 ///
-/// Call it before the descriptor is closed. The results of a wait that is over may still have it.
+/// Call it before the descriptor is closed. A wait in progress in another thread may still report the
+/// descriptor, and the results of a wait that is over may have it.
 ///
 /// # Return value
 ///

@@ -18,10 +18,12 @@ use crate::turn::Turn;
 pub const POLLSET_POLL: c_uint = 1;
 /// For pollset_new(): all waits are on epoll(7), where it can be used.
 pub const POLLSET_EPOLL: c_uint = 2;
-/// For pollset_new(): pollset_wake() can be used with the object, which takes a descriptor.
+/// For pollset_new(): pollset_wake() can be used with the object, which takes a descriptor (two on systems
+/// other than Linux).
 pub const POLLSET_WAKE: c_uint = 4;
 /// For pollset_new(): the program unregisters every descriptor before it closes it. Waits of an object
-/// with thousands of descriptors then take less time.
+/// with thousands of descriptors then take less time. A number that is closed all the same may be missing
+/// from the results, or have those of its old file, for about a second.
 pub const POLLSET_RELAXED_AUDIT: c_uint = 8;
 
 /// A polling object: a set of file descriptors, each with the events that it is watched for.
@@ -52,15 +54,17 @@ impl pollset_t {
 ///
 /// `flags` is 0, or a combination of
 ///
-/// - `POLLSET_WAKE`: pollset_wake() can be used with the object. That takes a descriptor.
+/// - `POLLSET_WAKE`: pollset_wake() can be used with the object. That takes a descriptor (two on systems
+///   other than Linux).
 /// - `POLLSET_POLL`: all waits are on poll(2).
 /// - `POLLSET_EPOLL`: all waits are on epoll(7), where it can be used. The results are the same.
 ///   Without this flag and the previous one, each wait is on the one that costs less.
 /// - `POLLSET_RELAXED_AUDIT`: the program unregisters every descriptor before it closes it. Waits of an
-///   object with thousands of descriptors then take less time.
+///   object with thousands of descriptors then take less time. A number that is closed all the same may be
+///   missing from the results, or have those of its old file, for about a second.
 ///
-/// The object makes no other system call, and takes no other descriptor, until a wait makes an epoll
-/// instance. Several objects are independent of each other.
+/// An object takes one more descriptor when a wait makes an epoll instance: if it has more than 8
+/// descriptors, and waits often, or with `POLLSET_EPOLL`. Several objects are independent of each other.
 ///
 /// # Return value
 ///

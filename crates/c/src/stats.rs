@@ -22,11 +22,12 @@ pub struct pollset_stats_t {
     pub poll_waits: u64,
     /// Waits on epoll(7).
     pub epoll_waits: u64,
-    /// Entries that were added to epoll, modified, or made fallbacks, which poll(2) polls.
+    /// Descriptors that were added to epoll or modified there, or were left to poll(2) because epoll may not
+    /// report their kind of file correctly.
     pub changes_applied: u64,
-    /// Entries that were re-checked, because their numbers may refer to another file now.
+    /// Checks whether the number of a descriptor on epoll still refers to the same file.
     pub audited: u64,
-    /// Entries whose events were compared with those of poll(2).
+    /// Descriptors on epoll whose events were compared with those of poll(2).
     pub compared: u64,
     /// epoll instances that were replaced.
     pub replaced: u64,

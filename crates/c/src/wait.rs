@@ -20,18 +20,22 @@ use crate::turn::Taken;
 /// `room` of them.
 ///
 /// A result has the number of the descriptor in `fd`, and its events in `revents`: those that it is
-/// watched for, and `POLLERR`, `POLLHUP` and `POLLNVAL`. `events` is 0. The results are in the order of
-/// registration. A descriptor that stays ready is reported by each wait.
+/// watched for, and `POLLERR`, `POLLHUP` and `POLLNVAL`. `events` is 0. If there is room for all, the results
+/// are in the order of registration, and each wait reports a descriptor that stays ready.
 ///
-/// If more descriptors have events than there is room for, and in the next wait again, the results of
-/// that begin with the descriptor after the last one that was written, and those before it come last. So
-/// each gets its turn. (If several were unregistered in between, some may be left out until the next
-/// turn.) A wait looks at all descriptors that have events, however little room there is. Files that report
-/// a change only once, with `POLLPRI` or `POLLERR`, such as /proc/self/mounts, come before others whose
-/// turn it is. Perf events need room for pollset_length() results, or they may be lost.
+/// If more descriptors have events than there is room for, the results are a part of them. The next wait
+/// begins with the descriptor after the last one, and after the last descriptor it goes on with the first.
+/// So each gets its turn. (If descriptors are unregistered in between, some may be left out until the next
+/// turn.)
 ///
-/// `timeout` is how long to wait at most; NULL is no limit. With a timeout of 0 the function returns at
-/// once. A wait never ends before the timeout is over; it may end later, as the system's timers decide.
+/// Some files report a change to poll(2) only once. With too little room it would be lost. So those that
+/// report it with `POLLPRI` or `POLLERR`, such as /proc/self/mounts, come before others whose turn it is; if
+/// there are more of these than room, the others of them are lost. Perf events need room for
+/// pollset_length() results.
+///
+/// `timeout` is the time after which a wait without results ends; NULL is no limit. With a timeout of 0 the
+/// function returns at once. Such a wait ends earlier only if a signal handler or pollset_wake() ends it. It
+/// may end later, as the system's timers decide.
 ///
 /// `mask` is the signal mask of the thread while it waits, as that of ppoll(2): to set it and to wait
 /// are one step. With NULL, the mask stays as it is.
@@ -39,14 +43,14 @@ use crate::turn::Taken;
 /// # Return value
 ///
 /// The number of results. 0: the time was up, or pollset_wake() has ended the wait. Or -1, with `errno`
-/// set; then `results` is as it was, and no event is lost.
+/// set; then `results` is as it was.
 ///
 /// # Errors
 ///
 /// - `EBADF`: in a forked child, the program has closed the descriptor of the object.
 /// - `EBUSY`: another thread waits with this object.
 /// - `EFAULT`: `results` is NULL.
-/// - `EINTR`: a signal handler ran.
+/// - `EINTR`: a signal handler ran while the thread slept, also one with `SA_RESTART`.
 /// - `EINVAL`: `room` is 0; `timeout` is negative, or its `tv_nsec` is not below 1,000,000,000; or there
 ///   are more descriptors than the process may open (`RLIMIT_NOFILE`).
 /// - `EMFILE`, `ENFILE`: in a forked child, with `POLLSET_WAKE`, as those of pollset_new().
@@ -241,13 +245,14 @@ fn displace(set: &pollset_t, results: &mut [pollfd], end: usize, result: pollfd)
 
 /// Ends the wait in progress with a polling object, or else its next one.
 ///
-/// That wait returns its results; 0, if there are none. Several calls before a wait count as one. A wait
-/// that a signal handler has ended counts as none: if the handler calls this function, the wait fails
-/// with `EINTR`, and the next one returns at once. The object was made with `POLLSET_WAKE`.
+/// That wait returns its results; 0, if there are none. Several calls before a wait count as one.
 ///
-/// A call ends only waits of its own process: in a forked child, the first call of this function or of
-/// pollset_wait() gives the object a file of the child's own for that, under the same number. A call before
-/// the fork ends a wait of the parent.
+/// If a signal handler calls it, the wait that the signal has interrupted may fail with `EINTR`. Then the next
+/// wait returns at once.
+///
+/// In a forked child, a call ends waits of the child only, and one of the parent ends waits of the parent only.
+/// For that, the first call of this function or of pollset_wait() in the child opens another file under the
+/// number of the object's own descriptor. A call before the fork counts for the parent.
 ///
 /// # Return value
 ///

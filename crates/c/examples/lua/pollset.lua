@@ -12,7 +12,8 @@
 local ffi = require("ffi")
 local bit = require("bit")
 
--- Those declarations of pollset.h, <poll.h> and <time.h> that are used here.
+-- Those declarations of pollset.h, <poll.h> and <time.h> that are used here. (On 32-bit systems of musl, time_t has 64
+-- bits: there `struct timespec` is another one.)
 ffi.cdef([[
 typedef struct pollset_t pollset_t;
 struct pollfd { int fd; short events; short revents; };
