@@ -72,6 +72,7 @@ prepare() {
     name=$(echo "$target" | tr '[:lower:]-' '[:upper:]_')
     linker=$(linker_of "$target")
     flags=
+    c_flags=
     has "$linker" || missing "$linker"
     if ! ls "$(rustc --print target-libdir --target "$target")"/libstd-*.rlib >/dev/null 2>&1; then
         sources=$(rustc --print sysroot)/lib/rustlib/src/rust/library
@@ -87,6 +88,8 @@ prepare() {
         flags="-C link-self-contained=no -C relocation-model=static"
         flags="$flags -L native=$(dirname "$unwinder")"
         flags="$flags -C link-arg=-Wl,--defsym=__vfprintf_chk=abort,--defsym=__vsnprintf_chk=abort"
+        # Headers of the kernel, which musl-tools has not.
+        c_flags="-static -no-pie -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu"
         options="$options -Z build-std=std,panic_unwind,proc_macro,test"
         options="$options -Z build-std-features=system-llvm-libunwind"
         export RUSTC_BOOTSTRAP=1
@@ -200,13 +203,12 @@ for target; do
     test_part examples --test examples
     part random-programs "$programs/pollset-fuzz" --duration "$fuzz"
     test_part known-programs --test programs
-    CC=$(linker_of "$target")
-    export CC
+    export CC="$linker" CFLAGS="$c_flags"
     # Compilers of another processor come without the sanitizers' libraries.
     # shellcheck disable=SC2086
     part in-c cargo test $options $packages --test in_c -- \
         --show-output --skip valgrind --skip sanitizers
-    unset CC
+    unset CC CFLAGS
     test_part command --bin pollset --test wait --test serve --test abuse --test docs
     part served "$programs/pollset" serve --clients 100 --active 10 --duration 2s
 done

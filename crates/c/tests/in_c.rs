@@ -27,6 +27,7 @@ fn compile(source: &str, options: &[&str]) -> PathBuf {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let mut command = Command::new(compiler());
     command.args(STRICT).args(options).arg("-g").arg("-o").arg(&program);
+    command.args(env::var("CFLAGS").unwrap_or_default().split_whitespace());
     if cfg!(pollset_portable) {
         command.arg("-DPORTABLE");
     }
