@@ -88,8 +88,9 @@ prepare() {
         flags="-C link-self-contained=no -C relocation-model=static"
         flags="$flags -L native=$(dirname "$unwinder")"
         flags="$flags -C link-arg=-Wl,--defsym=__vfprintf_chk=abort,--defsym=__vsnprintf_chk=abort"
-        # Headers of the kernel, which musl-tools has not.
-        c_flags="-static -no-pie -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu"
+        # Headers of the kernel, which musl-tools has not; and a function of glibc that gcc's unwinder uses.
+        c_flags="-static -no-pie -Wl,--defsym=_dl_find_object=abort -idirafter /usr/include"
+        c_flags="$c_flags -idirafter /usr/include/x86_64-linux-gnu"
         options="$options -Z build-std=std,panic_unwind,proc_macro,test"
         options="$options -Z build-std-features=system-llvm-libunwind"
         export RUSTC_BOOTSTRAP=1

@@ -166,7 +166,7 @@ static void an_event_that_comes_once_is_not_lost(pollset_t *set) {
         }
         /* Begin anew. */
         struct pollfd all[COUNT + PART];
-        CHECK(pollset_wait(set, all, COUNT + PART, NULL, NULL) == COUNT);
+        CHECK(pollset_wait(set, all, COUNT + PART, NULL, NULL) >= COUNT);
         if (watched < PART) {
             names[watched] = open("/proc/sys/kernel/hostname", O_RDONLY);
             CHECK(pollset_register(set, names[watched], POLLPRI) == 0);
