@@ -76,7 +76,8 @@ static void *wait_for_it(void *set) {
     int count;
     do {
         count = pollset_wait(set, results, ROOM, NULL, NULL);
-    } while (count == -1 && errno == EBUSY);
+        /* With musl, pthread_cancel(3) interrupts it. */
+    } while (count == -1 && (errno == EBUSY || errno == EINTR));
     CHECK(count == 0);
     return NULL;
 }
