@@ -3,37 +3,22 @@
 //! Gives an open number another file.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use libc::c_int;
+use rustix::io::retry_on_intr;
 
 /// Makes the number `old` refer to the file of `new`. Closed on exec.
 pub fn duplicate_to(new: OwnedFd, old: BorrowedFd<'_>) -> io::Result<()> {
-    loop {
-        let outcome = duplicate(new.as_raw_fd(), old.as_raw_fd());
-        let error = io::Error::last_os_error();
-        match outcome {
-            -1 if error.kind() == io::ErrorKind::Interrupted => {}
-            -1 => return Err(error),
-            _ => return Ok(()),
-        }
+    // SAFETY: the number is open while it is borrowed, and is not closed here: the kernel only gives it another
+    // file.
+    let mut old = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(old.as_raw_fd()) });
+    #[cfg(is_linux)]
+    retry_on_intr(|| rustix::io::dup3(&new, &mut old, rustix::io::DupFlags::CLOEXEC))?;
+    #[cfg(not(is_linux))]
+    {
+        retry_on_intr(|| rustix::io::dup2(&new, &mut old))?;
+        rustix::io::fcntl_setfd(&*old, rustix::io::FdFlags::CLOEXEC)?;
     }
-}
-
-#[cfg(is_linux)]
-fn duplicate(new: c_int, old: c_int) -> c_int {
-    // SAFETY: the kernel closes the file of `old`, a number that the caller has borrowed from its owner,
-    // and touches no memory.
-    unsafe { libc::dup3(new, old, libc::O_CLOEXEC) }
-}
-
-#[cfg(not(is_linux))]
-fn duplicate(new: c_int, old: c_int) -> c_int {
-    // SAFETY: as above.
-    unsafe {
-        match libc::dup2(new, old) {
-            -1 => -1,
-            _ => libc::fcntl(old, libc::F_SETFD, libc::FD_CLOEXEC),
-        }
-    }
+    Ok(())
 }
