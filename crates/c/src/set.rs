@@ -5,6 +5,7 @@
 use std::alloc::{Layout, alloc};
 use std::os::fd::AsRawFd;
 use std::ptr;
+use std::sync::atomic::AtomicBool;
 
 use errno::{errno, set_errno};
 use libc::{c_int, c_uint};
@@ -12,7 +13,6 @@ use pollset::{Builder, Engine, PollFlags, PollSet};
 
 use crate::call::{call, number, silence_panics};
 use crate::own_waker::OwnWaker;
-use crate::turn::Turn;
 
 /// For pollset_new(): all waits are on poll(2).
 pub const POLLSET_POLL: c_uint = 1;
@@ -30,7 +30,8 @@ pub const POLLSET_RELAXED_AUDIT: c_uint = 8;
 pub struct pollset_t {
     pub(crate) set: PollSet,
     pub(crate) waker: Option<OwnWaker>,
-    pub(crate) turn: Turn,
+    /// Descriptors have turns: there was not enough room in the last wait. Only the thread that waits uses it.
+    pub(crate) is_in_round: AtomicBool,
 }
 
 impl pollset_t {
@@ -115,7 +116,7 @@ fn new(flags: c_uint) -> Result<*mut pollset_t, c_int> {
     if let Some(waker) = &waker {
         set.register(waker, PollFlags::IN).map_err(|error| number(&error))?;
     }
-    let new = pollset_t { set, waker, turn: Turn::new() };
+    let new = pollset_t { set, waker, is_in_round: AtomicBool::new(false) };
     // SAFETY: the type has a size. The memory is checked before it is written, and `pollset_free`
     // frees it as a `Box`, which has the same allocator and layout.
     unsafe {

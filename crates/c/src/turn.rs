@@ -1,67 +1,97 @@
 //! Whose turn it is, when there is not enough room for the results of a wait.
+//!
+//! In a *round*, each descriptor that is ready has one turn. The set marks all of them at the beginning, and each
+//! loses its mark when it has its turn. One that is registered during a round has no mark: it waits for the next
+//! round, and so keeps none of the others from its turn.
 
-use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::Relaxed};
+#![allow(unsafe_code)]
 
-use pollset::Waiting;
+use std::mem::MaybeUninit;
 
-/// A turn begins with the first descriptor in the order of registration. It ends when it has come round to
-/// that, or has as many results as there were descriptors at its beginning. So those that are registered
-/// later keep none of the others from its turn.
-///
-/// Only the thread that waits uses it.
-pub struct Turn {
-    /// The last descriptor of the results, and its slot.
-    fd: AtomicI32,
-    slot: AtomicUsize,
-    /// The results until the turn ends. 0: the next wait begins a turn.
-    left: AtomicUsize,
+use libc::pollfd;
+use pollset::PollSet;
+
+use crate::once::is_reported_once;
+
+/// The results of a wait, for which there is not enough room.
+pub struct Turns<'a> {
+    set: &'a PollSet,
+    results: &'a mut [MaybeUninit<pollfd>],
+    /// Results of this round: the first ones.
+    count: usize,
+    /// Those that had their turn in this round already: the last ones, in reverse order. They have the places that
+    /// are left, and are the first ones of the next round.
+    repeated: usize,
+    /// A descriptor was denied its turn in this round.
+    is_displaced: bool,
 }
 
-/// The results of a wait that had their turn.
-#[derive(Clone, Copy)]
-pub struct Taken {
-    pub count: usize,
-    /// How many of them come before the one with which the search began.
-    pub of_next_turn: usize,
-    /// The slot and the descriptor of the last one.
-    pub last: (usize, RawFd),
-}
-
-impl Turn {
-    pub const fn new() -> Self {
-        Self { fd: AtomicI32::new(0), slot: AtomicUsize::new(0), left: AtomicUsize::new(0) }
+impl<'a> Turns<'a> {
+    pub fn new(set: &'a PollSet, results: &'a mut [MaybeUninit<pollfd>]) -> Self {
+        Self { set, results, count: 0, repeated: 0, is_displaced: false }
     }
 
-    /// Makes the results of a wait begin with the descriptor after the last one. If that was unregistered,
-    /// another one may have moved to its slot. Returns the slot with which the search begins.
-    pub fn begin(&self, waiting: &mut Waiting<'_>) -> usize {
-        if self.left.load(Relaxed) == 0 {
-            return 0;
+    /// Adds the next result in the order of registration.
+    pub fn add(&mut self, result: pollfd) {
+        let room = self.results.len();
+        if self.count == room {
+            return self.leave_out(result);
         }
-        let slot = self.slot.load(Relaxed);
-        let first = waiting.slot_of(self.fd.load(Relaxed), slot).map_or(slot, |slot| slot + 1);
-        waiting.rotate(first);
-        first
+        // None: another thread has unregistered it since.
+        let is_due = self.set.mark(result.fd, false).unwrap_or(false);
+        if !is_due {
+            if self.count + self.repeated == room {
+                return self.leave_out(result);
+            }
+            self.repeated += 1;
+            self.results[room - self.repeated].write(result);
+            return;
+        }
+        let last_repeated = (self.count + self.repeated == room).then(|| self.result(self.count));
+        self.results[self.count].write(result);
+        self.count += 1;
+        if let Some(last_repeated) = last_repeated {
+            self.repeated -= 1;
+            self.leave_out(last_repeated);
+        }
     }
 
-    /// There was no room for more results. `registered` is the number of descriptors.
-    pub fn end(&self, results: Taken, registered: usize) {
-        let left = match self.left.load(Relaxed) {
-            0 => registered,
-            left => left,
-        };
-        let left = match results.of_next_turn {
-            0 => left.saturating_sub(results.count),
-            count => registered.saturating_sub(count),
-        };
-        self.left.store(left, Relaxed);
-        self.fd.store(results.last.1, Relaxed);
-        self.slot.store(results.last.0, Relaxed);
+    /// There is no place for this result. If the kernel doesn't report it again, it takes that of another one.
+    fn leave_out(&mut self, result: pollfd) {
+        if !is_reported_once(self.set, result) {
+            return;
+        }
+        // From the last one of the next round to the first one of this round.
+        let mut places = (self.count..self.results.len()).chain((0..self.count).rev());
+        let is_reported_again = |&place: &usize| !is_reported_once(self.set, self.result(place));
+        let Some(place) = places.find(is_reported_again) else { return };
+        if place < self.count {
+            self.set.mark(self.result(place).fd, true);
+            self.is_displaced = true;
+        }
+        self.results[place].write(result);
+        self.set.mark(result.fd, false);
     }
 
-    /// There was room for all.
-    pub fn reset(&self) {
-        self.left.store(0, Relaxed);
+    /// All have been added. Returns the number of results.
+    pub fn finish(self) -> usize {
+        let first = self.results.len() - self.repeated;
+        self.results[first..].reverse();
+        if self.count < self.results.len() && !self.is_displaced {
+            // The round is over.
+            self.set.mark_all();
+            for place in first..self.results.len() {
+                self.set.mark(self.result(place).fd, false);
+            }
+        }
+        self.results.copy_within(first.., self.count);
+        self.count + self.repeated
+    }
+
+    /// That of a place that has one.
+    fn result(&self, place: usize) -> pollfd {
+        debug_assert!(place < self.count || place >= self.results.len() - self.repeated);
+        // SAFETY: `add` has written the first `count` and the last `repeated` results.
+        unsafe { self.results[place].assume_init() }
     }
 }

@@ -4,17 +4,16 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
-use std::ptr;
 use std::slice;
+use std::sync::atomic::Ordering::Relaxed;
 
 use libc::{c_int, pollfd, sigset_t, size_t};
 use pollset::{Event, PollFlags, Timeout, Waiting};
 
 use crate::call::{call, call_in_handler, number};
-use crate::once::is_reported_once;
 use crate::set::pollset_t;
 use crate::time::{self, timespec};
-use crate::turn::Taken;
+use crate::turn::Turns;
 
 /// Waits until registered descriptors have events, and writes them to `results`, which has room for
 /// `room` of them.
@@ -150,14 +149,15 @@ fn wait(
         waker.clear().map_err(errno)?;
     }
     if ready <= results.len() {
-        set.turn.reset();
+        set.is_in_round.store(false, Relaxed);
         return Ok(take_all(set, &mut waiting, results) as c_int);
     }
-    let first = set.turn.begin(&mut waiting);
-    if let Some(taken) = take_some(set, &mut waiting, results, first) {
-        set.turn.end(taken, set.length());
+    if !set.is_in_round.swap(true, Relaxed) {
+        set.set.mark_all();
     }
-    Ok(results.len() as c_int)
+    let mut turns = Turns::new(&set.set, results);
+    for_each_event(set, &mut waiting, |result| turns.add(result));
+    Ok(turns.finish() as c_int)
 }
 
 /// Moves the events to `results`, which has room for them. Returns their number.
@@ -169,7 +169,7 @@ fn take_all(
 ) -> usize {
     let mut places = results.iter_mut();
     let count = places.len();
-    for_each_event(set, waiting, |_, result| {
+    for_each_event(set, waiting, |result| {
         if let Some(place) = places.next() {
             place.write(result);
         }
@@ -177,70 +177,21 @@ fn take_all(
     count - places.len()
 }
 
-/// Fills `results`, which has less room than there are events. Returns those that had their turn.
-#[cold]
-fn take_some(
-    set: &pollset_t,
-    waiting: &mut Waiting<'_>,
-    results: &mut [MaybeUninit<pollfd>],
-    first: usize,
-) -> Option<Taken> {
-    let room = results.len();
-    let (mut count, mut of_next_turn, mut last) = (0, 0, None);
-    let mut displaced = room;
-    for_each_event(set, waiting, |slot, result| {
-        if let Some(place) = results.get_mut(count) {
-            place.write(result);
-            count += 1;
-            of_next_turn += usize::from(slot < first);
-            last = Some((slot, result.fd));
-        } else if is_reported_once(&set.set, result) {
-            // SAFETY: all results have been written.
-            let results = unsafe { &mut *(ptr::from_mut(results) as *mut [pollfd]) };
-            displaced = displace(set, results, displaced, result);
-        }
-    });
-    if displaced == room {
-        return Some(Taken { count, of_next_turn, last: last? });
-    }
-    // The descriptor of the first displaced result is the next one.
-    // SAFETY: as above.
-    let fd = unsafe { results[displaced.checked_sub(1)?].assume_init() }.fd;
-    let slots = waiting.slots();
-    let last = (waiting.slot_of(fd, slots)?, fd);
-    let of_next_turn = of_next_turn.saturating_sub(room - displaced);
-    Some(Taken { count: displaced, of_next_turn, last })
-}
-
-/// Calls `function` with the slot and the result of each event, but not with that of the waker.
+/// Calls `function` with the result of each event, but not with that of the waker.
 #[inline]
-fn for_each_event(
-    set: &pollset_t,
-    waiting: &mut Waiting<'_>,
-    mut function: impl FnMut(usize, pollfd),
-) {
+fn for_each_event(set: &pollset_t, waiting: &mut Waiting<'_>, mut function: impl FnMut(pollfd)) {
     let waker = set.waker.as_ref().map(AsRawFd::as_raw_fd);
     let mut events = [(0, Event { fd: 0, revents: PollFlags::empty() }); 16];
     loop {
         let taken = waiting.take_events(&mut events);
-        for &(slot, event) in events[..taken].iter().filter(|(_, event)| Some(event.fd) != waker) {
+        for &(_, event) in events[..taken].iter().filter(|(_, event)| Some(event.fd) != waker) {
             let revents = event.revents.bits() as i16;
-            function(slot, pollfd { fd: event.fd, events: 0, revents });
+            function(pollfd { fd: event.fd, events: 0, revents });
         }
         if taken < events.len() {
             return;
         }
     }
-}
-
-/// Puts a result in place of the last one before `end` that will be reported again. Returns the place.
-fn displace(set: &pollset_t, results: &mut [pollfd], end: usize, result: pollfd) -> usize {
-    let is_reported_again = |&other: &pollfd| !is_reported_once(&set.set, other);
-    let place = results[..end].iter().rposition(is_reported_again);
-    if let Some(place) = place {
-        results[place] = result;
-    }
-    place.unwrap_or(end)
 }
 
 /// Ends the wait in progress with a polling object, or else its next one.

@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use rustix::io::Errno;
 
 use crate::waiting::{Stage, Step, Waiting, polls_few};
-use crate::{Event, PollFlags, Waker, sys};
+use crate::{Event, PollFlags, PollSet, Waker, sys};
 
 /// A short step takes no more changes.
 const FEW_CHANGES: usize = 64;
@@ -78,8 +78,7 @@ impl Waiting<'_> {
         }
     }
 
-    /// The slot of a descriptor in this wait, if it is not above `most`. Slots only move down, so `most` is
-    /// the slot that the descriptor had in an earlier wait. The search begins there.
+    /// The slot of the next event, which is not taken. `None` if there is none, or the wait isn't over.
     ///
     /// # Examples
     ///
@@ -87,53 +86,18 @@ impl Waiting<'_> {
     /// use std::time::Duration;
     /// use pollset::{PollFlags, PollSet};
     ///
-    /// let set = PollSet::from_iter([(1000, PollFlags::IN), (1001, PollFlags::IN)]);
-    /// set.unregister(1000)?;
+    /// let set = PollSet::from_iter([(1000, PollFlags::IN)]); // not open
     /// let mut waiting = set.start(Duration::ZERO)?;
-    /// waiting.finish()?;
-    /// assert_eq!(waiting.slot_of(1001, 1), Some(0));
-    /// assert_eq!(waiting.slot_of(1000, 0), None);
+    /// assert_eq!(waiting.next_slot(), None);
+    /// assert_eq!(waiting.finish()?, 1);
+    /// assert_eq!(waiting.next_slot(), Some(0));
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    #[must_use]
-    pub fn slot_of(&mut self, fd: RawFd, most: usize) -> Option<usize> {
-        self.engines.get().and_then(|engines| engines.slot_of(fd, most))
-    }
-
-    /// The slot of the next event, which is not taken. Only after the wait is over, and before
-    /// [`rotate`](Self::rotate), which has an example.
     #[must_use]
     pub fn next_slot(&mut self) -> Option<usize> {
         match (self.stage, self.engines.get()) {
             (Stage::Over { .. }, Some(engines)) => engines.next_slot(),
             _ => None,
-        }
-    }
-
-    /// Makes the event of the slot `first`, or the next slot that has an event, the next one to take:
-    /// those of the slots before come last. Only after the wait is over, and before an event is taken.
-    ///
-    /// So a caller with little room, which takes a part of the events of each wait, takes those of all
-    /// descriptors in turn.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use pollset::{PollFlags, PollSet};
-    ///
-    /// let set = PollSet::from_iter([(1000, PollFlags::IN), (1001, PollFlags::IN)]); // not open
-    /// let mut waiting = set.start(Duration::ZERO)?;
-    /// assert_eq!(waiting.finish()?, 2);
-    /// assert_eq!(waiting.next_slot(), Some(0));
-    /// waiting.rotate(1);
-    /// assert_eq!(waiting.take_event().unwrap().fd, 1001);
-    /// assert_eq!(waiting.take_event().unwrap().fd, 1000);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn rotate(&mut self, first: usize) {
-        if let (Stage::Over { .. }, Some(engines)) = (self.stage, self.engines.get()) {
-            engines.rotate_events(first);
         }
     }
 
@@ -162,6 +126,35 @@ impl Waiting<'_> {
     #[must_use]
     pub fn slots(&mut self) -> usize {
         self.engines.get().map_or(0, |engines| engines.slots())
+    }
+}
+
+impl PollSet {
+    /// Sets or clears the mark of a registration, and returns whether it was set: for callers that give
+    /// descriptors their turn. A new registration is not marked; one that is replaced keeps its mark. `None` if
+    /// `fd` is not registered.
+    ///
+    /// Only with the feature `bindings`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pollset::{PollFlags, PollSet};
+    ///
+    /// let set = PollSet::from_iter([(1000, PollFlags::IN)]);
+    /// assert_eq!(set.mark(1000, true), Some(false));
+    /// assert_eq!(set.mark(1000, false), Some(true));
+    /// set.mark_all();
+    /// assert_eq!(set.mark(1000, true), Some(true));
+    /// assert_eq!(set.mark(1001, true), None);
+    /// ```
+    pub fn mark(&self, fd: RawFd, is_marked: bool) -> Option<bool> {
+        self.0.lock_for_marks().mark(fd, is_marked)
+    }
+
+    /// Marks all registrations: see [`mark`](Self::mark).
+    pub fn mark_all(&self) {
+        self.0.lock_for_marks().mark_all();
     }
 }
 

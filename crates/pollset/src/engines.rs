@@ -3,8 +3,6 @@
 use std::io;
 #[cfg(feature = "bindings")]
 use std::iter;
-#[cfg(feature = "bindings")]
-use std::os::fd::RawFd;
 use std::time::Duration;
 
 use crate::engine::{EpollEngine, Failure, PollEngine, Polled};
@@ -342,28 +340,12 @@ impl Engines {
         }
     }
 
-    #[cfg(feature = "bindings")]
-    pub fn slot_of(&self, fd: RawFd, most: usize) -> Option<usize> {
-        self.poll.slot_of(fd, most)
-    }
-
     /// The slot of the next event to take.
     #[cfg(feature = "bindings")]
     pub fn next_slot(&self) -> Option<usize> {
         match &self.epoll {
             Some(epoll) if self.is_on_epoll => epoll.next_slot(),
             _ => self.poll.next_slot(),
-        }
-    }
-
-    /// Begins with the event of the slot `first`, or the next one that has an event: those of the slots
-    /// before come last.
-    #[cfg(feature = "bindings")]
-    #[cold]
-    pub fn rotate_events(&mut self, first: usize) {
-        match &mut self.epoll {
-            Some(epoll) if self.is_on_epoll => epoll.rotate(first),
-            _ => self.poll.rotate(first),
         }
     }
 

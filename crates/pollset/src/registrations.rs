@@ -39,9 +39,15 @@ pub struct Slot {
     /// Registered, and not just modified, since the engines took the changes: the number may mean
     /// another file.
     pub was_registered: bool,
-    /// In [`Registrations::dirty`].
-    is_dirty: bool,
+    /// [`DIRTY`], and `MARKED` for bindings.
+    flags: u8,
 }
+
+/// In [`Registrations::dirty`].
+const DIRTY: u8 = 1;
+/// See [`Registrations::mark`]. New registrations are not marked.
+#[cfg(feature = "bindings")]
+const MARKED: u8 = 2;
 
 pub struct Registrations {
     slots: SmallVec<[Slot; SMALL]>,
@@ -113,12 +119,9 @@ impl Registrations {
     /// `fd` must not be negative.
     pub fn register(&mut self, fd: RawFd, events: PollFlags) {
         match self.find(fd) {
-            Some(slot) => {
-                self.slots[slot].was_registered = true;
-                self.set_events(slot, events);
-            }
+            Some(slot) => self.replace(slot, events),
             None => {
-                self.push(Slot { fd, key: NO_KEY, events, was_registered: true, is_dirty: false });
+                self.push(Slot { fd, key: NO_KEY, events, was_registered: true, flags: 0 });
             }
         }
     }
@@ -130,6 +133,23 @@ impl Registrations {
             self.set_events(slot, events);
         }
         found.is_some()
+    }
+
+    /// Sets or clears the mark of a registration. Returns whether it was set; `None` if `fd` is not registered.
+    #[cfg(feature = "bindings")]
+    pub fn mark(&mut self, fd: RawFd, is_marked: bool) -> Option<bool> {
+        let slot = self.find(fd)?;
+        let flags = &mut self.slots[slot].flags;
+        let was_marked = *flags & MARKED != 0;
+        *flags = if is_marked { *flags | MARKED } else { *flags & !MARKED };
+        Some(was_marked)
+    }
+
+    #[cfg(feature = "bindings")]
+    pub fn mark_all(&mut self) {
+        for slot in &mut self.slots {
+            slot.flags |= MARKED;
+        }
     }
 
     /// False if `fd` is not registered.
@@ -231,7 +251,7 @@ impl Registrations {
         std::mem::forget(std::mem::take(&mut self.dirty));
         std::mem::forget(self.instance.take());
         for slot in &mut self.slots {
-            slot.is_dirty = false;
+            slot.flags &= !DIRTY;
             slot.key = NO_KEY;
         }
     }
@@ -260,13 +280,13 @@ impl Registrations {
         let (kept_slots, new) = slots.split_at_mut(kept);
         for number in self.dirty.iter().map(|&number| number as usize) {
             if let Some(slot) = kept_slots.get_mut(number) {
-                slot.is_dirty = false;
+                slot.flags &= !DIRTY;
                 visit(number, slot);
             }
         }
         self.dirty.clear();
         for (slot, number) in new.iter_mut().zip(kept..) {
-            slot.is_dirty = false;
+            slot.flags &= !DIRTY;
             visit(number, slot);
         }
     }
@@ -291,6 +311,12 @@ impl Registrations {
         } else if number == SMALL {
             self.rebuild_index();
         }
+    }
+
+    #[inline(never)] // it is rare, and to register a new descriptor is faster without it
+    fn replace(&mut self, slot: usize, events: PollFlags) {
+        self.slots[slot].was_registered = true;
+        self.set_events(slot, events);
     }
 
     fn set_events(&mut self, slot: usize, events: PollFlags) {
@@ -327,8 +353,8 @@ impl Registrations {
     }
 
     fn mark_dirty(&mut self, slot: usize) {
-        if slot < self.synced && !self.slots[slot].is_dirty {
-            self.slots[slot].is_dirty = true;
+        if slot < self.synced && self.slots[slot].flags & DIRTY == 0 {
+            self.slots[slot].flags |= DIRTY;
             self.dirty.push(slot as u32);
         }
     }

@@ -85,7 +85,7 @@ use crate::{Descriptor, Event, Iter, NotRegistered, PollFlags, Stats, Timeout};
 /// assert!(set.is_empty());
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub struct PollSet(Shared);
+pub struct PollSet(pub(crate) Shared);
 
 impl PollSet {
     /// Makes an empty set. Neither allocates nor makes a system call.

@@ -127,6 +127,12 @@ impl Shared {
         })
     }
 
+    /// For changes of the marks, of which a fork may leave any part done.
+    #[cfg(feature = "bindings")]
+    pub fn lock_for_marks(&self) -> Guard<'_, Registrations> {
+        self.lock(Purpose::Syncing)
+    }
+
     #[inline]
     pub fn changes(&self) -> usize {
         self.changes.load(SeqCst)

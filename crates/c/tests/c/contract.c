@@ -259,46 +259,73 @@ static void a_set_that_grows_starves_none(pollset_t *set) {
     }
 }
 
-/* Clients that are replaced after their turn don't keep a listener, or each other, from theirs. */
-static void a_set_that_changes_starves_none(void) {
-    enum { MOST = 14, WAITS = 50 * RUNS };
-    for (int count = 2; count <= MOST; count++) {
-        for (int room = 1; room < count; room++) {
-            FOR_EACH_ENGINE(set, count % 2 ? POLLSET_WAKE : 0, {
-                int ends[2], waits[ROOM] = {0}; /* since its turn, by descriptor */
-                make_pipe(ends);
-                int listener = dup(ends[1]);
-                CHECK(pollset_register(set, listener, POLLOUT) == 0);
-                for (int i = 1; i < count; i++) {
-                    CHECK(pollset_register(set, dup(ends[1]), POLLOUT) == 0);
-                }
-                for (int wait = 0; wait < WAITS / room; wait++) {
-                    struct pollfd results[MOST];
-                    CHECK(pollset_wait(set, results, (size_t)room, NULL, NULL) == room);
-                    for (int fd = 0; fd < ROOM; fd++) {
-                        waits[fd]++;
-                        CHECK(waits[fd] <= 2 * count || pollset_interest(set, fd) == -1);
-                    }
-                    for (int i = 0; i < room; i++) {
-                        int fd = results[i].fd;
-                        waits[fd] = 0;
-                        if (fd != listener) {
-                            CHECK(pollset_unregister(set, fd) == 0 && close(fd) == 0);
-                            int next = dup(ends[1]);
-                            CHECK(pollset_register(set, next, POLLOUT) == 0);
-                            waits[next] = 0;
-                        }
-                    }
-                }
-                for (int fd = 0; fd < ROOM; fd++) {
-                    if (pollset_interest(set, fd) != -1) {
-                        close(fd);
-                    }
-                }
-                close_pipe(ends);
-            });
+enum { MOST = 40, FDS = 256 };
+
+/* The test of what changes: some are ready, each with the number of results since it was reported. */
+struct changing {
+    pollset_t *set;
+    int ends[2], count, fds[MOST], results_since[FDS];
+};
+
+static void add_ready(struct changing *all) {
+    int fd = dup(all->ends[1]);
+    CHECK(fd < FDS && pollset_register(all->set, fd, POLLOUT) == 0);
+    all->results_since[fd] = 0;
+    all->fds[all->count++] = fd;
+}
+
+static void remove_ready(struct changing *all, int i) {
+    CHECK(pollset_unregister(all->set, all->fds[i]) == 0 && close(all->fds[i]) == 0);
+    all->fds[i] = all->fds[--all->count];
+}
+
+/* No descriptor is reported twice in a wait, and each one in time. */
+static void wait_for_some(struct changing *all, int room) {
+    struct pollfd results[MOST];
+    int expected = room < all->count ? room : all->count;
+    CHECK(pollset_wait(all->set, results, (size_t)room, &NONE, NULL) == expected);
+    for (int i = 0; i < expected; i++) {
+        for (int j = 0; j < i; j++) {
+            CHECK(results[i].fd != results[j].fd);
         }
+        all->results_since[results[i].fd] = -expected;
     }
+    for (int i = 0; i < all->count; i++) {
+        all->results_since[all->fds[i]] += expected;
+        /* The rest of a round, and the next one. */
+        CHECK(all->results_since[all->fds[i]] <= 2 * (MOST + room));
+    }
+}
+
+/* Clients that come and go keep no listener, and no other one, from its turn; nor do idle ones. */
+static void changes_starve_none(pollset_t *set, unsigned seed, int can_wake) {
+    struct changing all = {.set = set};
+    int idle[MOST], idle_count = rand_r(&seed) % 2 * MOST;
+    make_pipe(all.ends);
+    for (int i = 0; i < idle_count; i++) {
+        idle[i] = dup(all.ends[0]);
+        CHECK(pollset_register(set, idle[i], POLLIN) == 0);
+    }
+    add_ready(&all); /* the listener */
+    for (int i = 0; i < 300; i++) {
+        int changes = rand_r(&seed) % 6;
+        for (int change = 0; change < changes; change++) {
+            if (all.count > 1 && (all.count == MOST || rand_r(&seed) % 100 < i * 7 % 100)) {
+                remove_ready(&all, 1 + rand_r(&seed) % (all.count - 1));
+            } else {
+                add_ready(&all);
+            }
+        }
+        CHECK(!can_wake || i % 3 != 0 || pollset_wake(set) == 0);
+        wait_for_some(&all, 1 + rand_r(&seed) % (i / 100 % 2 ? 2 : MOST));
+    }
+    while (all.count > 0) {
+        remove_ready(&all, 0);
+    }
+    for (int i = 0; i < idle_count; i++) {
+        CHECK(close(idle[i]) == 0);
+    }
+    close_pipe(all.ends);
 }
 
 static void waits_are_never_early(pollset_t *set) {
@@ -401,7 +428,10 @@ int main(void) {
     FOR_EACH_ENGINE(set, 0, the_next_one_follows_one_that_is_unregistered(set));
     FOR_EACH_ENGINE(set, POLLSET_WAKE, the_next_one_follows_one_that_is_unregistered(set));
     FOR_EACH_ENGINE(set, 0, a_set_that_grows_starves_none(set));
-    a_set_that_changes_starves_none();
+    for (unsigned seed = 0; seed < 10 * RUNS; seed++) {
+        int can_wake = seed % 2;
+        FOR_EACH_ENGINE(set, can_wake ? POLLSET_WAKE : 0, changes_starve_none(set, seed, can_wake));
+    }
     FOR_EACH_ENGINE(set, 0, waits_are_never_early(set));
     FOR_EACH_ENGINE(set, 0, signals_end_a_wait(set));
     statistics_and_version();

@@ -107,11 +107,6 @@ impl EpollEngine {
         match self.0 {}
     }
 
-    #[cfg(feature = "bindings")]
-    pub fn rotate(&mut self, _first: usize) {
-        match self.0 {}
-    }
-
     pub fn discard_results(&mut self) {
         match self.0 {}
     }

@@ -1,8 +1,6 @@
 //! Polls every descriptor by poll(2).
 
 use std::io;
-#[cfg(feature = "bindings")]
-use std::os::fd::RawFd;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -153,36 +151,22 @@ impl PollEngine {
     #[inline]
     pub fn take_slot(&mut self) -> Option<usize> {
         self.left = self.left.checked_sub(1)?;
-        // `rotate` may have skipped slots.
-        let slot = self.find(self.next).or_else(|| self.find(0))?;
+        let slot = self.find()?;
         self.next = slot + 1;
         Some(slot)
     }
 
     #[cfg(feature = "bindings")]
     #[inline]
-    fn find(&self, first: usize) -> Option<usize> {
-        let rest = self.entries.get(first..)?;
-        Some(first + rest.iter().position(|entry| entry.revents != 0)?)
+    fn find(&self) -> Option<usize> {
+        let rest = self.entries.get(self.next..)?;
+        Some(self.next + rest.iter().position(|entry| entry.revents != 0)?)
     }
 
-    /// The slot of a registered number, if it is not above `most`.
-    #[cfg(feature = "bindings")]
-    pub fn slot_of(&self, fd: RawFd, most: usize) -> Option<usize> {
-        let end = self.entries.len().min(most + 1);
-        self.entries[..end].iter().rposition(|entry| entry.fd == fd)
-    }
-
-    /// The slot that [`take_slot`](Self::take_slot) is to return, before a [`rotate`](Self::rotate).
+    /// The slot that [`take_slot`](Self::take_slot) is to return.
     #[cfg(feature = "bindings")]
     pub fn next_slot(&self) -> Option<usize> {
-        if self.left == 0 { None } else { self.find(self.next) }
-    }
-
-    /// Begins with the slot `first`: those before it come last.
-    #[cfg(feature = "bindings")]
-    pub fn rotate(&mut self, first: usize) {
-        self.next = first;
+        if self.left == 0 { None } else { self.find() }
     }
 }
 

@@ -75,13 +75,6 @@ impl ReadySlots {
     pub fn next(&self) -> Option<usize> {
         self.slots.get(self.taken).map(|&slot| slot as usize)
     }
-
-    /// Begins with the slot `first`, or the next one that is ready: those before it come last.
-    #[cfg(feature = "bindings")]
-    pub fn rotate(&mut self, first: usize) {
-        let before = self.slots.partition_point(|&slot| (slot as usize) < first);
-        self.slots.rotate_left(before);
-    }
 }
 
 /// Sorts by a bit for each slot. A second level has a bit for each word of the first one that is not
@@ -149,16 +142,6 @@ mod tests {
             assert_eq!(taken.len(), count as usize);
             assert!(taken.is_sorted_by(|a, b| a < b));
             assert_eq!(ready.take_next(), None);
-        }
-    }
-
-    #[test]
-    fn slots_before_the_first_come_last() {
-        for (first, order) in [(0, [3, 5, 9]), (4, [5, 9, 3]), (9, [9, 3, 5]), (10, [3, 5, 9])] {
-            let mut ready = ReadySlots::new();
-            [3, 5, 9].into_iter().for_each(|slot| ready.push(slot));
-            ready.rotate(first);
-            assert_eq!(taken(&mut ready), order);
         }
     }
 

@@ -182,11 +182,6 @@ impl EpollEngine {
     pub fn next_slot(&self) -> Option<usize> {
         self.ready.next()
     }
-
-    #[cfg(feature = "bindings")]
-    pub fn rotate(&mut self, first: usize) {
-        self.ready.rotate(first);
-    }
 }
 
 #[cold]
