@@ -260,19 +260,19 @@ size_t pollset_length(const pollset_t *set);
  watched for, and `POLLERR`, `POLLHUP` and `POLLNVAL`. `events` is 0. If there is room for all, the results
  are in the order of registration, and each wait reports a descriptor that stays ready.
 
- If more descriptors have events than there is room for, the results are a part of them. The next wait
- begins with the descriptor after the last one, and after the last descriptor it goes on with the first.
- So each gets its turn. (If descriptors are unregistered in between, some may be left out until the next
- turn.)
+ If more descriptors have events than there is room for, the results are some of them, and the next waits
+ have the others: in a round, each ready descriptor is reported once, before any is reported again. One that
+ is registered during a round comes in the next round. A round ends when all ready descriptors have been
+ reported, or when a wait has enough room.
 
- Some files report a change to poll(2) only once. With too little room it would be lost. So those that
- report it with `POLLPRI` or `POLLERR`, such as /proc/self/mounts, come before others whose turn it is; if
- there are more of these than room, the others of them are lost. Perf events need room for
- pollset_length() results.
+ Some files report a change to poll(2) only once. With too little room it would be lost. So the regular files
+ that report it with `POLLPRI` or `POLLERR`, such as /proc/self/mounts, get the places of others, which
+ come in the next wait. If more such files have changed than there is room for, some changes are lost. Perf
+ events need room for pollset_length() results.
 
- `timeout` is the time after which a wait without results ends; NULL is no limit. With a timeout of 0 the
- function returns at once. Such a wait ends earlier only if a signal handler or pollset_wake() ends it. It
- may end later, as the system's timers decide.
+ `timeout` is a limit for the wait; NULL is no limit. With a timeout of 0 the function returns at once. A wait
+ without results lasts at least as long as `timeout`, unless a signal handler or pollset_wake() ends it. It may
+ last longer, as the system's timers decide.
 
  `mask` is the signal mask of the thread while it waits, as that of ppoll(2): to set it and to wait
  are one step. With NULL, the mask stays as it is.
@@ -284,7 +284,7 @@ size_t pollset_length(const pollset_t *set);
 
  # Errors
 
- - `EBADF`: in a forked child, the program has closed the descriptor of the object.
+ - `EBADF`: in a forked child, with `POLLSET_WAKE`, as that of pollset_wake().
  - `EBUSY`: another thread waits with this object.
  - `EFAULT`: `results` is NULL.
  - `EINTR`: a signal handler ran while the thread slept, also one with `SA_RESTART`.
@@ -325,7 +325,9 @@ int pollset_wait(pollset_t *set,
 
  # Errors
 
- - `EBADF`: in a forked child, the program has closed the descriptor of the object.
+ - `EBADF`: in a forked child, the program has closed the object's own descriptor, or has lowered
+   `RLIMIT_NOFILE` to its number or below. If the number is that of another file now, only Linux notices
+   that, unless it is an eventfd(2).
  - `EINVAL`: the object was made without `POLLSET_WAKE`.
  - `EMFILE`, `ENFILE`, `ENOMEM`: in a forked child, as those of pollset_new(). A later call tries again.
 

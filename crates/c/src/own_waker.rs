@@ -8,8 +8,6 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::thread;
-use std::time::Duration;
 
 use pollset::{Waker, process_generation};
 
@@ -69,11 +67,17 @@ impl OwnWaker {
                 self.renewer.store(0, Release);
                 return outcome;
             }
-            // It sleeps: the other thread may have a lower priority.
-            thread::sleep(Duration::from_micros(50));
+            sleep_a_little();
         }
         Ok(())
     }
+}
+
+/// So that a thread with a lower priority runs. `thread::sleep` may panic.
+fn sleep_a_little() {
+    let time = libc::timespec { tv_sec: 0, tv_nsec: 50_000 };
+    // SAFETY: the kernel reads the time.
+    unsafe { libc::nanosleep(&time, ptr::null_mut()) };
 }
 
 /// The number is the same in each process.
@@ -110,6 +114,9 @@ impl Drop for SignalsBlocked {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+    use std::time::Duration;
+
     use pollset::{PollFlags, PollSet};
 
     use super::*;

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::RawFd;
 
-use rustix::io::Errno;
+use rustix::io::{Errno, fcntl_getfd};
 
 use crate::waiting::{Stage, Step, Waiting, polls_few};
 use crate::{Event, PollFlags, PollSet, Waker, sys};
@@ -166,8 +166,9 @@ impl Waker {
     ///
     /// # Errors
     ///
-    /// Those of [`new`](Self::new). `EBADF`, if the program has closed the descriptor, and opened another file
-    /// with the same number. (Not noticed if that is an eventfd, too, or without `/proc`.)
+    /// Those of [`new`](Self::new). `EBADF`, if the program has closed the descriptor, or has lowered
+    /// `RLIMIT_NOFILE` to its number or below. On Linux also if the number is that of another file now, unless that
+    /// is an eventfd, too, or there is no `/proc`.
     ///
     /// # Examples
     ///
@@ -183,6 +184,8 @@ impl Waker {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn renew(&self) -> io::Result<()> {
+        // A number that is not open might become that of the new file.
+        fcntl_getfd(self)?;
         self.0.renew()
     }
 }

@@ -184,7 +184,10 @@ static void an_event_that_comes_once_is_not_lost(pollset_t *set) {
 static void a_changed_file_that_is_not_read_starves_none(pollset_t *set) {
     enum { COUNT = 3 };
     int pipes[COUNT][2], file = open("/sys/kernel/uevent_seqnum", O_RDONLY);
-    CHECK(file != -1);
+    if (file == -1) {
+        puts("SKIPPED: there is no /sys");
+        return;
+    }
     for (int i = 0; i < COUNT; i++) {
         make_pipe(pipes[i]);
         CHECK(pollset_register(set, pipes[i][1], POLLOUT) == 0);
@@ -208,6 +211,7 @@ static void events_that_come_once_are_not_lost(void) {
     if (child == 0) {
         if (unshare(CLONE_NEWUTS) == -1 && unshare(CLONE_NEWUSER | CLONE_NEWUTS) == -1) {
             puts("SKIPPED: the system allows no namespaces");
+            fflush(stdout);
             _exit(0);
         }
         FOR_EACH_ENGINE(set, 0, an_event_that_comes_once_is_not_lost(set));

@@ -78,29 +78,41 @@ static void more_descriptors_than_the_process_may_open(pollset_t *set) {
     limit_descriptors(before);
 }
 
+/* A child, such as a daemon, has closed all descriptors; and may have opened a file with the same number. */
+static void the_descriptor_was_closed(void) {
+    enum { CLOSED, WITH_LOWER_ONE, IS_OTHER_FILE, MODES };
+    for (int mode = CLOSED; mode < (HAS_EVENTFD ? MODES : IS_OTHER_FILE); mode++) {
+        struct pollfd results[ROOM];
+        int lower = dup(0), next = dup(0), ends[2];
+        CHECK(lower != -1 && next > lower && close(next) == 0);
+        pollset_t *set = pollset_new(POLLSET_WAKE);
+        make_pipe(ends);
+        pid_t child = fork();
+        if (child == 0) {
+            CHECK(close(next) == 0);
+            if (mode == WITH_LOWER_ONE) {
+                CHECK(close(lower) == 0);
+            } else if (mode == IS_OTHER_FILE) {
+                CHECK(dup2(ends[1], next) == next);
+            }
+            CHECK_ERROR(pollset_wait(set, results, ROOM, &NONE, NULL), EBADF);
+            CHECK_ERROR(pollset_wake(set), EBADF);
+            if (mode == IS_OTHER_FILE) {
+                CHECK(write(next, "x", 1) == 1); /* it is the pipe */
+            } else {
+                CHECK_ERROR(fcntl(next, F_GETFD), EBADF);
+            }
+            _exit(0);
+        }
+        join_child(child);
+        close_pipe(ends);
+        CHECK(close(lower) == 0);
+        pollset_free(set);
+    }
+}
+
 /* Which of them makes the descriptor for wakes depends on how the library was built. */
 static const int NEW_WAKERS[] = {SYS_eventfd2, SYS_socketpair};
-/* A child, such as a daemon, that closes all descriptors, and then opens a file with the same number. */
-static void the_descriptor_was_closed(void) {
-    struct pollfd results[ROOM];
-    int next = dup(0), ends[2];
-    CHECK(next != -1 && close(next) == 0);
-    pollset_t *set = pollset_new(POLLSET_WAKE);
-    make_pipe(ends);
-    pid_t child = fork();
-    if (child == 0) {
-        CHECK(dup2(ends[1], next) == next);
-        CHECK_ERROR(pollset_wait(set, results, ROOM, &NONE, NULL), EBADF);
-        CHECK_ERROR(pollset_wake(set), EBADF);
-        CHECK(write(next, "x", 1) == 1); /* it is the pipe */
-        _exit(0);
-    }
-    join_child(child);
-    char byte;
-    CHECK(read(ends[0], &byte, 1) == 1 && byte == 'x');
-    close_pipe(ends);
-    pollset_free(set);
-}
 
 static const int WAITS[] = {
 #ifdef SYS_poll
@@ -177,9 +189,7 @@ static void the_kernel_has_no_memory_for_a_wait(pollset_t *set) {
 int main(void) {
     arguments();
     FOR_EACH_ENGINE(set, POLLSET_WAKE, no_descriptor(set));
-    if (HAS_EVENTFD) {
-        the_descriptor_was_closed();
-    }
+    the_descriptor_was_closed();
     FOR_EACH_ENGINE(set, 0, more_descriptors_than_the_process_may_open(set));
     FOR_EACH_ENGINE(set, POLLSET_WAKE, the_system_has_no_descriptor_or_no_memory(set));
     FOR_EACH_ENGINE(set, 0, the_kernel_has_no_memory_for_a_wait(set));

@@ -273,6 +273,50 @@ static void a_handler_may_fork(pollset_t *set) {
     }
 }
 
+/* The library calls one of them in a wait. */
+int poll(struct pollfd *fds, nfds_t count, int timeout) {
+    struct timespec time = {timeout / 1000, timeout % 1000 * 1000000};
+    return ppoll(fds, count, timeout < 0 ? NULL : &time, NULL);
+}
+
+int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask) {
+    struct timespec time = timeout == NULL ? NONE : *timeout;
+    if (is_armed) {
+        is_armed = 0;
+        CHECK(raise(SIGUSR1) == 0);
+    }
+    return (int)syscall(SYS_ppoll, fds, count, timeout == NULL ? NULL : &time, mask, 8);
+}
+
+/* The child goes first. */
+static void fork_and_join_in_handler(int number) {
+    (void)number;
+    handler_child = fork();
+    if (handler_child != 0) {
+        join_child(handler_child);
+    }
+}
+
+/* A signal comes at the beginning of a wait, and its handler forks: the child gets no wake of its parent. */
+static void a_child_that_begins_in_a_wait_gets_no_wake(void) {
+    struct pollfd results[ROOM];
+    struct sigaction action = {0};
+    action.sa_handler = fork_and_join_in_handler;
+    CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+    pollset_t *set = pollset_new(POLLSET_WAKE | POLLSET_POLL);
+    CHECK(pollset_wake(set) == 0);
+    handler_child = -1;
+    is_armed = 1;
+    int count = pollset_wait(set, results, ROOM, NULL, NULL);
+    if (handler_child == 0) {
+        CHECK(count == -1 && errno == EINTR);
+        CHECK(pollset_wait(set, results, ROOM, &NONE, NULL) == 0);
+        _exit(0);
+    }
+    CHECK(count == 0 && handler_child > 0);
+    pollset_free(set);
+}
+
 static void *wake_at_once(void *set) {
     in_handler = set;
     CHECK(raise(SIGUSR2) == 0);
@@ -449,6 +493,9 @@ int main(void) {
     FOR_EACH_ENGINE(set, 0, a_child_has_a_copy(set));
     FOR_EACH_ENGINE(set, POLLSET_WAKE, a_process_wakes_itself(set));
     FOR_EACH_ENGINE(set, POLLSET_WAKE, a_handler_may_fork(set));
+    if (sizeof(time_t) == sizeof(long)) { /* the system call has another number elsewhere */
+        a_child_that_begins_in_a_wait_gets_no_wake();
+    }
     for (int i = 0; i < RUNS * 5; i++) {
         FOR_EACH_ENGINE(set, POLLSET_WAKE, the_first_wakes_of_a_child_are_not_lost(set));
     }
