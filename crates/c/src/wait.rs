@@ -96,6 +96,8 @@ pub unsafe extern "C" fn pollset_wait_time64(
     }
 }
 
+// SAFETY: as for `pollset_wait`, `set` is an object that is not freed, `mask` is null or valid, and `results` is null or
+// has `room` elements.
 #[inline]
 unsafe fn wait_for(
     set: *mut pollset_t,
