@@ -4,7 +4,7 @@
 //! between their types and Rust's.
 //!
 //! The comments of the functions are their documentation: `include/pollset.h` and the manual pages in
-//! `man` are made from them (`tests/generated.rs`). So they speak to a programmer of C, and say nothing
+//! `man` are made from them (`tests/generated`). So they speak to a programmer of C, and say nothing
 //! about `unsafe`: a pointer to an object is one that `pollset_new` has returned, and that is not freed.
 //!
 //! | module | |
