@@ -138,7 +138,7 @@ fn sample(call: &mut impl FnMut(), calls: u32) -> f64 {
 /// Repeats the call until pollset has settled on an engine: it creates an epoll instance only after
 /// poll(2) has cost more than the instance would. The steady state is measured.
 pub fn warm_up(call: &mut impl FnMut()) {
-    WarmUp { calls: 2_000, max_time: Duration::from_millis(200) }.run(call);
+    WarmUp { calls: 2_000, max_time: Duration::from_secs(1) }.run(call);
 }
 
 /// Untimed calls before the first round of a subject.

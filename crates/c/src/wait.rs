@@ -8,7 +8,7 @@ use std::slice;
 use std::sync::atomic::Ordering::Relaxed;
 
 use libc::{c_int, pollfd, sigset_t, size_t};
-use pollset::{Event, PollFlags, Timeout, Waiting};
+use pollset::{Timeout, Waiting};
 
 use crate::call::{call, call_in_handler, number};
 use crate::set::pollset_t;
@@ -182,18 +182,12 @@ fn take_all(
 /// Calls `function` with the result of each event, but not with that of the waker.
 #[inline]
 fn for_each_event(set: &pollset_t, waiting: &mut Waiting<'_>, mut function: impl FnMut(pollfd)) {
-    let waker = set.waker.as_ref().map(AsRawFd::as_raw_fd);
-    let mut events = [(0, Event { fd: 0, revents: PollFlags::empty() }); 16];
-    loop {
-        let taken = waiting.take_events(&mut events);
-        for &(_, event) in events[..taken].iter().filter(|(_, event)| Some(event.fd) != waker) {
-            let revents = event.revents.bits() as i16;
-            function(pollfd { fd: event.fd, events: 0, revents });
+    let waker = set.waker.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+    waiting.for_each_event(|event| {
+        if event.fd != waker {
+            function(pollfd { fd: event.fd, events: 0, revents: event.revents.bits() as i16 });
         }
-        if taken < events.len() {
-            return;
-        }
-    }
+    });
 }
 
 /// Ends the wait in progress with a polling object, or else its next one.

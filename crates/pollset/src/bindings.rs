@@ -121,6 +121,30 @@ impl Waiting<'_> {
         }
     }
 
+    /// Calls `function` with the events that were not taken, in registration order. With none, if the wait isn't
+    /// over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pollset::{PollFlags, PollSet};
+    ///
+    /// let set = PollSet::from_iter([(1000, PollFlags::IN), (1001, PollFlags::IN)]); // not open
+    /// let mut waiting = set.start(Duration::ZERO)?;
+    /// waiting.finish()?;
+    /// let mut numbers = vec![];
+    /// waiting.for_each_event(|event| numbers.push(event.fd));
+    /// assert_eq!(numbers, [1000, 1001]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[inline]
+    pub fn for_each_event(&mut self, function: impl FnMut(Event)) {
+        if let (Stage::Over { .. }, Some(engines)) = (self.stage, self.engines.get()) {
+            engines.for_each_event(function);
+        }
+    }
+
     /// The number of slots of this wait, once it is over: no fewer than descriptors, and no more than
     /// about twice as many.
     #[must_use]

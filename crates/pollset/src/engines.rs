@@ -349,6 +349,19 @@ impl Engines {
         }
     }
 
+    /// Calls `function` with the events that were not taken, in registration order.
+    #[cfg(feature = "bindings")]
+    #[inline]
+    pub fn for_each_event(&mut self, mut function: impl FnMut(Event)) {
+        match &mut self.epoll {
+            Some(epoll) if self.is_on_epoll => {
+                let slots = epoll.take_slots().iter();
+                slots.for_each(|&slot| function(self.poll.event(slot as usize)));
+            }
+            _ => self.poll.for_each_event(function),
+        }
+    }
+
     /// Appends the events that were not taken to `events`.
     #[inline]
     pub fn move_events_to(&mut self, events: &mut Vec<Event>) {

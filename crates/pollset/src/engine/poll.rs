@@ -146,6 +146,15 @@ impl PollEngine {
         self.left = 0;
     }
 
+    /// Calls `function` with the events that were not taken, in the order of the slots.
+    #[cfg(feature = "bindings")]
+    #[inline]
+    pub fn for_each_event(&mut self, function: impl FnMut(Event)) {
+        let ready = self.entries.iter().skip(self.next).filter(|entry| entry.revents != 0);
+        ready.take(self.left).map(event).for_each(function);
+        self.left = 0;
+    }
+
     /// The next slot with an event. Each is returned once.
     #[cfg(feature = "bindings")]
     #[inline]
