@@ -5,7 +5,6 @@
 use std::cell::Cell;
 use std::io;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo, catch_unwind};
-use std::ptr;
 use std::sync::OnceLock;
 
 use errno::{Errno, errno, set_errno};
@@ -104,7 +103,7 @@ impl Drop for Uncancelled {
     fn drop(&mut self) {
         // SAFETY: POSIX lets the second argument be null on all systems that have it so; where it
         // doesn't, the systems do.
-        unsafe { pthread_setcancelstate(self.before, ptr::null_mut()) };
+        unsafe { pthread_setcancelstate(self.before, std::ptr::null_mut()) };
     }
 }
 
@@ -116,10 +115,8 @@ impl Uncancelled {
     }
 }
 
-#[cfg(any(target_vendor = "apple", target_os = "freebsd", target_os = "dragonfly"))]
+#[cfg(not(target_os = "android"))]
 const PTHREAD_CANCEL_DISABLE: c_int = if cfg!(target_vendor = "apple") { 0 } else { 1 };
-#[cfg(not(any(target_vendor = "apple", target_os = "freebsd", target_os = "dragonfly")))]
-const PTHREAD_CANCEL_DISABLE: c_int = 1;
 
 #[cfg(not(target_os = "android"))]
 unsafe extern "C" {
