@@ -58,8 +58,9 @@ impl OwnWaker {
         let process = process_generation();
         while !self.is_own() {
             let renewer = self.renewer.load(Relaxed);
-            let is_free = renewer != process;
-            if is_free && self.renewer.compare_exchange(renewer, process, AcqRel, Relaxed).is_ok() {
+            if renewer != process
+                && self.renewer.compare_exchange(renewer, process, AcqRel, Relaxed).is_ok()
+            {
                 let outcome = if self.is_own() { Ok(()) } else { self.waker.renew() };
                 if outcome.is_ok() {
                     self.owner.store(process, Release);
